@@ -7,7 +7,6 @@ import java.io.Closeable;
 import java.io.EOFException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.ref.Reference;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
@@ -138,9 +137,8 @@ public final class Fd implements Closeable {
     public long pread(MemorySegment dst, long offset) throws LinuxException {
         long n;
         do {
-            n = Libc.call(PREAD, number, dst.address(), dst.byteSize(), offset);
+            n = Libc.callWith(dst, PREAD, number, dst.address(), dst.byteSize(), offset, 0, 0);
         } while (n < 0 && Libc.errno() == Errno.EINTR);
-        Reference.reachabilityFence(dst);
         if (n < 0) {
             throw failed("pread", dst.byteSize() + ", " + offset);
         }
@@ -151,9 +149,8 @@ public final class Fd implements Closeable {
     public long pwrite(MemorySegment src, long offset) throws LinuxException {
         long n;
         do {
-            n = Libc.call(PWRITE, number, src.address(), src.byteSize(), offset);
+            n = Libc.callWith(src, PWRITE, number, src.address(), src.byteSize(), offset, 0, 0);
         } while (n < 0 && Libc.errno() == Errno.EINTR);
-        Reference.reachabilityFence(src);
         if (n < 0) {
             throw failed("pwrite", src.byteSize() + ", " + offset);
         }
@@ -188,9 +185,8 @@ public final class Fd implements Closeable {
     public long read(MemorySegment dst) throws LinuxException {
         long n;
         do {
-            n = Libc.call(READ, number, dst.address(), dst.byteSize());
+            n = Libc.callWith(dst, READ, number, dst.address(), dst.byteSize(), 0, 0, 0);
         } while (n < 0 && Libc.errno() == Errno.EINTR);
-        Reference.reachabilityFence(dst);
         if (n < 0) {
             throw failed("read", Long.toString(dst.byteSize()));
         }
@@ -201,9 +197,8 @@ public final class Fd implements Closeable {
     public long write(MemorySegment src) throws LinuxException {
         long n;
         do {
-            n = Libc.call(WRITE, number, src.address(), src.byteSize());
+            n = Libc.callWith(src, WRITE, number, src.address(), src.byteSize(), 0, 0, 0);
         } while (n < 0 && Libc.errno() == Errno.EINTR);
-        Reference.reachabilityFence(src);
         if (n < 0) {
             throw failed("write", Long.toString(src.byteSize()));
         }

@@ -2,7 +2,6 @@ package dev.satchel.linux;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.ref.Reference;
 import java.util.Optional;
 
 /**
@@ -52,7 +51,8 @@ public final class Keyring {
         try (Arena arena = Arena.ofConfined()) {
             // Made in the keyring of this thread first, so that there is never a key for others without limit and
             // permissions.
-            int serial = (int) Libc.call(
+            int serial = (int) Libc.callWith(
+                    secret,
                     SYSCALL,
                     SYS_ADD_KEY,
                     Libc.string(arena, "user"),
@@ -60,7 +60,6 @@ public final class Keyring {
                     secret.address(),
                     secret.byteSize(),
                     KEY_SPEC_THREAD_KEYRING);
-            Reference.reachabilityFence(secret);
             if (serial < 0) {
                 throw new LinuxException("add_key(user, " + description + ")", Libc.errno());
             }
@@ -104,8 +103,8 @@ public final class Keyring {
      *     forgotten meanwhile
      */
     public static long read(Key key, MemorySegment dst) throws LinuxException {
-        long length = Libc.call(SYSCALL, SYS_KEYCTL, KEYCTL_READ, key.serial(), dst.address(), dst.byteSize(), 0);
-        Reference.reachabilityFence(dst);
+        long length =
+                Libc.callWith(dst, SYSCALL, SYS_KEYCTL, KEYCTL_READ, key.serial(), dst.address(), dst.byteSize(), 0);
         if (length < 0) {
             if (isGone(Libc.errno())) {
                 return -1;

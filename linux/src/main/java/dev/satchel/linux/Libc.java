@@ -9,6 +9,7 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
+import java.lang.ref.Reference;
 
 /**
  * The door to the C library. For the packages of this part only; everybody else uses the types around it.
@@ -60,6 +61,16 @@ public final class Libc {
             throw thrown;
         } catch (Throwable thrown) {
             throw new AssertionError("a native call throws no checked exception", thrown);
+        }
+    }
+
+    /** As above, and that segment, whose address is among the arguments, stays reachable until the call returns. */
+    public static long callWith(
+            MemorySegment kept, MemorySegment function, long a, long b, long c, long d, long e, long f) {
+        try {
+            return call(function, a, b, c, d, e, f);
+        } finally {
+            Reference.reachabilityFence(kept);
         }
     }
 

@@ -11,6 +11,8 @@ public final class LinuxException extends IOException {
     private final int errno;
 
     /**
+     * Describes a failed call.
+     *
      * @param call the call as strace(1) would show it, arguments included
      * @param errno the errno value it left, see {@link Errno}
      */

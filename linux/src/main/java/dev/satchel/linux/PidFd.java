@@ -22,7 +22,11 @@ public final class PidFd implements Closeable {
         this.fd = fd;
     }
 
-    /** @throws LinuxException ESRCH if there is no such process */
+    /**
+     * Takes hold of a process.
+     *
+     * @throws LinuxException ESRCH if there is no such process
+     */
     public static PidFd open(long pid) throws LinuxException {
         int number = (int) Libc.call(PIDFD_OPEN, pid, 0);
         if (number < 0) {

@@ -13,6 +13,8 @@ import java.util.Map;
  */
 public final class FuseMount implements Closeable {
     /**
+     * How it is served.
+     *
      * @param threads that serve requests, each with a buffer of 1 MiB outside the heap
      * @param allowOther whether users other than this one may enter
      */
@@ -37,11 +39,16 @@ public final class FuseMount implements Closeable {
      */
     public static FuseMount mount(Path directory, String fsName, Map<String, FuseFile> files, Options options)
             throws IOException {
-        throw new LinuxException(
-                "mount(" + fsName + ", " + directory + ", " + files.size() + ", " + options + ")", Errno.ENOSYS);
+        return serve(directory, fsName, files, options);
     }
 
     /** Unmounts (detaches it if somebody has files open, whose I/O then fails), and ends the threads. */
     @Override
     public void close() throws IOException {}
+
+    private static FuseMount serve(Path directory, String fsName, Map<String, FuseFile> files, Options options)
+            throws IOException {
+        throw new LinuxException(
+                "mount(" + fsName + ", " + directory + ", " + files.size() + ", " + options + ")", Errno.ENOSYS);
+    }
 }

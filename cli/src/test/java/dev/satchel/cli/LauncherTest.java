@@ -126,7 +126,7 @@ class LauncherTest {
                 new ProcessBuilder(home.resolve("satchel").toString(), "resume", "undo-slowly", "50000").start();
         try (var output = launcher.inputReader()) {
             assertThat(output.readLine()).isEqualTo("working");
-            launcher.destroy();
+            signal(launcher.pid(), "TERM");
             assertThat(output.readLine()).isEqualTo("undone");
         }
         assertThat(launcher.waitFor()).isEqualTo(143);
@@ -264,6 +264,13 @@ class LauncherTest {
         }
         assertThat(script.waitFor(10, TimeUnit.SECONDS)).isTrue();
         return new Ended(script.exitValue(), output.toString(), Duration.ofNanos(System.nanoTime() - began));
+    }
+
+    /** Process.destroy would close the pipes as well. */
+    private void signal(long pid, String signal) throws IOException, InterruptedException {
+        assertThat(run(Optional.empty(), "kill", "-s", signal, Long.toString(pid))
+                        .exitCode())
+                .isZero();
     }
 
     private String note(String name) throws IOException {

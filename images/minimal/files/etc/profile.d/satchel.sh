@@ -1,0 +1,2 @@
+# Login shells, and commands run from outside, find the desktop.
+. /usr/lib/satchel/environment

@@ -1,0 +1,33 @@
+package dev.satchel.vault;
+
+import java.io.IOException;
+
+/**
+ * A host's memory of the newest head that it has seen of each session, so that a vault whose head was rolled back is
+ * found out. Thread-safe, and safe between processes of one host.
+ */
+public interface HeadWitness {
+    /**
+     * Checks a head that was read or is about to be written and remembers it when it is newer than what was seen;
+     * remembered durably on return.
+     *
+     * @param vault the vault it is in
+     * @param session whose head
+     * @param generation its generation
+     * @param hash SHA-256 of its stored form, 32 bytes
+     * @throws ForgedException when a higher generation was seen, or the same with another hash
+     */
+    void observe(VaultId vault, SessionId session, long generation, byte[] hash) throws IOException;
+
+    /** Forgets a session that this host has deleted. */
+    void forget(VaultId vault, SessionId session) throws IOException;
+
+    /** Remembers nothing and accepts everything: for a host's first look, and for tools that run nothing. */
+    HeadWitness NONE = new HeadWitness() {
+        @Override
+        public void observe(VaultId vault, SessionId session, long generation, byte[] hash) {}
+
+        @Override
+        public void forget(VaultId vault, SessionId session) {}
+    };
+}

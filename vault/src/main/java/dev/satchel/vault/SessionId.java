@@ -1,0 +1,29 @@
+package dev.satchel.vault;
+
+/**
+ * Names a session for its whole life, whatever it is called; chosen at random. 128 bits; its text is 32 lower-case hex digits.
+ *
+ * @param high the first eight bytes, big-endian
+ * @param low the last eight bytes, big-endian
+ */
+public record SessionId(long high, long low) {
+    /** A new one, from the cryptographic random source. */
+    public static SessionId random() {
+        byte[] bytes = RandomBytes.of(16);
+        return new SessionId(Bytes.getLong(bytes, 0), Bytes.getLong(bytes, 8));
+    }
+
+    /**
+     * Reads the text form.
+     *
+     * @throws IllegalArgumentException when it is not 32 hex digits
+     */
+    public static SessionId parse(String hex) {
+        return new SessionId(Bytes.parseHex(hex, 32, 0), Bytes.parseHex(hex, 32, 16));
+    }
+
+    @Override
+    public String toString() {
+        return Bytes.hex(high, low);
+    }
+}

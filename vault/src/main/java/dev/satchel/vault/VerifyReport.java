@@ -1,0 +1,20 @@
+package dev.satchel.vault;
+
+import java.util.List;
+
+/**
+ * What {@link Vault#verify} found.
+ *
+ * @param chunksChecked chunks read, opened and compared with their ids
+ * @param objectsChecked heads, snapshots, images, key files and indexes read and checked
+ * @param errors one line for each thing that is damaged, forged or missing; empty when all is well. At most
+ *     {@link #ERRORS_MAX}, the last one saying when there were more
+ */
+public record VerifyReport(long chunksChecked, long objectsChecked, List<String> errors) {
+    /** Most lines in {@link #errors}. */
+    public static final int ERRORS_MAX = 1000;
+
+    public VerifyReport {
+        errors = List.copyOf(errors);
+    }
+}

@@ -26,12 +26,12 @@ public final class ChunkMap {
 
     /** The map that {@code ref} names; reads nothing yet. */
     public static ChunkMap load(ChunkStore store, ChunkMapRef ref) {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /** What it was loaded from. */
     public ChunkMapRef ref() {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /**
@@ -40,17 +40,17 @@ public final class ChunkMap {
      * @param slot 0 to {@link #SLOTS_MAX} − 1; those from {@link ChunkMapRef#slots} on are empty
      */
     public Optional<ChunkRef> get(long slot) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /** Visits all used slots in [{@code from}, {@code to}). */
     public void forEach(long from, long to, Visitor visitor) throws IOException {
-        throw new UnsupportedOperationException();
+        Unfinished.here();
     }
 
     /** Starts an edit from this map, which itself stays as it is. */
     public Editor edit() {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /** A map being changed. One thread at a time. */
@@ -59,17 +59,17 @@ public final class ChunkMap {
 
         /** Puts a chunk into a slot. */
         public void set(long slot, ChunkRef ref) throws IOException {
-            throw new UnsupportedOperationException();
+            Unfinished.here();
         }
 
         /** Empties a slot. */
         public void clear(long slot) throws IOException {
-            throw new UnsupportedOperationException();
+            Unfinished.here();
         }
 
         /** The chunk in a slot, as edited so far. */
         public Optional<ChunkRef> get(long slot) throws IOException {
-            throw new UnsupportedOperationException();
+            return Unfinished.here();
         }
 
         /**
@@ -77,7 +77,7 @@ public final class ChunkMap {
          * has committed. The edit may go on.
          */
         public ChunkMapRef store(ChunkWriter writer) throws IOException {
-            throw new UnsupportedOperationException();
+            return Unfinished.here();
         }
     }
 }

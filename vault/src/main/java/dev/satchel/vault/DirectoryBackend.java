@@ -22,17 +22,17 @@ public final class DirectoryBackend implements Backend {
 
     @Override
     public boolean putIfAbsent(String name, MemorySegment... parts) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     @Override
     public PackFile begin() throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     @Override
     public int getRange(String name, long offset, MemorySegment target) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     @Override
@@ -40,37 +40,37 @@ public final class DirectoryBackend implements Backend {
 
     @Override
     public Optional<byte[]> get(String name, int sizeMax) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     @Override
     public Optional<Long> size(String name) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     @Override
     public List<String> list(String prefix) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     @Override
     public void delete(String name) throws IOException {
-        throw new UnsupportedOperationException();
+        Unfinished.here();
     }
 
     @Override
     public boolean replace(String name, Optional<byte[]> expected, byte[] next) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     @Override
     public AppendLog openLog(String name, boolean create) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     @Override
     public long removeAbandoned() throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     @Override

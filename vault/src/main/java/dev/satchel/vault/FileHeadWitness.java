@@ -4,23 +4,57 @@ import static java.util.Objects.requireNonNull;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Optional;
 
-/** A {@link HeadWitness} that keeps one small file a session in a directory of the host's state. */
+/**
+ * A {@link HeadWitness} that keeps one small file a session in a directory of the host's state: the generation and a hash,
+ * nothing of the session's contents.
+ */
 public final class FileHeadWitness implements HeadWitness {
-    private final Path directory;
+    private static final int RECORD_BYTES = 8 + 32;
+    private final DirectoryBackend files;
 
     /** Keeps its files in {@code directory}, which is made when there is something to remember. */
     public FileHeadWitness(Path directory) {
-        this.directory = requireNonNull(directory, "directory");
+        files = new DirectoryBackend(requireNonNull(directory, "directory"));
     }
 
     @Override
     public void observe(VaultId vault, SessionId session, long generation, byte[] hash) throws IOException {
-        throw new UnsupportedOperationException(directory.toString());
+        if (hash.length != 32) {
+            throw new IllegalArgumentException("a hash has 32 bytes, not " + hash.length);
+        }
+        String name = name(vault, session);
+        byte[] next = Arrays.copyOf(new byte[8], RECORD_BYTES);
+        Bytes.putLong(next, 0, generation);
+        System.arraycopy(hash, 0, next, 8, 32);
+        while (true) {
+            Optional<byte[]> seen = files.get(name, RECORD_BYTES);
+            // A record of another length is one torn by the host's own crash and says nothing.
+            if (seen.isPresent() && seen.get().length == RECORD_BYTES) {
+                long newest = Bytes.getLong(seen.get(), 0);
+                if (Arrays.equals(seen.get(), next)) {
+                    return;
+                }
+                if (newest >= generation) {
+                    throw new ForgedException("the vault shows generation " + generation + " of session " + session
+                            + (newest == generation ? ", not the one" : ", older than generation " + newest)
+                            + " that this host has seen: find the vault that is newer, this one has been rolled back");
+                }
+            }
+            if (files.replace(name, seen, next)) {
+                return;
+            }
+        }
     }
 
     @Override
     public void forget(VaultId vault, SessionId session) throws IOException {
-        throw new UnsupportedOperationException(directory.toString());
+        files.delete(name(vault, session));
+    }
+
+    private static String name(VaultId vault, SessionId session) {
+        return "heads/" + vault + "/" + session;
     }
 }

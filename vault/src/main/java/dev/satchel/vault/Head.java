@@ -14,6 +14,7 @@ import java.util.Optional;
  * @param snapshot its newest snapshot, if it has one
  * @param settings belongs to the upper parts; at most {@link #SETTINGS_MAX} bytes
  */
+@SuppressWarnings("ArrayRecordComponent") // up to a megabyte of JSON: handed through, never compared
 public record Head(SessionId id, String name, long generation, Optional<SnapshotId> snapshot, byte[] settings) {
     /** Longest settings, in bytes. */
     public static final int SETTINGS_MAX = 1 << 18;

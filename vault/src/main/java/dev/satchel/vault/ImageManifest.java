@@ -17,6 +17,7 @@ import java.time.Instant;
  * @param bytesLogical bytes of plaintext it stands for
  * @param metadata belongs to the upper parts; at most 1 MiB
  */
+@SuppressWarnings("ArrayRecordComponent") // up to a megabyte of JSON: handed through, never compared
 public record ImageManifest(
         ImageId id,
         String name,

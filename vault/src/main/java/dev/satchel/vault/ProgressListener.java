@@ -7,6 +7,8 @@ public interface ProgressListener {
     ProgressListener NONE = (done, total) -> {};
 
     /**
+     * Hears of progress.
+     *
      * @param bytesDone how much is done
      * @param bytesTotal how much there is; may grow while the job runs
      */

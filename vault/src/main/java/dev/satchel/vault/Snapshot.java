@@ -21,6 +21,7 @@ import java.util.TreeMap;
  * @param bytesNew bytes stored because of this snapshot
  * @param bytesLogical bytes of plaintext it stands for
  */
+@SuppressWarnings("ArrayRecordComponent") // up to a megabyte of JSON: handed through, never compared
 public record Snapshot(
         SnapshotId id,
         SessionId session,

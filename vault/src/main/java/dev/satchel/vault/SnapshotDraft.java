@@ -9,6 +9,7 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 
 /** A snapshot before it is stored: {@link Snapshot} without the id that storing gives it. Same meanings, same limits. */
+@SuppressWarnings("ArrayRecordComponent") // up to a megabyte of JSON: handed through, never compared
 public record SnapshotDraft(
         SessionId session,
         Optional<SnapshotId> parent,

@@ -19,7 +19,7 @@ public final class Vault implements AutoCloseable {
      * @throws ExistsException when there is one already
      */
     public static void init(Backend backend, byte[] passphrase, KdfParameters kdf) throws IOException {
-        throw new UnsupportedOperationException();
+        Unfinished.here();
     }
 
     /**
@@ -31,7 +31,7 @@ public final class Vault implements AutoCloseable {
      * @throws WrongPassphraseException when no slot opens
      */
     public static VaultKey unlock(Backend backend, byte[] passphrase) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /**
@@ -41,12 +41,12 @@ public final class Vault implements AutoCloseable {
      * @throws WrongPassphraseException when the key is another vault's
      */
     public static Vault open(Backend backend, VaultKey key, HeadWitness witness) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /** Which vault. Also readable without the key: {@link #identify}. */
     public VaultId id() {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /**
@@ -55,17 +55,17 @@ public final class Vault implements AutoCloseable {
      * @throws NoSuchException when there is no vault
      */
     public static VaultId identify(Backend backend) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /** Its chunks. */
     public ChunkStore chunks() {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /** Where it is, e.g. for {@link Backend#openLog}; not to be closed. Names beginning {@code log/} are the upper parts'. */
     public Backend backend() {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /**
@@ -75,12 +75,12 @@ public final class Vault implements AutoCloseable {
      * @param context what it is for, e.g. a random log id; up to 64 bytes
      */
     public SecretBytes deriveKey(String purpose, byte[] context) {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /** All sessions' heads, by name. */
     public List<Head> heads() throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /**
@@ -89,12 +89,12 @@ public final class Vault implements AutoCloseable {
      * @throws ForgedException when it is older than one this host has seen
      */
     public Optional<Head> head(SessionId session) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /** The head of the session of that name. */
     public Optional<Head> head(String name) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /**
@@ -106,12 +106,12 @@ public final class Vault implements AutoCloseable {
      * @throws IllegalStateException when the generation does not follow: the caller's head is stale
      */
     public void putHead(Head next, Lease lease) throws IOException {
-        throw new UnsupportedOperationException();
+        Unfinished.here();
     }
 
     /** Removes a session: its head, then its snapshots, then its logs. Chunks stay until they are collected. */
     public void delete(SessionId session, Lease lease) throws IOException {
-        throw new UnsupportedOperationException();
+        Unfinished.here();
     }
 
     /**
@@ -120,42 +120,42 @@ public final class Vault implements AutoCloseable {
      * @throws NoSuchException when there is none of that id
      */
     public Snapshot snapshot(SnapshotId id) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /** Stores a snapshot. What its trees name must have been committed before. */
     public SnapshotId put(SnapshotDraft draft) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /** A session's snapshots and, of a fork, those it descends from; newest first. */
     public List<Snapshot> history(SessionId session) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /** Removes a snapshot; does nothing when there is none. The caller sees to it that no head names it. */
     public void delete(SnapshotId id) throws IOException {
-        throw new UnsupportedOperationException();
+        Unfinished.here();
     }
 
     /** All images, by name. Each manifest's {@code keys} belong to the vault: not to be closed. */
     public List<ImageManifest> images() throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /** The image of that name. */
     public Optional<ImageManifest> image(String name) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /** Stores an image; one of the same name is replaced. What its volume names must have been committed before. */
     public void putImage(ImageManifest image) throws IOException {
-        throw new UnsupportedOperationException();
+        Unfinished.here();
     }
 
     /** Removes an image's name; sessions made from it keep its chunks and keys. Does nothing when there is none. */
     public void deleteImage(ImageId image) throws IOException {
-        throw new UnsupportedOperationException();
+        Unfinished.here();
     }
 
     /**
@@ -167,27 +167,27 @@ public final class Vault implements AutoCloseable {
      *     {@link InUseException#holder}), and {@code takeOver} is false
      */
     public Lease acquire(SessionId session, HostId host, String hostName, boolean takeOver) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /** Who holds a session. */
     public Optional<LeaseHolder> holder(SessionId session) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /** Size and contents. */
     public VaultInfo info() throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /** Reads every byte of the vault and checks it against keys, hashes and signatures. */
     public VerifyReport verify(ProgressListener listener) throws IOException {
-        throw new UnsupportedOperationException();
+        return Unfinished.here();
     }
 
     /** Overwrites the keys and closes the backend. */
     @Override
     public void close() throws IOException {
-        throw new UnsupportedOperationException();
+        Unfinished.here();
     }
 }

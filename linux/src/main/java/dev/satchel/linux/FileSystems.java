@@ -1,5 +1,6 @@
 package dev.satchel.linux;
 
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
@@ -8,6 +9,9 @@ import java.nio.file.Path;
 
 /** What is done to a whole mounted file system: syncing, freezing, trimming. The path may be any file or directory in it. */
 public final class FileSystems {
+    private static final int AT_FDCWD = -100;
+    private static final int AT_STATX_DONT_SYNC = 0x4000;
+    private static final int STX_DEV_MINOR = 140;
     private static final long FIFREEZE = 0xC0045877L;
     private static final long FITHAW = 0xC0045878L;
     private static final long FITRIM = 0xC0185879L;
@@ -16,11 +20,14 @@ public final class FileSystems {
 
     /** syncfs(2): all that was written to this file system is on stable storage on return. */
     public static void sync(Path inside) throws LinuxException {
-        try (Fd fd = Fd.open(inside, Fd.O_RDONLY)) {
-            if ((int) Libc.call(Calls.SYNCFS, fd.number()) < 0) {
-                throw new LinuxException("syncfs(" + inside + ")", Libc.errno());
+        ServedDevices.<Integer, LinuxException>callWithout(() -> {
+            try (Fd fd = Fd.open(inside, Fd.O_RDONLY)) {
+                if ((int) Libc.call(Calls.SYNCFS, fd.number()) < 0) {
+                    throw new LinuxException("syncfs(" + inside + ")", Libc.errno());
+                }
             }
-        }
+            return 0;
+        });
     }
 
     /**
@@ -28,28 +35,31 @@ public final class FileSystems {
      * {@link #thaw}. Fails with EBUSY if it is frozen already.
      */
     public static void freeze(Path inside) throws LinuxException {
-        try (Fd fd = Fd.open(inside, Fd.O_RDONLY)) {
-            fd.ioctl(FIFREEZE, 0, "FIFREEZE");
-        }
+        ioctl(inside, FIFREEZE, 0, "FIFREEZE");
     }
 
     /** Lets writers go on. Fails with EINVAL if it is not frozen. */
     public static void thaw(Path inside) throws LinuxException {
-        try (Fd fd = Fd.open(inside, Fd.O_RDONLY)) {
-            fd.ioctl(FITHAW, 0, "FITHAW");
-        }
+        ioctl(inside, FITHAW, 0, "FITHAW");
     }
 
     /** Discards all unused blocks (FITRIM). @return how many bytes were discarded */
     public static long trim(Path inside) throws LinuxException {
-        try (Fd fd = Fd.open(inside, Fd.O_RDONLY);
-                Arena arena = Arena.ofConfined()) {
+        try (Arena arena = Arena.ofShared()) {
             // struct fstrim_range: start, len (trimmed bytes on return), minlen
             MemorySegment range = arena.allocate(24, 8);
             range.set(JAVA_LONG, 8, -1L);
-            fd.ioctl(FITRIM, range.address(), "FITRIM");
+            ioctl(inside, FITRIM, range.address(), "FITRIM");
             return range.get(JAVA_LONG, 8);
         }
+    }
+
+    private static void ioctl(Path inside, long request, long argument, String name) throws LinuxException {
+        ServedDevices.<Integer, LinuxException>callWithout(() -> {
+            try (Fd fd = Fd.open(inside, Fd.O_RDONLY)) {
+                return fd.ioctl(request, argument, name);
+            }
+        });
     }
 
     /**
@@ -67,8 +77,11 @@ public final class FileSystems {
     public static Usage usage(Path inside) throws LinuxException {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment statfs = arena.allocate(120, 8);
-            if ((int) Libc.call(Calls.STATFS, Libc.string(arena, inside.toString()), statfs.address()) < 0) {
-                throw new LinuxException("statfs(" + inside + ")", Libc.errno());
+            long path = Libc.string(arena, inside.toString());
+            int errno = ServedDevices.callWithout(
+                    () -> (int) Libc.call(Calls.STATFS, path, statfs.address()) < 0 ? Libc.errno() : 0);
+            if (errno != 0) {
+                throw new LinuxException("statfs(" + inside + ")", errno);
             }
             return new Usage(
                     statfs.get(JAVA_LONG, 0),
@@ -79,7 +92,29 @@ public final class FileSystems {
         }
     }
 
+    /**
+     * The minor device number of the file system (statx(2)), which for FUSE names the connection. Asks nothing of the file
+     * system itself.
+     */
+    public static int deviceMinor(Path inside) throws LinuxException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment statx = arena.allocate(256, 8);
+            int result = (int) Libc.call(
+                    Calls.STATX,
+                    AT_FDCWD,
+                    Libc.string(arena, inside.toString()),
+                    AT_STATX_DONT_SYNC,
+                    0,
+                    statx.address());
+            if (result < 0) {
+                throw new LinuxException("statx(" + inside + ")", Libc.errno());
+            }
+            return statx.get(JAVA_INT, STX_DEV_MINOR);
+        }
+    }
+
     private static final class Calls {
+        static final MemorySegment STATX = Libc.function("statx");
         static final MemorySegment SYNCFS = Libc.function("syncfs");
         static final MemorySegment STATFS = Libc.function("statfs");
 

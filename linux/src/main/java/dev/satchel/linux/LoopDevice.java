@@ -13,6 +13,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A loop device (loop(4)) over a file, as root. Owned by who attached it: {@link #close()} detaches it. One that a killed
@@ -21,14 +22,19 @@ import java.util.List;
 public final class LoopDevice implements Closeable {
     private static final int LOOP_CONFIGURE = 0x4C0A;
     private static final int LOOP_CLR_FD = 0x4C01;
+    private static final int LOOP_SET_STATUS64 = 0x4C04;
     private static final int LOOP_CTL_GET_FREE = 0x4C82;
     private static final int LO_FLAGS_READ_ONLY = 1;
     private static final int LO_FLAGS_AUTOCLEAR = 4;
     private static final int LO_FLAGS_DIRECT_IO = 16;
-    /** struct loop_config: fd, block_size, struct loop_info64 (232 bytes, lo_flags at 52), reserved. */
+    /** struct loop_info64, and where its lo_flags are. */
+    private static final int LOOP_INFO_BYTES = 232;
+
+    private static final int LOOP_INFO_FLAGS = 52;
+    /** struct loop_config: fd, block_size, struct loop_info64, reserved. */
     private static final int LOOP_CONFIG_BYTES = 304;
 
-    private static final int LOOP_CONFIG_FLAGS = 8 + 52;
+    private static final int LOOP_CONFIG_FLAGS = 8 + LOOP_INFO_FLAGS;
     private static final int LOOP_MAJOR = 7;
     private static final int S_IFBLK = 0060000;
     /** How often a free device may be snatched away by somebody else before we give up. */
@@ -40,6 +46,9 @@ public final class LoopDevice implements Closeable {
     private final int number;
     private boolean detached;
 
+    /** With autoclear: keeps the device until it is mounted; gone with the process. */
+    private @Nullable Fd held;
+
     private LoopDevice(int number) {
         this.number = number;
     }
@@ -50,8 +59,8 @@ public final class LoopDevice implements Closeable {
      * @param readOnly refuse writes
      * @param directIo bypass the page cache of the backing file, which its file system must support
      * @param blockSizeBytes logical block size, a power of two from 512 to the page size
-     * @param autoclear detach by itself when the last user (mount or open file) lets go; attached devices that nobody has
-     *     opened yet stay
+     * @param autoclear detach by itself when neither this process nor a mount uses it any more; so also after this process was
+     *     killed
      */
     public record Options(boolean readOnly, boolean directIo, int blockSizeBytes, boolean autoclear) {
         public Options {
@@ -62,7 +71,20 @@ public final class LoopDevice implements Closeable {
     }
 
     /** Attaches a free device to the file; as many as the kernel can make. */
-    public static LoopDevice attach(Path backing, Options options) throws IOException {
+    public static LoopDevice attach(Path backing, Options options) throws LinuxException {
+        LoopDevice device = ServedDevices.callWithout(() -> configure(backing, options));
+        if (options.autoclear()) {
+            try {
+                device.holdForAutoclear();
+            } catch (LinuxException | RuntimeException | Error e) {
+                device.close();
+                throw e;
+            }
+        }
+        return device;
+    }
+
+    private static LoopDevice configure(Path backing, Options options) throws LinuxException {
         int flags = (options.readOnly() ? Fd.O_RDONLY : Fd.O_RDWR) | (options.directIo() ? Fd.O_DIRECT : 0);
         try (Fd file = Fd.open(backing, flags);
                 Fd control = Fd.open(CONTROL, Fd.O_RDWR);
@@ -73,9 +95,7 @@ public final class LoopDevice implements Closeable {
             config.set(
                     JAVA_INT,
                     LOOP_CONFIG_FLAGS,
-                    (options.readOnly() ? LO_FLAGS_READ_ONLY : 0)
-                            | (options.directIo() ? LO_FLAGS_DIRECT_IO : 0)
-                            | (options.autoclear() ? LO_FLAGS_AUTOCLEAR : 0));
+                    (options.readOnly() ? LO_FLAGS_READ_ONLY : 0) | (options.directIo() ? LO_FLAGS_DIRECT_IO : 0));
             for (int attempt = 1; ; attempt++) {
                 LoopDevice device = new LoopDevice(control.ioctl(LOOP_CTL_GET_FREE, 0, "LOOP_CTL_GET_FREE"));
                 try (Fd opened = device.open(options.readOnly() ? Fd.O_RDONLY : Fd.O_RDWR)) {
@@ -89,6 +109,20 @@ public final class LoopDevice implements Closeable {
                     }
                 }
             }
+        }
+    }
+
+    /**
+     * The kernel clears at the last close, also the one that follows attaching. So the flag is set while the device is held
+     * open, by this thread's own table of descriptors; opening it reads nothing.
+     */
+    private void holdForAutoclear() throws LinuxException {
+        Fd opened = open(Fd.O_RDONLY);
+        held = opened;
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment info = arena.allocate(LOOP_INFO_BYTES, 8);
+            info.set(JAVA_INT, LOOP_INFO_FLAGS, LO_FLAGS_AUTOCLEAR);
+            opened.ioctl(LOOP_SET_STATUS64, info.address(), "LOOP_SET_STATUS64, LO_FLAGS_AUTOCLEAR");
         }
     }
 
@@ -131,12 +165,20 @@ public final class LoopDevice implements Closeable {
             }
             detached = true;
         }
-        try (Fd opened = open(Fd.O_RDONLY)) {
-            opened.ioctl(LOOP_CLR_FD, 0, "LOOP_CLR_FD");
+        try {
+            ServedDevices.<Integer, LinuxException>callWithout(() -> {
+                try (Fd opened = open(Fd.O_RDONLY)) {
+                    return opened.ioctl(LOOP_CLR_FD, 0, "LOOP_CLR_FD");
+                }
+            });
         } catch (LinuxException e) {
             // ENXIO: detached already (autoclear).
             if (e.errno() != Errno.ENXIO) {
                 throw e;
+            }
+        } finally {
+            if (held != null) {
+                held.close();
             }
         }
     }

@@ -80,18 +80,19 @@ public final class Mounts {
             @Nullable String source, Path target, @Nullable String type, long flags, @Nullable String data)
             throws LinuxException {
         try (Arena arena = Arena.ofConfined()) {
-            int result = (int) Libc.call(
-                    MOUNT,
-                    source == null ? 0 : Libc.string(arena, source),
-                    Libc.string(arena, target.toString()),
-                    type == null ? 0 : Libc.string(arena, type),
-                    flags,
-                    data == null ? 0 : Libc.string(arena, data));
-            if (result < 0) {
+            long a = source == null ? 0 : Libc.string(arena, source);
+            long b = Libc.string(arena, target.toString());
+            long c = type == null ? 0 : Libc.string(arena, type);
+            long e = data == null ? 0 : Libc.string(arena, data);
+            ServedDevices.Call<Integer, RuntimeException> mount =
+                    () -> (int) Libc.call(MOUNT, a, b, c, flags, e) < 0 ? Libc.errno() : 0;
+            // FUSE itself needs the device, and does not wait for its server.
+            int errno = "fuse".equals(type) ? mount.call() : ServedDevices.callWithout(mount);
+            if (errno != 0) {
                 throw new LinuxException(
                         "mount(" + source + ", " + target + ", " + type + ", " + flags(flags)
                                 + (data == null ? ")" : ", " + data + ")"),
-                        Libc.errno());
+                        errno);
             }
         }
     }
@@ -99,8 +100,10 @@ public final class Mounts {
     /** umount2(2) with {@code MNT_} flags. */
     public static void unmount(Path target, int flags) throws LinuxException {
         try (Arena arena = Arena.ofConfined()) {
-            if ((int) Libc.call(UMOUNT2, Libc.string(arena, target.toString()), flags) < 0) {
-                throw new LinuxException("umount2(" + target + ", " + flags + ")", Libc.errno());
+            long path = Libc.string(arena, target.toString());
+            int errno = ServedDevices.callWithout(() -> (int) Libc.call(UMOUNT2, path, flags) < 0 ? Libc.errno() : 0);
+            if (errno != 0) {
+                throw new LinuxException("umount2(" + target + ", " + flags(flags) + ")", errno);
             }
         }
     }
@@ -112,6 +115,14 @@ public final class Mounts {
      * @param userNamespace from {@link Namespaces#user}; may be closed afterwards
      */
     public static void idmappedBind(Path source, Path target, Fd userNamespace, boolean recursive)
+            throws LinuxException {
+        ServedDevices.<Integer, LinuxException>callWithout(() -> {
+            cloneShifted(source, target, userNamespace, recursive);
+            return 0;
+        });
+    }
+
+    private static void cloneShifted(Path source, Path target, Fd userNamespace, boolean recursive)
             throws LinuxException {
         try (Arena arena = Arena.ofConfined()) {
             long empty = Libc.string(arena, "");

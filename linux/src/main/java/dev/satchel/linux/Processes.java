@@ -60,8 +60,9 @@ public final class Processes {
     }
 
     /**
-     * Whether memory allocations of this <em>process</em> may wait for I/O: a server of a block device must not wait for memory that
-     * only its own answers can free, prctl(2) PR_SET_IO_FLUSHER. Needs CAP_SYS_RESOURCE (EPERM).
+     * Whether memory allocations of the calling <em>thread</em> (whatever the manual page says, kernel/sys.c) don't wait for I/O:
+     * a server of a block device must not wait for memory that only its own answers can free, prctl(2) PR_SET_IO_FLUSHER. Needs
+     * CAP_SYS_RESOURCE (EPERM).
      */
     public static void setIoFlusher(boolean on) throws LinuxException {
         prctl(PR_SET_IO_FLUSHER, "PR_SET_IO_FLUSHER", on);

@@ -1,0 +1,27 @@
+package dev.satchel.session;
+
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+
+/**
+ * What {@code create} is asked for.
+ *
+ * @param name the session's name, unique in the vault
+ * @param image the image's name
+ * @param diskBytes size of the session's disk; the image's own when absent
+ * @param memoryBytes limit on the session's memory; none when absent
+ * @param cpus limit on its processors, e.g. 1.5; none when absent
+ * @param environment variables of every process, over those of the image
+ * @param geometry the screen, e.g. {@code 1280x800}
+ * @param suspendOnClose suspend when the last viewer goes
+ */
+public record CreateRequest(
+        String name,
+        String image,
+        OptionalLong diskBytes,
+        OptionalLong memoryBytes,
+        Optional<Double> cpus,
+        Map<String, String> environment,
+        String geometry,
+        boolean suspendOnClose) {}

@@ -1,0 +1,50 @@
+package dev.satchel.session;
+
+import dev.satchel.vault.HostId;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+
+/**
+ * This host, as one state directory makes it: two state directories on one machine act as two hosts.
+ *
+ * @param id random, made at first use
+ * @param name the machine's host name, for people
+ * @param state the state directory, mode 0700; holds nothing of a session that is not running
+ * @param tools what setup installed: {@code criu/criu}
+ * @param recipes the directory of image recipes
+ */
+public record Host(HostId id, String name, Path state, Path tools, Path recipes) {
+    /** Opens a state directory, making it at first use. */
+    public static Host open(Path state, Path tools, Path recipes) throws IOException {
+        Path directory = state.toAbsolutePath().normalize();
+        if (!Files.isDirectory(directory)) {
+            Files.createDirectories(
+                    directory, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        }
+        Path file = directory.resolve("host-id");
+        HostId id;
+        if (Files.exists(file)) {
+            id = HostId.parse(Files.readString(file).strip());
+        } else {
+            id = HostId.random();
+            Path fresh = directory.resolve("host-id." + ProcessHandle.current().pid());
+            Files.writeString(fresh, id + "\n");
+            try {
+                Files.createLink(file, fresh);
+            } catch (java.nio.file.FileAlreadyExistsException e) {
+                id = HostId.parse(Files.readString(file).strip());
+            } finally {
+                Files.delete(fresh);
+            }
+        }
+        return new Host(id, InetAddress.getLocalHost().getHostName(), directory, tools, recipes);
+    }
+
+    /** Where a running session keeps its mounts, sockets and bundle; gone when it does not run. */
+    Path runDirectory(dev.satchel.vault.SessionId session) {
+        return state.resolve("run").resolve(session.toString());
+    }
+}

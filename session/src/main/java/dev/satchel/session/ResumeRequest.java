@@ -1,0 +1,12 @@
+package dev.satchel.session;
+
+import java.util.Optional;
+
+/**
+ * What {@code resume} is asked for.
+ *
+ * @param at a snapshot's id or a prefix of it that is unique in the session's history
+ * @param fresh boot on the newest files instead of restoring processes
+ * @param takeOver take the session from a host that holds it; that host can't write any more
+ */
+public record ResumeRequest(String session, Optional<String> at, boolean fresh, boolean takeOver) {}

@@ -1,0 +1,42 @@
+package dev.satchel.session;
+
+import dev.satchel.vault.SnapshotId;
+import java.time.Instant;
+import java.util.Optional;
+
+/**
+ * A session as {@code ls} and {@code inspect} show it.
+ *
+ * @param state what it is doing
+ * @param host the name of the host it runs on, or was running on when that died
+ * @param bytesStored its newest snapshot's own new bytes in the vault, summed over its history
+ * @param bytesLogical disk and memory of its newest snapshot, before deduplication and compression
+ */
+public record SessionInfo(
+        String session,
+        State state,
+        String image,
+        Optional<SnapshotId> snapshot,
+        Optional<String> host,
+        Instant created,
+        long bytesStored,
+        long bytesLogical,
+        String address,
+        String hostname,
+        long diskBytes) {
+    /** The life of a session. */
+    public enum State {
+        /** Never booted. */
+        CREATED,
+        /** Runs on this host. */
+        RUNNING,
+        /** Runs on another host. */
+        ELSEWHERE,
+        /** At rest, with the state of its processes. */
+        SUSPENDED,
+        /** At rest, files only. */
+        STOPPED,
+        /** Its supervisor died here; what it fsynced is in the vault. */
+        CRASHED
+    }
+}

@@ -1,0 +1,21 @@
+package dev.satchel.session;
+
+import dev.satchel.vault.SnapshotId;
+import java.time.Instant;
+import java.util.Optional;
+
+/**
+ * A snapshot as {@code history} shows it.
+ *
+ * @param kind {@code create}, {@code suspend}, {@code snapshot}, {@code stop} or {@code crash}
+ * @param bytesNew bytes it added to the vault
+ * @param bytesLogical disk and memory it holds
+ */
+public record SnapshotInfo(
+        SnapshotId snapshot,
+        Optional<SnapshotId> parent,
+        Instant created,
+        String kind,
+        long bytesNew,
+        long bytesLogical,
+        int processes) {}

@@ -1,0 +1,20 @@
+package dev.satchel.session;
+
+import dev.satchel.vault.SnapshotId;
+
+/**
+ * What {@code suspend} and {@code snapshot} did.
+ *
+ * @param frozenMillis from the first process stopped to the whole state captured; after that a snapshot's processes run again
+ * @param totalMillis from the request to everything on stable storage, signed
+ * @param bytesMemory pages of memory in the checkpoint
+ * @param bytesNew bytes added to the vault
+ */
+public record SuspendResult(
+        String session,
+        SnapshotId snapshot,
+        long frozenMillis,
+        long totalMillis,
+        int processes,
+        long bytesMemory,
+        long bytesNew) {}

@@ -151,6 +151,7 @@ public final class Satchel implements AutoCloseable {
     @Override
     public void close() {}
 
+    @SuppressWarnings("TypeParameterUnusedInFormals") // gone with the last unfinished body
     private static <T> T unfinished() {
         if (System.nanoTime() != 0) {
             throw new UnsupportedOperationException("being written");

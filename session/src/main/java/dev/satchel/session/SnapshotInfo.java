@@ -7,7 +7,7 @@ import java.util.Optional;
 /**
  * A snapshot as {@code history} shows it.
  *
- * @param kind {@code create}, {@code suspend}, {@code snapshot}, {@code stop} or {@code crash}
+ * @param kind what made it: "create", "suspend", "snapshot", "stop" or "crash"
  * @param bytesNew bytes it added to the vault
  * @param bytesLogical disk and memory it holds
  */

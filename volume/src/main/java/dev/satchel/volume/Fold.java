@@ -1,0 +1,200 @@
+package dev.satchel.volume;
+
+import dev.satchel.vault.ChunkMap;
+import dev.satchel.vault.ChunkMapRef;
+import dev.satchel.vault.ChunkRef;
+import dev.satchel.vault.ChunkWriter;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Turns the slots that layers have touched into chunks. Any number of threads may {@link #work} at it together; each holds
+ * buffers of half a MiB meanwhile. Nothing of it counts before the writer has committed.
+ */
+final class Fold {
+    private final View view;
+    private final long sizeBytes;
+    private final ChunkWriter writer;
+    private final SlotReaders readers;
+    private final long[] slots;
+    private final @Nullable ChunkRef[] folded;
+    private final AtomicInteger next = new AtomicInteger();
+    private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
+    /** Slots done, or given up after a failure. Guarded by this. */
+    private int done;
+
+    /** Whether {@link #workPaced} no longer rests. */
+    private volatile boolean hurry;
+
+    /** @param view pinned by the caller until the fold is over; all its layers frozen */
+    Fold(View view, long sizeBytes, ChunkWriter writer, SlotReaders readers) {
+        this.view = view;
+        this.sizeBytes = sizeBytes;
+        this.writer = writer;
+        this.readers = readers;
+        this.slots = touchedSlots(view, Geometry.slots(sizeBytes));
+        this.folded = new @Nullable ChunkRef[slots.length];
+    }
+
+    private static long[] touchedSlots(View view, long end) {
+        long[] slots = new long[64];
+        int count = 0;
+        long slot = 0;
+        while (true) {
+            long next = -1;
+            for (Layer layer : view.layers) {
+                long candidate = layer.index.nextTouched(slot);
+                if (candidate >= 0 && (next < 0 || candidate < next)) {
+                    next = candidate;
+                }
+            }
+            if (next < 0 || next >= end) {
+                return Arrays.copyOf(slots, count);
+            }
+            if (count == slots.length) {
+                slots = Arrays.copyOf(slots, count * 2);
+            }
+            slots[count++] = next;
+            slot = next + 1;
+        }
+    }
+
+    int slotCount() {
+        return slots.length;
+    }
+
+    /** Folds slots until none is left to begin. */
+    void work() {
+        work(false);
+    }
+
+    /** The same, resting as long as it works, so that it takes half a core at most; until somebody is in a hurry. */
+    void workPaced() {
+        work(true);
+    }
+
+    synchronized void hurry() {
+        hurry = true;
+        notifyAll();
+    }
+
+    /** Makes {@link #finish} fail soon. */
+    void cancel() {
+        failure.compareAndSet(null, new IOException("the volume is being closed"));
+        hurry();
+    }
+
+    private void work(boolean paced) {
+        if (next.get() >= slots.length) {
+            return;
+        }
+        try (Arena arena = Arena.ofShared()) {
+            MemorySegment buffer = arena.allocate(Geometry.SLOT_BYTES, 4096);
+            int taken = next.getAndIncrement();
+            while (taken < slots.length) {
+                long began = System.nanoTime();
+                if (failure.get() == null) {
+                    try {
+                        folded[taken] = foldSlot(slots[taken], buffer);
+                    } catch (Throwable e) {
+                        failure.compareAndSet(null, e);
+                    }
+                }
+                synchronized (this) {
+                    done++;
+                    notifyAll();
+                }
+                if (paced && !hurry) {
+                    rest(System.nanoTime() - began);
+                }
+                taken = next.getAndIncrement();
+            }
+        }
+    }
+
+    private synchronized void rest(long nanos) {
+        long until = System.nanoTime() + nanos;
+        try {
+            for (long left = nanos; left > 0 && !hurry; left = until - System.nanoTime()) {
+                wait(left / 1_000_000, (int) (left % 1_000_000));
+            }
+        } catch (InterruptedException e) {
+            hurry = true;
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Returns null for a slot of zeros. */
+    private @Nullable ChunkRef foldSlot(long slot, MemorySegment buffer) throws IOException {
+        SlotReader reader = readers.take();
+        SlotReader.Found found;
+        try {
+            found = reader.read(view, slot, 0, Geometry.SLOT_BLOCKS, buffer);
+        } finally {
+            readers.give(reader);
+        }
+        if (found == SlotReader.Found.ZEROS) {
+            return null;
+        }
+        long length = Math.min(Geometry.SLOT_BYTES, sizeBytes - (slot << Geometry.SLOT_SHIFT));
+        MemorySegment content = buffer.asSlice(0, length);
+        return Zeros.isAllZero(content) ? null : writer.put(content);
+    }
+
+    /** Waits until every slot is folded, and stores the map of it; the writer is not committed yet. */
+    ChunkMapRef finish() throws IOException {
+        synchronized (this) {
+            while (done < slots.length) {
+                try {
+                    wait();
+                } catch (InterruptedException e) {
+                    failure.compareAndSet(null, e);
+                    Thread.currentThread().interrupt();
+                    // The others hold the view's segments until they have seen the failure.
+                    awaitUninterruptibly();
+                }
+            }
+        }
+        switch (failure.get()) {
+            case null -> {}
+            case IOException e -> throw e;
+            case RuntimeException e -> throw e;
+            case Error e -> throw e;
+            case Throwable e -> throw new IOException("folding the volume's changes was interrupted", e);
+        }
+        ChunkMap.Editor editor = view.base.edit();
+        for (int i = 0; i < slots.length; i++) {
+            ChunkRef ref = folded[i];
+            Optional<ChunkRef> before = editor.get(slots[i]);
+            if (ref == null) {
+                // A discard of what was a hole already must not make the editor touch its nodes.
+                if (before.isPresent()) {
+                    editor.clear(slots[i]);
+                }
+            } else if (before.isEmpty() || !before.get().equals(ref)) {
+                editor.set(slots[i], ref);
+            }
+        }
+        return editor.store(writer);
+    }
+
+    private synchronized void awaitUninterruptibly() {
+        boolean interrupted = false;
+        while (done < slots.length) {
+            try {
+                wait();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -1,0 +1,469 @@
+package dev.satchel.volume;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
+import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
+
+import dev.satchel.linux.crypto.AesGcm;
+import dev.satchel.linux.crypto.SecretBytes;
+import dev.satchel.linux.crypto.SecureRandom;
+import dev.satchel.vault.AppendLog;
+import dev.satchel.vault.DamagedException;
+import dev.satchel.vault.Vault;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One file of the write log. Sealed piece by piece (see {@link LogCipher}) under a key derived from the vault's key and the
+ * 32 random bytes at its beginning.
+ *
+ * <pre>
+ * preamble   "SATCHLOG" · version u32 = 1 · 0 u32 · salt 32 bytes                          in clear
+ * record     header: sealed { type u32 · count u32 · block u64 · durable u64 · range u64 }  48 bytes with its tag
+ *   STATE    sealed {@link LogState} of count bytes with its tag, then zeros up to a multiple of 16
+ *   WRITE    count × sealed block                                                           4112 bytes each
+ *   DISCARD  nothing: range blocks from block on read as zeros
+ * </pre>
+ *
+ * All numbers are big-endian. {@code durable} is the length of the segment that was on stable storage when the record was
+ * written: what is found broken before that is damage, what is found broken behind it is what the crash tore.
+ *
+ * <p>Appending is for one thread at a time (the volume's append lock); {@link #readBlocks} and {@link #sync} for many.
+ */
+final class LogSegment implements AutoCloseable {
+    static final int SEALED_BLOCK_BYTES = Geometry.BLOCK_BYTES + AesGcm.TAG_BYTES;
+    static final int PREAMBLE_BYTES = 48;
+    static final int HEADER_BYTES = 32 + AesGcm.TAG_BYTES;
+    /** Blocks in one record: 1 MiB, the most that the kernel writes at once. */
+    static final int BLOCKS_MAX = 256;
+
+    static final int RECORD_BYTES_MAX = HEADER_BYTES + BLOCKS_MAX * SEALED_BLOCK_BYTES;
+
+    static final int TYPE_STATE = 1;
+    static final int TYPE_WRITE = 2;
+    static final int TYPE_DISCARD = 3;
+
+    /** How far behind a broken header a later one is looked for. */
+    static final long SCAN_BYTES_MAX = 64L << 20;
+
+    private static final int SALT_AT = 16;
+    private static final int SALT_BYTES = 32;
+    private static final long MAGIC = 0x53415443484c4f47L; // "SATCHLOG"
+    private static final int VERSION = 1;
+    private static final String KEY_PURPOSE = "volume log segment 1";
+
+    private static final ValueLayout.OfInt INT = JAVA_INT_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
+    private static final ValueLayout.OfLong LONG = JAVA_LONG_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
+
+    private final String name;
+    private final long sequence;
+    private final AppendLog log;
+    private final SecretBytes key;
+
+    /** Where the next record begins. Changed by the appending thread only. */
+    private volatile long end;
+
+    private final Object syncLock = new Object();
+    /** Up to here it is on stable storage. Guarded by {@link #syncLock} for writing. */
+    private volatile long durable;
+
+    private boolean syncing;
+    private @Nullable IOException syncFailure;
+
+    private LogSegment(String name, long sequence, AppendLog log, SecretBytes key) {
+        this.name = name;
+        this.sequence = sequence;
+        this.log = log;
+        this.key = key;
+    }
+
+    /** Makes an empty segment, which {@link #appendState} must begin. */
+    static LogSegment create(Vault vault, String name, long sequence, LogWriter writer) throws IOException {
+        AppendLog log = vault.backend().openLog(name, true);
+        try {
+            if (log.size() != 0) {
+                throw new DamagedException(name + " exists already: somebody else writes this session's log");
+            }
+            MemorySegment preamble = writer.buffer().asSlice(0, PREAMBLE_BYTES);
+            preamble.set(LONG, 0, MAGIC);
+            preamble.set(INT, 8, VERSION);
+            preamble.set(INT, 12, 0);
+            MemorySegment salt = preamble.asSlice(SALT_AT, SALT_BYTES);
+            SecureRandom.fill(salt);
+            LogSegment segment =
+                    new LogSegment(name, sequence, log, vault.deriveKey(KEY_PURPOSE, salt.toArray(JAVA_BYTE)));
+            try {
+                log.append(preamble);
+                segment.end = PREAMBLE_BYTES;
+                return segment;
+            } catch (IOException | RuntimeException e) {
+                segment.key.close();
+                throw e;
+            }
+        } catch (IOException | RuntimeException e) {
+            try {
+                log.close();
+                vault.backend().delete(name);
+            } catch (IOException suppressed) {
+                e.addSuppressed(suppressed);
+            }
+            throw e;
+        }
+    }
+
+    /** What a segment found on opening tells, in the order in which it was written. */
+    interface Visitor {
+        void state(LogState state) throws IOException;
+
+        void write(long block, int count, long logOffset) throws IOException;
+
+        void discard(long block, long count) throws IOException;
+    }
+
+    /**
+     * Opens a segment that is there.
+     *
+     * @return null when it has no whole preamble: a crash tore it before anything in it was durable
+     */
+    static @Nullable LogSegment open(Vault vault, String name, long sequence, LogWriter writer) throws IOException {
+        AppendLog log = vault.backend().openLog(name, false);
+        try {
+            MemorySegment preamble = writer.buffer().asSlice(0, PREAMBLE_BYTES);
+            if (log.read(0, preamble) < PREAMBLE_BYTES || isZero(preamble)) {
+                log.close();
+                return null;
+            }
+            if (preamble.get(LONG, 0) != MAGIC) {
+                throw new DamagedException(name + " is no volume log: restore the vault from a copy");
+            }
+            if (preamble.get(INT, 8) != VERSION) {
+                throw new DamagedException(name + " has version " + preamble.get(INT, 8)
+                        + ", this program reads version " + VERSION + ": use a newer program");
+            }
+            byte[] salt = preamble.asSlice(SALT_AT, SALT_BYTES).toArray(JAVA_BYTE);
+            return new LogSegment(name, sequence, log, vault.deriveKey(KEY_PURPOSE, salt));
+        } catch (IOException | RuntimeException e) {
+            log.close();
+            throw e;
+        }
+    }
+
+    private static boolean isZero(MemorySegment segment) {
+        for (long i = 0; i < segment.byteSize(); i++) {
+            if (segment.get(JAVA_BYTE, i) != 0) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /**
+     * Reads the whole segment, every byte of it authenticated, up to where the crash tore it.
+     *
+     * @param knownEnd where it ends, as a later segment says, all of it durable; 0 if there is no later one
+     * @throws DamagedException when something is broken that had been durable
+     */
+    void replay(long knownEnd, LogWriter writer, Visitor visitor) throws IOException {
+        long size = knownEnd > 0 ? knownEnd : log.size();
+        MemorySegment record = writer.buffer();
+        MemorySegment header = writer.header();
+        long at = PREAMBLE_BYTES;
+        while (at < size) {
+            long next = readRecord(at, size, record, header, writer.cipher(), visitor);
+            if (next < 0) {
+                break;
+            }
+            at = next;
+        }
+        end = at;
+        if (at < size) {
+            if (knownEnd > 0 || durableSaidBehind(at, size, record, header, writer.cipher()) > at) {
+                throw new DamagedException(name + " is damaged at byte " + at
+                        + ", inside of what was safely stored: restore the vault from a copy, or resume the newest"
+                        + " snapshot without what was written since");
+            }
+        }
+    }
+
+    /** Returns where the next record begins, or -1 when this one is not whole. */
+    private long readRecord(
+            long at, long size, MemorySegment record, MemorySegment header, LogCipher cipher, Visitor visitor)
+            throws IOException {
+        if (!openHeader(at, size, record, header, cipher)) {
+            return -1;
+        }
+        int count = header.get(INT, 4);
+        long block = header.get(LONG, 8);
+        long body = at + HEADER_BYTES;
+        return switch (header.get(INT, 0)) {
+            case TYPE_STATE -> readState(body, count, size, record, cipher, visitor);
+            case TYPE_WRITE -> readWrite(body, block, count, size, record, cipher, visitor);
+            case TYPE_DISCARD -> {
+                visitor.discard(block, header.get(LONG, 24));
+                yield body;
+            }
+            default ->
+                throw new DamagedException(name + " has a record of type " + header.get(INT, 0)
+                        + ", which this program does not know: use a newer program");
+        };
+    }
+
+    private long readState(long body, int count, long size, MemorySegment record, LogCipher cipher, Visitor visitor)
+            throws IOException {
+        long bodyBytes = stateBodyBytes(count);
+        MemorySegment sealed = record.asSlice(0, count + AesGcm.TAG_BYTES);
+        MemorySegment plain = record.asSlice(0, count);
+        if (body + bodyBytes > size
+                || log.read(body, sealed) < sealed.byteSize()
+                || !cipher.open(key.segment(), LogCipher.STATE, body, sealed, plain)) {
+            return -1;
+        }
+        visitor.state(LogState.fromBytes(plain.toArray(JAVA_BYTE)));
+        return body + bodyBytes;
+    }
+
+    private long readWrite(
+            long body, long block, int count, long size, MemorySegment record, LogCipher cipher, Visitor visitor)
+            throws IOException {
+        long bodyBytes = (long) count * SEALED_BLOCK_BYTES;
+        MemorySegment sealed = record.asSlice(0, bodyBytes);
+        if (body + bodyBytes > size || log.read(body, sealed) < bodyBytes) {
+            return -1;
+        }
+        for (int i = 0; i < count; i++) {
+            long from = (long) i * SEALED_BLOCK_BYTES;
+            MemorySegment sealedBlock = record.asSlice(from, SEALED_BLOCK_BYTES);
+            MemorySegment plain = record.asSlice(from, Geometry.BLOCK_BYTES);
+            if (!cipher.open(key.segment(), LogCipher.BLOCK, body + from, sealedBlock, plain)) {
+                return -1;
+            }
+        }
+        visitor.write(block, count, body);
+        return body + bodyBytes;
+    }
+
+    private boolean openHeader(long at, long size, MemorySegment buffer, MemorySegment header, LogCipher cipher)
+            throws IOException {
+        MemorySegment sealed = buffer.asSlice(0, HEADER_BYTES);
+        return at + HEADER_BYTES <= size
+                && log.read(at, sealed) == HEADER_BYTES
+                && cipher.open(key.segment(), LogCipher.HEADER, at, sealed, header);
+    }
+
+    /**
+     * Looks behind a broken record for whole headers, which begin at multiples of 16.
+     *
+     * @return how much had been durable, as the last of them says
+     */
+    private long durableSaidBehind(long broken, long size, MemorySegment buffer, MemorySegment header, LogCipher cipher)
+            throws IOException {
+        long said = 0;
+        long limit = Math.min(size, broken + SCAN_BYTES_MAX);
+        int windowBytes = RECORD_BYTES_MAX & -16;
+        // The broken record's own header may be whole; what it says counts too.
+        for (long window = broken; window < limit; window += windowBytes - HEADER_BYTES) {
+            int got = log.read(window, buffer.asSlice(0, Math.min(windowBytes, limit - window)));
+            for (long at = 0; at + HEADER_BYTES <= got; at += 16) {
+                if (cipher.open(
+                        key.segment(), LogCipher.HEADER, window + at, buffer.asSlice(at, HEADER_BYTES), header)) {
+                    said = Math.max(said, header.get(LONG, 16));
+                    if (said > broken) {
+                        return said;
+                    }
+                }
+            }
+        }
+        return said;
+    }
+
+    private static long stateBodyBytes(int count) {
+        return ((long) count + AesGcm.TAG_BYTES + 15) & -16;
+    }
+
+    private void putHeader(LogWriter writer, int type, int count, long block, long extra) {
+        MemorySegment header = writer.header();
+        header.set(INT, 0, type);
+        header.set(INT, 4, count);
+        header.set(LONG, 8, block);
+        header.set(LONG, 16, durable);
+        header.set(LONG, 24, extra);
+        writer.cipher()
+                .seal(
+                        key.segment(),
+                        LogCipher.HEADER,
+                        end,
+                        header,
+                        writer.buffer().asSlice(0, HEADER_BYTES));
+    }
+
+    /**
+     * Appends what lies in the writer's buffer. When this fails, the segment is over: bytes may have been sealed for this
+     * offset, and other ones sealed for it again would use a nonce twice.
+     */
+    private void append(LogWriter writer, long bytes) throws IOException {
+        long at = log.append(writer.buffer().asSlice(0, bytes));
+        if (at != end) {
+            throw new DamagedException(name + " got a record at " + at + " instead of " + end
+                    + ": somebody else writes this session's log");
+        }
+        end = at + bytes;
+    }
+
+    void appendState(LogWriter writer, LogState state) throws IOException {
+        byte[] bytes = state.toBytes();
+        putHeader(writer, TYPE_STATE, bytes.length, 0, 0);
+        long bodyBytes = stateBodyBytes(bytes.length);
+        MemorySegment body = writer.buffer().asSlice(HEADER_BYTES, bodyBytes);
+        body.fill((byte) 0);
+        MemorySegment plain = body.asSlice(0, bytes.length);
+        MemorySegment.copy(bytes, 0, plain, JAVA_BYTE, 0, bytes.length);
+        writer.cipher()
+                .seal(
+                        key.segment(),
+                        LogCipher.STATE,
+                        end + HEADER_BYTES,
+                        plain,
+                        body.asSlice(0, bytes.length + AesGcm.TAG_BYTES));
+        append(writer, HEADER_BYTES + bodyBytes);
+    }
+
+    /**
+     * Appends blocks that follow each other on the volume.
+     *
+     * @param blocks 1 to {@link #BLOCKS_MAX} of them
+     * @return where in the segment the first one is, the others following every {@link #SEALED_BLOCK_BYTES}
+     */
+    long appendBlocks(LogWriter writer, long firstBlock, MemorySegment blocks) throws IOException {
+        int count = (int) (blocks.byteSize() >>> Geometry.BLOCK_SHIFT);
+        putHeader(writer, TYPE_WRITE, count, firstBlock, 0);
+        MemorySegment buffer = writer.buffer();
+        LogCipher cipher = writer.cipher();
+        long body = end + HEADER_BYTES;
+        for (int i = 0; i < count; i++) {
+            long to = (long) i * SEALED_BLOCK_BYTES;
+            cipher.seal(
+                    key.segment(),
+                    LogCipher.BLOCK,
+                    body + to,
+                    blocks.asSlice((long) i << Geometry.BLOCK_SHIFT, Geometry.BLOCK_BYTES),
+                    buffer.asSlice(HEADER_BYTES + to, SEALED_BLOCK_BYTES));
+        }
+        append(writer, HEADER_BYTES + (long) count * SEALED_BLOCK_BYTES);
+        return body;
+    }
+
+    void appendDiscard(LogWriter writer, long firstBlock, long count) throws IOException {
+        putHeader(writer, TYPE_DISCARD, 0, firstBlock, count);
+        append(writer, HEADER_BYTES);
+    }
+
+    /**
+     * Reads blocks that lie one behind the other in the segment.
+     *
+     * @param scratch for the sealed bytes, {@code count} × {@link #SEALED_BLOCK_BYTES} or more
+     * @throws DamagedException when they are not what was written
+     */
+    void readBlocks(long logOffset, int count, MemorySegment dst, MemorySegment scratch, LogCipher cipher)
+            throws IOException {
+        MemorySegment sealed = scratch.asSlice(0, (long) count * SEALED_BLOCK_BYTES);
+        int got = log.read(logOffset, sealed);
+        if (got < sealed.byteSize()) {
+            throw new DamagedException(name + " ends at byte " + (logOffset + got)
+                    + ", though more had been written: check the device, then resume");
+        }
+        for (int i = 0; i < count; i++) {
+            long from = (long) i * SEALED_BLOCK_BYTES;
+            if (!cipher.open(
+                    key.segment(),
+                    LogCipher.BLOCK,
+                    logOffset + from,
+                    scratch.asSlice(from, SEALED_BLOCK_BYTES),
+                    dst.asSlice((long) i << Geometry.BLOCK_SHIFT, Geometry.BLOCK_BYTES))) {
+                throw new DamagedException(name + " is damaged at byte " + (logOffset + from)
+                        + ": restore the vault from a copy, or resume the newest snapshot");
+            }
+        }
+    }
+
+    /**
+     * Everything appended before is on stable storage on return. Callers that come while a sync runs share the next one.
+     *
+     * @throws IOException also ever after: what a failed sync has lost can't be known (fsync(2) reports it once)
+     */
+    void sync() throws IOException {
+        long wanted = end;
+        if (durable >= wanted) {
+            return;
+        }
+        long goal;
+        synchronized (syncLock) {
+            while (syncing && durable < wanted) {
+                try {
+                    syncLock.wait();
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                    throw new IOException("interrupted while waiting for " + name + " to be durable", e);
+                }
+            }
+            if (syncFailure != null) {
+                throw new IOException("an earlier sync of " + name + " failed", syncFailure);
+            }
+            if (durable >= wanted) {
+                return;
+            }
+            syncing = true;
+            goal = end;
+        }
+        @Nullable IOException failure = new IOException("the sync ended without an answer");
+        try {
+            log.sync();
+            failure = null;
+        } catch (IOException e) {
+            failure = e;
+            throw e;
+        } finally {
+            synchronized (syncLock) {
+                syncing = false;
+                if (failure == null) {
+                    durable = goal;
+                } else {
+                    syncFailure = failure;
+                }
+                syncLock.notifyAll();
+            }
+        }
+    }
+
+    boolean syncHasFailed() {
+        synchronized (syncLock) {
+            return syncFailure != null;
+        }
+    }
+
+    /** Cuts off what a failed append may have left, so that its space is free again. */
+    void cutToEnd() throws IOException {
+        log.truncate(end);
+    }
+
+    String name() {
+        return name;
+    }
+
+    long sequence() {
+        return sequence;
+    }
+
+    /** Bytes in whole records. */
+    long end() {
+        return end;
+    }
+
+    @Override
+    public void close() throws IOException {
+        key.close();
+        log.close();
+    }
+}

@@ -1,0 +1,389 @@
+package dev.satchel.volume;
+
+import static java.util.Objects.requireNonNull;
+
+import dev.satchel.linux.Errno;
+import dev.satchel.linux.FileSystems;
+import dev.satchel.linux.LinuxException;
+import dev.satchel.linux.LoopDevice;
+import dev.satchel.linux.Mount;
+import dev.satchel.linux.Mounts;
+import dev.satchel.linux.fuse.FuseFile;
+import dev.satchel.linux.fuse.FuseMount;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A volume's ext4 in the tree of files: volume, served by FUSE as one file in a private directory, under a loop device with
+ * direct I/O, mounted. Owns all of these but the volume; undoes them in reverse, also when mounting fails half-way.
+ *
+ * <p>The file and the device are 16 TiB long whatever the volume's size: so the file system can grow while it is mounted and
+ * nothing under it need be told.
+ *
+ * <p>For one thread at a time, but for {@link #sync}.
+ */
+public final class MountedVolume implements AutoCloseable {
+    private static final String DISK = "disk";
+    private static final String FILE = "volume";
+    private static final String FS_NAME = "satchel-volume";
+    private static final int EXT4_BLOCK_BYTES = 4096;
+    private static final long FORMAT_BYTES_MIN = 16L << 20;
+    /** How long the last users of a file system may take to let go of it: a dying mount namespace does so a little later. */
+    private static final long RELEASE_MILLIS_MAX = 1_000;
+
+    private final Volume volume;
+    private final FuseMount fuse;
+    private final LoopDevice loop;
+    private final Path mountPoint;
+    private boolean mounted;
+    private boolean frozen;
+    private boolean closed;
+
+    private MountedVolume(Volume volume, FuseMount fuse, LoopDevice loop, Path mountPoint) {
+        this.volume = volume;
+        this.fuse = fuse;
+        this.loop = loop;
+        this.mountPoint = mountPoint;
+    }
+
+    /**
+     * Mounts a volume that has a file system ({@link #format}). What a crash left in its journal is replayed.
+     *
+     * @param volume stays the caller's, and open until after {@link #close}
+     * @param directory private to this volume, made with mode 0700 if it is not there; what {@link #cleanUpAfterCrash} is given
+     * @param mountPoint an existing directory
+     */
+    public static MountedVolume mount(Volume volume, Path directory, Path mountPoint) throws IOException {
+        Path target = mountPoint.toRealPath();
+        MountedVolume made = attach(volume, volume, directory, target, false);
+        boolean done = false;
+        try {
+            // Barriers and relatime are the defaults (ext4(5)).
+            Mounts.mount(made.loop.path().toString(), target, "ext4", Mounts.MS_NODEV, "errors=remount-ro");
+            made.mounted = true;
+            done = true;
+            return made;
+        } finally {
+            if (!done) {
+                made.close();
+            }
+        }
+    }
+
+    /**
+     * Makes an empty ext4 as large as the volume on it, with mke2fs(8); whatever was there is discarded.
+     *
+     * @param directory as in {@link #mount}
+     */
+    public static void format(Volume volume, Path directory) throws IOException {
+        if (volume.sizeBytes() < FORMAT_BYTES_MIN) {
+            throw new IllegalArgumentException(
+                    "a file system on " + volume.sizeBytes() + " bytes: " + FORMAT_BYTES_MIN + " are needed");
+        }
+        volume.discard(0, volume.sizeBytes());
+        try (MountedVolume made = attach(volume, volume, directory, directory, false)) {
+            // Features that every kernel since 5.4 can mount: sessions travel. No 64bit: a volume has 16 TiB at most.
+            // Nothing
+            // reserved for root. The volume reads as zeros, so nothing is zeroed now or after the first mount.
+            run(List.of(
+                    "mke2fs",
+                    "-q",
+                    "-F",
+                    "-t",
+                    "ext4",
+                    "-b",
+                    Integer.toString(EXT4_BLOCK_BYTES),
+                    "-m",
+                    "0",
+                    "-J",
+                    "size=" + journalMib(volume.sizeBytes()),
+                    "-O",
+                    "^64bit,^orphan_file,^metadata_csum_seed",
+                    "-E",
+                    "nodiscard,assume_storage_prezeroed=1",
+                    made.loop.path().toString(),
+                    Long.toString(volume.sizeBytes() / 1024) + "k"));
+        }
+        volume.flush();
+    }
+
+    private static long journalMib(long sizeBytes) {
+        return sizeBytes >= 4L << 30 ? 64 : sizeBytes >= 256L << 20 ? 16 : 4;
+    }
+
+    private static void run(List<String> command) throws IOException {
+        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        try {
+            process.getOutputStream().close();
+            String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+            int status = process.waitFor();
+            if (status != 0) {
+                throw new IOException(command.getFirst() + " failed with status " + status + " (" + output
+                        + "): check the volume's size and the vault's free space");
+            }
+        } catch (InterruptedException e) {
+            process.destroyForcibly();
+            Thread.currentThread().interrupt();
+            throw new IOException("interrupted while " + command.getFirst() + " ran", e);
+        }
+    }
+
+    /**
+     * Mounts a snapshot read-only, e.g. to look files up in it. Its file system must have been frozen or unmounted when it was
+     * taken: a journal can't be replayed here.
+     *
+     * @param snapshot stays the caller's, and open until after {@link #close}
+     */
+    public static MountedVolume mountReadOnly(Volume volume, Frozen snapshot, Path directory, Path mountPoint)
+            throws IOException {
+        Path target = mountPoint.toRealPath();
+        MountedVolume made = attach(volume, snapshot, directory, target, true);
+        boolean done = false;
+        try {
+            Mounts.mount(
+                    made.loop.path().toString(),
+                    target,
+                    "ext4",
+                    Mounts.MS_NODEV | Mounts.MS_RDONLY,
+                    "errors=remount-ro");
+            made.mounted = true;
+            done = true;
+            return made;
+        } finally {
+            if (!done) {
+                made.close();
+            }
+        }
+    }
+
+    private static MountedVolume attach(Volume volume, FuseFile disk, Path directory, Path target, boolean readOnly)
+            throws IOException {
+        requireNonNull(disk, "disk");
+        Path private0700 = Files.createDirectories(
+                        directory, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")))
+                .toRealPath();
+        Path at = private0700.resolve(DISK);
+        Files.createDirectories(at);
+        FuseMount fuse = FuseMount.mount(at, FS_NAME, Map.of(FILE, new Reserve(disk)), FuseMount.Options.DEFAULT);
+        LoopDevice loop = null;
+        try {
+            loop = LoopDevice.attach(
+                    at.resolve(FILE), new LoopDevice.Options(readOnly, true, Geometry.BLOCK_BYTES, true));
+            return new MountedVolume(volume, fuse, loop, target);
+        } finally {
+            if (loop == null) {
+                fuse.close();
+            }
+        }
+    }
+
+    /** A disk that goes on up to 16 TiB: zeros, which can't be written. */
+    private record Reserve(FuseFile disk) implements FuseFile {
+        @Override
+        public long sizeBytes() {
+            return Geometry.VOLUME_BYTES_MAX;
+        }
+
+        @Override
+        public boolean writable() {
+            return disk.writable();
+        }
+
+        @Override
+        public void read(long offset, MemorySegment dst) throws IOException {
+            long inside = Math.clamp(disk.sizeBytes() - offset, 0, dst.byteSize());
+            if (inside == dst.byteSize()) {
+                disk.read(offset, dst);
+                return;
+            }
+            if (inside > 0) {
+                disk.read(offset, dst.asSlice(0, inside));
+            }
+            dst.asSlice(inside).fill((byte) 0);
+        }
+
+        @Override
+        public void write(long offset, MemorySegment src) throws IOException {
+            if (offset + src.byteSize() > disk.sizeBytes()) {
+                throw new LinuxException(
+                        "write(volume of " + disk.sizeBytes() + " bytes, " + offset + ", " + src.byteSize() + ")",
+                        Errno.ENOSPC);
+            }
+            disk.write(offset, src);
+        }
+
+        @Override
+        public void flush() throws IOException {
+            disk.flush();
+        }
+
+        @Override
+        public void discard(long offset, long length) throws IOException {
+            long inside = Math.min(length, disk.sizeBytes() - offset);
+            if (inside > 0) {
+                disk.discard(offset, inside);
+            }
+        }
+    }
+
+    /** Where the file system is mounted. */
+    public Path mountPoint() {
+        return mountPoint;
+    }
+
+    /** The block device, {@code /dev/loopN}. */
+    public Path device() {
+        return loop.path();
+    }
+
+    /** Everything written to the file system is durable on return. */
+    public void sync() throws IOException {
+        FileSystems.sync(mountPoint);
+    }
+
+    /** Writes everything out and makes writers wait, so that {@link Volume#snapshot} has a file system with an empty journal. */
+    public void freeze() throws IOException {
+        FileSystems.freeze(mountPoint);
+        frozen = true;
+    }
+
+    /** Lets writers go on; does nothing when not frozen. */
+    public void thaw() throws IOException {
+        if (frozen) {
+            frozen = false;
+            FileSystems.thaw(mountPoint);
+        }
+    }
+
+    /** Discards what the file system does not use, so that no snapshot carries it. @return bytes discarded */
+    public long trim() throws IOException {
+        return FileSystems.trim(mountPoint);
+    }
+
+    /**
+     * Makes volume and file system larger while they are in use.
+     *
+     * @param sizeBytes a multiple of 4096, not below the present size
+     */
+    public void grow(long sizeBytes) throws IOException {
+        volume.grow(sizeBytes);
+        FileSystems.growExt4(mountPoint, sizeBytes / EXT4_BLOCK_BYTES);
+    }
+
+    /**
+     * Unmounts, detaches, ends serving. If somebody uses the file system still, everything is written out, it is taken from the
+     * tree all the same, their later I/O fails, and this throws, having undone everything. A second call does nothing.
+     */
+    @Override
+    public void close() throws IOException {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        IOException failure = null;
+        if (mounted) {
+            try {
+                thaw();
+                unmount();
+            } catch (IOException e) {
+                failure = e;
+            }
+        }
+        try {
+            loop.close();
+        } catch (IOException e) {
+            failure = first(failure, e);
+        }
+        try {
+            fuse.close();
+        } catch (IOException e) {
+            failure = first(failure, e);
+        }
+        if (failure != null) {
+            throw failure;
+        }
+    }
+
+    private void unmount() throws IOException {
+        long deadline = System.nanoTime() + RELEASE_MILLIS_MAX * 1_000_000;
+        while (true) {
+            try {
+                Mounts.unmount(mountPoint, Mounts.UMOUNT_NOFOLLOW);
+                return;
+            } catch (LinuxException e) {
+                if (e.errno() == Errno.EINVAL) {
+                    return; // somebody else has unmounted it
+                }
+                if (e.errno() != Errno.EBUSY) {
+                    throw e;
+                }
+                if (System.nanoTime() > deadline) {
+                    FileSystems.sync(mountPoint);
+                    Mounts.unmount(mountPoint, Mounts.MNT_DETACH | Mounts.UMOUNT_NOFOLLOW);
+                    throw e;
+                }
+            }
+            try {
+                Thread.sleep(10);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                deadline = System.nanoTime();
+            }
+        }
+    }
+
+    private static IOException first(@Nullable IOException first, IOException next) {
+        if (first == null) {
+            return next;
+        }
+        first.addSuppressed(next);
+        return first;
+    }
+
+    /**
+     * Unmounts and detaches what a killed process left of a mounted volume. Does nothing when there is nothing. The volume must
+     * not be served any more by anybody.
+     *
+     * @param directory that it was mounted with
+     */
+    public static void cleanUpAfterCrash(Path directory) throws IOException {
+        if (!Files.isDirectory(directory)) {
+            return;
+        }
+        Path disk = directory.toRealPath().resolve(DISK);
+        // The file's name is how the device is found: so the device goes before what serves the file.
+        for (LoopDevice loop : LoopDevice.find(disk.resolve(FILE))) {
+            String source = loop.path().toString();
+            for (Mount mount : Mounts.list().reversed()) {
+                if (mount.source().equals(source)) {
+                    thawLeftFrozen(mount.target());
+                    Mounts.unmount(mount.target(), Mounts.MNT_DETACH | Mounts.UMOUNT_NOFOLLOW);
+                }
+            }
+            loop.close();
+        }
+        if (Mounts.isMountPoint(disk)) {
+            Mounts.unmount(disk, Mounts.MNT_DETACH | Mounts.UMOUNT_NOFOLLOW);
+        }
+    }
+
+    /** A frozen file system never goes away, unmounted or not. */
+    private static void thawLeftFrozen(Path target) throws LinuxException {
+        try {
+            FileSystems.thaw(target);
+        } catch (LinuxException e) {
+            // EINVAL: it is not frozen. EIO and the like: its device is gone, and so is whatever the thaw wanted to
+            // write.
+            if (e.errno() == Errno.EPERM) {
+                throw e;
+            }
+        }
+    }
+}

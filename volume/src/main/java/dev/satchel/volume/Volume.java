@@ -1,0 +1,1057 @@
+package dev.satchel.volume;
+
+import static java.util.Objects.requireNonNull;
+
+import dev.satchel.linux.Errno;
+import dev.satchel.linux.LinuxException;
+import dev.satchel.linux.fuse.FuseFile;
+import dev.satchel.vault.ChunkMap;
+import dev.satchel.vault.ChunkMapRef;
+import dev.satchel.vault.ChunkRef;
+import dev.satchel.vault.ChunkStore;
+import dev.satchel.vault.ChunkWriter;
+import dev.satchel.vault.SessionId;
+import dev.satchel.vault.Vault;
+import dev.satchel.vault.VaultFullException;
+import dev.satchel.volume.VolumeOptions.ExistingLog;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Executor;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A session's disk: a mutable block device over an immutable chunk map, what changes being kept in an encrypted log in the
+ * vault.
+ *
+ * <p><b>Durability</b>: what was written before {@link #flush} is there after any crash; what was written later may be there or
+ * not, block by block, as with a disk. A write that fails leaves what was there before. After a failed sync of the log every
+ * write and flush fails: what the device has lost can't be known.
+ *
+ * <p><b>A full device</b> makes writes fail with ENOSPC; they work again when there is space.
+ *
+ * <p><b>Bounds</b>: the decoded chunks' cache ({@link VolumeOptions}), 1 MiB for sealing, 2 MiB for reading, 256 KiB a folding
+ * thread, the indexes of dirty slots (272 bytes each; writers wait at {@value #DIRTY_SLOTS_MAX}).
+ *
+ * <p><b>Threads</b>: all methods may be called by many at once. Two locks: the append lock makes the order in the log the order
+ * in the index; the view lock guards what is laid over what, and is held only for looking up. Append lock before view lock.
+ *
+ * <p>One process at a time opens a session's volume; the session's lease sees to that.
+ */
+public final class Volume implements FuseFile, AutoCloseable {
+    /** Layers over the base, at which the next cut waits for folding. */
+    static final int LAYERS_MAX = 16;
+
+    static final int DIRTY_SLOTS_MAX = 49_152;
+    private static final int DIRTY_SLOTS_FOLD = DIRTY_SLOTS_MAX / 2;
+    private static final int LAYERS_FOLD = 4;
+    private static final long FOLD_RETRY_MILLIS = 5_000;
+    /** How long the folding thread sleeps when nothing wakes it. */
+    private static final long ASLEEP_MILLIS = 3_600_000;
+
+    private final Vault vault;
+    private final ChunkStore chunks;
+    private final VolumeOptions options;
+    private final VolumeLog log;
+    private final ChunkCache cache;
+    private final SlotReaders readers;
+    private final ReadAhead readAhead;
+    private final Thread folder;
+    private final long openedSizeBytes;
+
+    private final ReentrantLock appendLock = new ReentrantLock();
+    /** Guarded by the append lock, as all up to the next lock. */
+    private final LogWriter writer;
+
+    private LogState state;
+    private long nextSequence;
+    /** Segments of an earlier run that can go once the next state is recorded. */
+    private List<String> unneeded;
+
+    private final Object viewLock = new Object();
+    /** Guarded by the view lock. */
+    private View view;
+
+    private volatile long sizeBytes;
+    private volatile boolean closed;
+
+    /** Folding is for one at a time. Before the append lock. */
+    private final ReentrantLock foldLock = new ReentrantLock();
+
+    private volatile @Nullable Fold runningFold;
+
+    private final Object folderLock = new Object();
+    private volatile boolean folderAsleep;
+    private volatile long lastWriteNanos;
+    private volatile @Nullable IOException foldFailure;
+    private final AtomicLong foldedSlots = new AtomicLong();
+    private final long replayedBytes;
+
+    private Volume(
+            Vault vault,
+            VolumeOptions options,
+            VolumeLog log,
+            LogWriter writer,
+            LogState state,
+            View view,
+            long nextSequence,
+            List<String> unneeded,
+            long requestedSizeBytes) {
+        this.vault = vault;
+        this.chunks = vault.chunks();
+        this.options = options;
+        this.log = log;
+        this.writer = writer;
+        this.state = state;
+        this.view = view;
+        this.nextSequence = nextSequence;
+        this.unneeded = unneeded;
+        this.sizeBytes = state.sizeBytes();
+        this.openedSizeBytes = requestedSizeBytes;
+        this.cache = new ChunkCache(chunks, options.cacheChunks());
+        this.readers = new SlotReaders(viewLock, chunks, cache);
+        this.readAhead = new ReadAhead(this, cache, options.readAheadSlots());
+        long replayed = 0;
+        view.pins = 1;
+        for (Layer layer : view.layers) {
+            layer.views = 1;
+            replayed += layer.index.loggedBlocks() << Geometry.BLOCK_SHIFT;
+        }
+        this.replayedBytes = replayed;
+        this.lastWriteNanos = System.nanoTime();
+        this.folder = new Thread(this::foldInBackground, "volume-fold");
+        folder.setDaemon(true);
+    }
+
+    /**
+     * Opens a session's volume.
+     *
+     * @param vault stays open longer than the volume
+     * @param base the map of the snapshot that the session is at; {@link ChunkMapRef#EMPTY} for a new disk
+     * @param sizeBytes a multiple of 4096, up to 16 TiB; if the log tells of a larger volume, that counts
+     * @throws StaleLogException when there is a log of other snapshots, and it was to be replayed
+     * @throws dev.satchel.vault.DamagedException when the log was altered where it had been durable
+     */
+    public static Volume open(Vault vault, SessionId session, ChunkMapRef base, long sizeBytes, VolumeOptions options)
+            throws IOException {
+        requireNonNull(base, "base");
+        if (sizeBytes <= 0 || sizeBytes > Geometry.VOLUME_BYTES_MAX || !Geometry.aligned(sizeBytes)) {
+            throw new IllegalArgumentException(
+                    "a volume of " + sizeBytes + " bytes: multiples of 4096 up to 16 TiB are possible");
+        }
+        VolumeLog log = new VolumeLog(vault, session);
+        LogWriter writer = new LogWriter();
+        Volume volume = null;
+        try {
+            if (options.log() == ExistingLog.DISCARD) {
+                log.deleteAll();
+            }
+            VolumeLog.Replayed found = log.replay(base, writer);
+            if (found == null) {
+                LogState state = new LogState(sizeBytes, base, 1, 0, List.of(new LogState.Root(base, 0)));
+                View view = new View(ChunkMap.load(vault.chunks(), base), 0, List.of());
+                volume = new Volume(vault, options, log, writer, state, view, 1, List.of(), sizeBytes);
+            } else {
+                long size = Math.max(sizeBytes, found.state().sizeBytes());
+                long through = found.layers().isEmpty() ? found.newest() : found.throughSegment();
+                LogState state = found.state().withSize(size).withBase(found.base(), through + 1);
+                for (Layer layer : found.layers()) {
+                    layer.index.grow(Geometry.slots(size));
+                }
+                View view = new View(ChunkMap.load(vault.chunks(), found.base()), through, List.copyOf(found.layers()));
+                volume = new Volume(
+                        vault, options, log, writer, state, view, found.newest() + 1, found.unneeded(), sizeBytes);
+            }
+            volume.folder.start();
+            return volume;
+        } finally {
+            if (volume == null) {
+                writer.close();
+            }
+        }
+    }
+
+    /** Whether a session has left a log: changes that no snapshot contains, or may not. */
+    public static boolean hasLog(Vault vault, SessionId session) throws IOException {
+        return !new VolumeLog(vault, session).isEmpty();
+    }
+
+    /** Deletes a session's log: what was written since its newest snapshot is given up. The volume must not be open. */
+    public static void deleteLog(Vault vault, SessionId session) throws IOException {
+        new VolumeLog(vault, session).deleteAll();
+    }
+
+    @Override
+    public long sizeBytes() {
+        return sizeBytes;
+    }
+
+    @Override
+    public boolean writable() {
+        return true;
+    }
+
+    // ---- reading ----
+
+    @Override
+    public void read(long offset, MemorySegment dst) throws IOException {
+        View pinned = pin();
+        try {
+            read(pinned, sizeBytes, offset, dst);
+        } finally {
+            unpin(pinned);
+        }
+        readAhead.saw(offset, dst.byteSize(), sizeBytes);
+    }
+
+    void read(View pinned, long size, long offset, MemorySegment dst) throws IOException {
+        long length = dst.byteSize();
+        checkRange("read", offset, length, size);
+        if (!Geometry.aligned(offset) || !Geometry.aligned(length)) {
+            readUnaligned(pinned, size, offset, dst);
+            return;
+        }
+        SlotReader reader = readers.take();
+        try {
+            long done = 0;
+            while (done < length) {
+                long at = offset + done;
+                long slot = at >>> Geometry.SLOT_SHIFT;
+                int from = Geometry.indexInSlot(Geometry.blockOf(at));
+                int to = (int) Math.min(Geometry.SLOT_BLOCKS, from + ((length - done) >>> Geometry.BLOCK_SHIFT));
+                long bytes = (long) (to - from) << Geometry.BLOCK_SHIFT;
+                reader.read(pinned, slot, from, to, dst.asSlice(done, bytes));
+                done += bytes;
+            }
+        } finally {
+            readers.give(reader);
+        }
+    }
+
+    private void readUnaligned(View pinned, long size, long offset, MemorySegment dst) throws IOException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment bounce = arena.allocate(Geometry.SLOT_BYTES, Geometry.BLOCK_BYTES);
+            long done = 0;
+            while (done < dst.byteSize()) {
+                long at = offset + done;
+                long start = at & -Geometry.BLOCK_BYTES;
+                long end = Math.min(roundUp(offset + dst.byteSize()), start + Geometry.SLOT_BYTES);
+                MemorySegment blocks = bounce.asSlice(0, end - start);
+                read(pinned, size, start, blocks);
+                long bytes = Math.min(end - at, dst.byteSize() - done);
+                MemorySegment.copy(blocks, at - start, dst, done, bytes);
+                done += bytes;
+            }
+        }
+    }
+
+    private static long roundUp(long value) {
+        return (value + Geometry.BLOCK_BYTES - 1) & -Geometry.BLOCK_BYTES;
+    }
+
+    private static void checkRange(String what, long offset, long length, long size) throws LinuxException {
+        if (offset < 0 || length < 0 || offset > size - length) {
+            throw new LinuxException(
+                    what + "(volume of " + size + " bytes, " + offset + ", " + length + ")", Errno.EINVAL);
+        }
+    }
+
+    /** The chunk that a reader of this slot will need, if that is not in the cache yet. */
+    Optional<ChunkRef> baseChunkToRead(long slot) throws IOException {
+        View pinned = pin();
+        try {
+            synchronized (viewLock) {
+                for (Layer layer : pinned.layers) {
+                    if (layer.index.slot(slot).length != 0) {
+                        return Optional.empty();
+                    }
+                }
+            }
+            Optional<ChunkRef> ref = pinned.base.get(slot);
+            return ref.isPresent() && cache.has(ref.get()) ? Optional.empty() : ref;
+        } finally {
+            unpin(pinned);
+        }
+    }
+
+    // ---- views ----
+
+    private View pin() throws IOException {
+        synchronized (viewLock) {
+            checkOpen();
+            view.pins++;
+            return view;
+        }
+    }
+
+    void unpin(View pinned) throws IOException {
+        List<Layer> released = new ArrayList<>(0);
+        synchronized (viewLock) {
+            if (--pinned.pins > 0) {
+                return;
+            }
+            for (Layer layer : pinned.layers) {
+                if (--layer.views == 0) {
+                    released.add(layer);
+                }
+            }
+        }
+        for (Layer layer : released) {
+            layer.segment.close();
+            if (layer.folded) {
+                log.delete(layer.segment);
+            }
+        }
+    }
+
+    /** Makes a view of these layers, pinned once. */
+    private View newView(ChunkMap base, long throughSegment, List<Layer> layers) {
+        assert Thread.holdsLock(viewLock);
+        View made = new View(base, throughSegment, layers);
+        made.pins = 1;
+        for (Layer layer : layers) {
+            layer.views++;
+        }
+        return made;
+    }
+
+    private void replaceView(ChunkMap base, long throughSegment, List<Layer> layers) throws IOException {
+        View before;
+        synchronized (viewLock) {
+            before = view;
+            view = newView(base, throughSegment, layers);
+        }
+        unpin(before);
+    }
+
+    private void checkOpen() throws IOException {
+        if (closed) {
+            throw new IOException("the volume is closed");
+        }
+    }
+
+    // ---- writing ----
+
+    @Override
+    public void write(long offset, MemorySegment src) throws IOException {
+        checkRange("write", offset, src.byteSize(), sizeBytes);
+        awaitRoom();
+        appendLock.lock();
+        try {
+            checkOpen();
+            if (Geometry.aligned(offset) && Geometry.aligned(src.byteSize())) {
+                writeAligned(offset, src);
+            } else {
+                writeUnaligned(offset, src, src.byteSize());
+            }
+        } catch (VaultFullException e) {
+            throw full("write", offset, src.byteSize(), e);
+        } finally {
+            appendLock.unlock();
+        }
+        wrote();
+    }
+
+    private void writeAligned(long offset, MemorySegment src) throws IOException {
+        long done = 0;
+        while (done < src.byteSize()) {
+            long bytes = Math.min(src.byteSize() - done, (long) LogSegment.BLOCKS_MAX << Geometry.BLOCK_SHIFT);
+            MemorySegment part = bytes == src.byteSize() ? src : src.asSlice(done, bytes);
+            long block = Geometry.blockOf(offset + done);
+            Layer layer = activeLayer();
+            long at;
+            try {
+                at = layer.segment.appendBlocks(writer, block, part);
+            } catch (IOException e) {
+                endLayer(layer, e);
+                throw e;
+            }
+            synchronized (viewLock) {
+                layer.index.put(block, (int) (bytes >>> Geometry.BLOCK_SHIFT), at, LogSegment.SEALED_BLOCK_BYTES);
+            }
+            done += bytes;
+        }
+    }
+
+    /** Reads what is around it and writes whole blocks; the append lock keeps others from writing in between. */
+    private void writeUnaligned(long offset, @Nullable MemorySegment src, long length) throws IOException {
+        View pinned = pin();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment bounce = arena.allocate(Geometry.SLOT_BYTES, Geometry.BLOCK_BYTES);
+            long done = 0;
+            while (done < length) {
+                long at = offset + done;
+                long start = at & -Geometry.BLOCK_BYTES;
+                long end = Math.min(roundUp(offset + length), start + Geometry.SLOT_BYTES);
+                long bytes = Math.min(end - at, length - done);
+                MemorySegment blocks = bounce.asSlice(0, end - start);
+                unpin(pinned);
+                pinned = pin();
+                read(pinned, sizeBytes, start, blocks);
+                if (src == null) {
+                    blocks.asSlice(at - start, bytes).fill((byte) 0);
+                } else {
+                    MemorySegment.copy(src, done, blocks, at - start, bytes);
+                }
+                writeAligned(start, blocks);
+                done += bytes;
+            }
+        } finally {
+            unpin(pinned);
+        }
+    }
+
+    @Override
+    public void discard(long offset, long length) throws IOException {
+        checkRange("discard", offset, length, sizeBytes);
+        if (length == 0) {
+            return;
+        }
+        awaitRoom();
+        appendLock.lock();
+        try {
+            checkOpen();
+            long from = roundUp(offset);
+            long to = (offset + length) & -Geometry.BLOCK_BYTES;
+            if (from >= to) {
+                writeUnaligned(offset, null, length);
+            } else {
+                if (offset < from) {
+                    writeUnaligned(offset, null, from - offset);
+                }
+                discardBlocks(Geometry.blockOf(from), Geometry.blockOf(to - from));
+                if (to < offset + length) {
+                    writeUnaligned(to, null, offset + length - to);
+                }
+            }
+        } catch (VaultFullException e) {
+            throw full("discard", offset, length, e);
+        } finally {
+            appendLock.unlock();
+        }
+        wrote();
+    }
+
+    private void discardBlocks(long block, long count) throws IOException {
+        Layer layer = activeLayer();
+        try {
+            layer.segment.appendDiscard(writer, block, count);
+        } catch (IOException e) {
+            endLayer(layer, e);
+            throw e;
+        }
+        synchronized (viewLock) {
+            layer.index.zero(block, count);
+        }
+    }
+
+    private static LinuxException full(String what, long offset, long length, VaultFullException cause) {
+        LinuxException e = new LinuxException(what + "(volume, " + offset + ", " + length + ")", Errno.ENOSPC);
+        e.initCause(cause);
+        return e;
+    }
+
+    @Override
+    public void flush() throws IOException {
+        // Segments before the newest are durable wholly since the newest was begun.
+        View pinned = pin();
+        try {
+            if (!pinned.layers.isEmpty()) {
+                pinned.layers.getFirst().segment.sync();
+            }
+        } finally {
+            unpin(pinned);
+        }
+    }
+
+    /** The layer that takes writes; made when there is none. Append lock held. */
+    private Layer activeLayer() throws IOException {
+        Layer newest = newestLayer();
+        if (newest != null && !newest.frozen) {
+            if (newest.segment.end() + LogSegment.RECORD_BYTES_MAX <= BlockIndex.OFFSET_MAX) {
+                return newest;
+            }
+            freeze(newest);
+        }
+        return beginLayer(false);
+    }
+
+    private @Nullable Layer newestLayer() {
+        synchronized (viewLock) {
+            return view.layers.isEmpty() ? null : view.layers.getFirst();
+        }
+    }
+
+    private void freeze(Layer layer) {
+        synchronized (viewLock) {
+            layer.frozen = true;
+        }
+    }
+
+    private Layer beginLayer(boolean carriesState) throws IOException {
+        Layer newest = newestLayer();
+        if (newest != null) {
+            // The new segment says that this one is whole.
+            newest.segment.sync();
+        }
+        View present;
+        synchronized (viewLock) {
+            present = view;
+        }
+        if (present.layers.size() >= LAYERS_MAX && !carriesState) {
+            throw new VaultFullException("the volume's log can't be folded: make space on the vault's device");
+        }
+        LogState begun = state.withPreviousEnd(newest == null ? 0 : newest.segment.end());
+        LogSegment segment = LogSegment.create(vault, log.name(nextSequence), nextSequence, writer);
+        try {
+            segment.appendState(writer, begun);
+        } catch (IOException | RuntimeException e) {
+            try {
+                segment.close();
+                log.delete(segment);
+            } catch (IOException suppressed) {
+                e.addSuppressed(suppressed);
+            }
+            throw e;
+        }
+        state = begun;
+        nextSequence++;
+        Layer layer = new Layer(segment, new BlockIndex(Geometry.slots(sizeBytes)));
+        layer.carriesState = carriesState;
+        List<Layer> layers = new ArrayList<>(present.layers.size() + 1);
+        layers.add(layer);
+        layers.addAll(present.layers);
+        replaceView(present.base, present.throughSegment, List.copyOf(layers));
+        if (!unneeded.isEmpty()) {
+            segment.sync();
+            deleteUnneeded();
+        }
+        return layer;
+    }
+
+    private void deleteUnneeded() throws IOException {
+        for (String name : unneeded) {
+            vault.backend().delete(name);
+        }
+        unneeded = List.of();
+    }
+
+    /**
+     * After a failed append no further record can go into that segment (see {@link LogSegment}). The next write begins another
+     * one. One without records of its own goes, so that a device that stays full does not fill with empty segments.
+     */
+    private void endLayer(Layer layer, IOException cause) {
+        freeze(layer);
+        try {
+            layer.segment.cutToEnd();
+            if (layer.index.isEmpty() && !layer.carriesState && layer.segment.sequence() == nextSequence - 1) {
+                View present;
+                synchronized (viewLock) {
+                    present = view;
+                }
+                layer.folded = true;
+                nextSequence--;
+                replaceView(present.base, present.throughSegment, present.layers.subList(1, present.layers.size()));
+            }
+        } catch (IOException e) {
+            cause.addSuppressed(e);
+        }
+    }
+
+    /** Makes the log say something new about itself, durably. Append lock held. */
+    private void recordState(LogState next) throws IOException {
+        Layer newest = newestLayer();
+        if (newest == null && unneeded.isEmpty()) {
+            state = next; // There is no log: the first segment will say it.
+            return;
+        }
+        LogState before = state;
+        if (newest == null || newest.frozen) {
+            state = next;
+            boolean begun = false;
+            try {
+                beginLayer(true).segment.sync();
+                begun = true;
+            } finally {
+                if (!begun) {
+                    state = before;
+                }
+            }
+            return;
+        }
+        try {
+            newest.segment.appendState(writer, next);
+        } catch (IOException e) {
+            endLayer(newest, e);
+            throw e;
+        }
+        newest.carriesState = true;
+        state = next;
+        newest.segment.sync();
+        deleteUnneeded();
+    }
+
+    // ---- snapshots ----
+
+    /**
+     * Cuts: everything written before is in the result, nothing of what comes later. Takes microseconds, and no I/O; what it
+     * contains is not durable by itself ({@link #flush}, {@link Frozen#store}).
+     */
+    public Frozen snapshot() throws IOException {
+        appendLock.lock();
+        try {
+            synchronized (viewLock) {
+                checkOpen();
+                List<Layer> layers = view.layers;
+                if (!layers.isEmpty() && !layers.getFirst().frozen) {
+                    if (layers.getFirst().index.isEmpty()) {
+                        layers = layers.subList(1, layers.size());
+                    } else {
+                        layers.getFirst().frozen = true;
+                    }
+                }
+                long through = layers.isEmpty()
+                        ? view.throughSegment
+                        : layers.getFirst().segment.sequence();
+                return new Frozen(this, newView(view.base, view.throughSegment, layers), sizeBytes, through);
+            }
+        } finally {
+            appendLock.unlock();
+        }
+    }
+
+    ChunkMapRef store(Frozen frozen, ChunkWriter chunkWriter, Executor executor, int helpers) throws IOException {
+        Fold running = runningFold;
+        if (running != null) {
+            // What is being folded in the background need not be folded again: finish that first, together.
+            running.hurry();
+            help(running, executor, helpers);
+        }
+        foldLock.lock();
+        try {
+            View folding = leastToFold(frozen);
+            ChunkMapRef stored;
+            try {
+                stored = folding.layers.isEmpty()
+                        ? folding.base.ref()
+                        : fold(folding, frozen.sizeBytes(), chunkWriter, executor, helpers);
+            } finally {
+                unpin(folding);
+            }
+            appendLock.lock();
+            try {
+                LogState.Root root = new LogState.Root(stored, frozen.throughSegment());
+                if (!state.roots().contains(root)) {
+                    recordState(state.withRoot(root));
+                }
+            } finally {
+                appendLock.unlock();
+            }
+            return stored;
+        } finally {
+            foldLock.unlock();
+        }
+    }
+
+    private static void help(Fold fold, Executor executor, int helpers) {
+        for (int i = 0; i < Math.min(helpers, fold.slotCount() - 1); i++) {
+            executor.execute(fold::work);
+        }
+        fold.work();
+    }
+
+    private ChunkMapRef fold(View folding, long size, ChunkWriter chunkWriter, Executor executor, int helpers)
+            throws IOException {
+        Fold fold = new Fold(folding, size, chunkWriter, readers);
+        help(fold, executor, helpers);
+        ChunkMapRef stored = fold.finish();
+        foldedSlots.addAndGet(fold.slotCount());
+        return stored;
+    }
+
+    /** The same contents over the volume's present base, if that has come nearer since the cut; pinned. */
+    private View leastToFold(Frozen frozen) throws IOException {
+        synchronized (viewLock) {
+            checkOpen();
+            View of = frozen.view();
+            if (view.throughSegment <= of.throughSegment || view.throughSegment > frozen.throughSegment()) {
+                return newView(of.base, of.throughSegment, of.layers);
+            }
+            List<Layer> layers = new ArrayList<>();
+            for (Layer layer : of.layers) {
+                if (layer.segment.sequence() > view.throughSegment) {
+                    layers.add(layer);
+                }
+            }
+            return newView(view.base, view.throughSegment, List.copyOf(layers));
+        }
+    }
+
+    /**
+     * Lays the volume over the map of a snapshot that is committed and named by its session's head, and frees the log up to
+     * there. Older snapshots' maps can't be replayed over any more.
+     *
+     * @param base from {@link Frozen#store} of this volume
+     */
+    public void rebase(ChunkMapRef base) throws IOException {
+        appendLock.lock();
+        try {
+            checkOpen();
+            LogState.Root origin = state.rootOf(base)
+                    .orElseThrow(() -> new IllegalArgumentException("the volume was never stored as " + base));
+            List<LogState.Root> roots = new ArrayList<>();
+            roots.add(origin);
+            for (LogState.Root root : state.roots()) {
+                if (root.throughSegment() > origin.throughSegment()) {
+                    roots.add(root);
+                }
+            }
+            LogState next = state.withRoots(roots);
+            long through = presentThrough();
+            if (origin.throughSegment() > through) {
+                recordState(next.withBase(base, origin.throughSegment() + 1));
+                dropThrough(ChunkMap.load(chunks, base), origin.throughSegment());
+            } else if (!next.equals(state)) {
+                recordState(next);
+            }
+        } catch (VaultFullException e) {
+            throw full("rebase", 0, sizeBytes, e);
+        } finally {
+            appendLock.unlock();
+        }
+        roomMade();
+    }
+
+    private long presentThrough() {
+        synchronized (viewLock) {
+            return view.throughSegment;
+        }
+    }
+
+    /** The log says already, durably, that these layers are in the base. Append lock held. */
+    private void dropThrough(ChunkMap base, long through) throws IOException {
+        View present;
+        synchronized (viewLock) {
+            present = view;
+        }
+        List<Layer> layers = new ArrayList<>();
+        for (Layer layer : present.layers) {
+            if (layer.segment.sequence() > through) {
+                layers.add(layer);
+            } else {
+                layer.folded = true;
+            }
+        }
+        replaceView(base, through, List.copyOf(layers));
+    }
+
+    // ---- folding in the background ----
+
+    /** What is dirty, of the present layers. */
+    private record Dirt(long bytes, long slots, long logBytes, int layers) {}
+
+    private Dirt dirt() {
+        long bytes = 0;
+        long slots = 0;
+        long logBytes = 0;
+        synchronized (viewLock) {
+            for (Layer layer : view.layers) {
+                bytes += layer.index.loggedBlocks() << Geometry.BLOCK_SHIFT;
+                slots += layer.index.ownArrays();
+                logBytes += layer.segment.end();
+            }
+            return new Dirt(bytes, slots, logBytes, view.layers.size());
+        }
+    }
+
+    private boolean mustFold(Dirt dirt) {
+        return dirt.bytes() > options.dirtyBytesMax()
+                || dirt.logBytes() > options.dirtyBytesMax() + options.dirtyBytesMax() / 4
+                || dirt.slots() > DIRTY_SLOTS_FOLD
+                || dirt.layers() > LAYERS_FOLD;
+    }
+
+    private boolean worthFolding(Dirt dirt) {
+        return (options.backgroundFolding() && dirt.slots() >= options.idleFoldSlots()) || mustFold(dirt);
+    }
+
+    private void wrote() {
+        lastWriteNanos = System.nanoTime();
+        if (folderAsleep && worthFolding(dirt())) {
+            synchronized (folderLock) {
+                folderLock.notifyAll();
+            }
+        }
+    }
+
+    private void roomMade() {
+        synchronized (folderLock) {
+            folderLock.notifyAll();
+        }
+    }
+
+    /** Writers wait when folding can't keep up; they fail when it fails. */
+    private void awaitRoom() throws IOException {
+        if (hasRoom()) {
+            return;
+        }
+        synchronized (folderLock) {
+            while (!closed && !hasRoom()) {
+                IOException failed = foldFailure;
+                if (failed != null) {
+                    LinuxException e = new LinuxException("write(volume whose log is full)", Errno.ENOSPC);
+                    e.initCause(failed);
+                    throw e;
+                }
+                try {
+                    folderLock.notifyAll();
+                    folderLock.wait(50);
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                    throw new IOException("interrupted while waiting for room in the volume's log", e);
+                }
+            }
+        }
+    }
+
+    private boolean hasRoom() {
+        Dirt dirt = dirt();
+        return dirt.slots() < DIRTY_SLOTS_MAX && dirt.logBytes() < 4 * options.dirtyBytesMax();
+    }
+
+    private void foldInBackground() {
+        while (awaitDirt()) {
+            foldFailure = null;
+            try {
+                foldNow(mustFold(dirt()));
+            } catch (IOException e) {
+                // Nothing is lost: the log has it all. Tried again later; writers are told when the log has no room
+                // left.
+                foldFailure = e;
+            }
+            roomMade();
+        }
+    }
+
+    /** Waits until there is something that is worth folding; false once the volume is closed. */
+    private boolean awaitDirt() {
+        synchronized (folderLock) {
+            long notBefore = System.nanoTime() + (foldFailure == null ? 0 : FOLD_RETRY_MILLIS * 1_000_000);
+            while (!closed) {
+                // Before looking, so that whoever writes after the look wakes us.
+                folderAsleep = true;
+                long waitMillis = Math.max(millisUntilFold(), (notBefore - System.nanoTime()) / 1_000_000);
+                if (waitMillis <= 0) {
+                    folderAsleep = false;
+                    return true;
+                }
+                if (waitMillis < ASLEEP_MILLIS) {
+                    folderAsleep = false;
+                }
+                try {
+                    folderLock.wait(waitMillis);
+                } catch (InterruptedException e) {
+                    return false;
+                }
+            }
+            return false;
+        }
+    }
+
+    private long millisUntilFold() {
+        Dirt dirt = dirt();
+        if (mustFold(dirt)) {
+            return 0;
+        }
+        if (!worthFolding(dirt)) {
+            return ASLEEP_MILLIS;
+        }
+        return options.idleFoldMillis() - (System.nanoTime() - lastWriteNanos) / 1_000_000;
+    }
+
+    /** Folds what is dirty and commits it; the present layers go. */
+    private void foldNow(boolean urgent) throws IOException {
+        foldLock.lock();
+        try (Frozen frozen = snapshot()) {
+            View folding = frozen.view();
+            if (folding.layers.isEmpty()) {
+                return;
+            }
+            ChunkMapRef stored;
+            try (ChunkWriter chunkWriter = chunks.writer(chunks.ownDomain())) {
+                Fold fold = new Fold(folding, frozen.sizeBytes(), chunkWriter, readers);
+                runningFold = fold;
+                try {
+                    if (closed) {
+                        fold.cancel();
+                    }
+                    if (urgent) {
+                        fold.work();
+                    } else {
+                        fold.workPaced();
+                    }
+                    stored = fold.finish();
+                } finally {
+                    runningFold = null;
+                }
+                chunkWriter.commit();
+                foldedSlots.addAndGet(fold.slotCount());
+            }
+            appendLock.lock();
+            try {
+                if (frozen.throughSegment() > presentThrough()) {
+                    recordState(state.withBase(stored, frozen.throughSegment() + 1));
+                    dropThrough(ChunkMap.load(chunks, stored), frozen.throughSegment());
+                }
+            } finally {
+                appendLock.unlock();
+            }
+        } finally {
+            foldLock.unlock();
+        }
+    }
+
+    /** Folds everything written so far into the base, now, whatever the options say. Only space and time change. */
+    public void foldAll() throws IOException {
+        foldNow(true);
+    }
+
+    // ---- the rest ----
+
+    /**
+     * Makes the volume larger; what is new reads as zeros. Durable on return.
+     *
+     * @param newSizeBytes a multiple of 4096, not below the present size
+     */
+    public void grow(long newSizeBytes) throws IOException {
+        if (newSizeBytes > Geometry.VOLUME_BYTES_MAX || !Geometry.aligned(newSizeBytes)) {
+            throw new IllegalArgumentException(
+                    "a volume of " + newSizeBytes + " bytes: multiples of 4096 up to 16 TiB are possible");
+        }
+        appendLock.lock();
+        try {
+            checkOpen();
+            if (newSizeBytes < sizeBytes) {
+                throw new IllegalArgumentException(
+                        "a volume of " + sizeBytes + " bytes can't shrink to " + newSizeBytes);
+            }
+            recordState(state.withSize(newSizeBytes));
+            synchronized (viewLock) {
+                for (Layer layer : view.layers) {
+                    layer.index.grow(Geometry.slots(newSizeBytes));
+                }
+            }
+            sizeBytes = newSizeBytes;
+        } finally {
+            appendLock.unlock();
+        }
+    }
+
+    /** What it is doing. */
+    public VolumeStats stats() {
+        Dirt dirt = dirt();
+        return new VolumeStats(
+                dirt.bytes(),
+                dirt.slots(),
+                dirt.layers(),
+                dirt.logBytes(),
+                replayedBytes,
+                foldedSlots.get(),
+                cache.hits(),
+                cache.misses());
+    }
+
+    /**
+     * Makes everything durable and closes. The log stays, for the next {@link #open} to replay; unless it says nothing that the
+     * snapshot last opened or rebased to does not contain. Snapshots taken from it must be closed before. A second call does
+     * nothing.
+     */
+    @Override
+    public void close() throws IOException {
+        close(false);
+    }
+
+    /**
+     * Closes and deletes the log: what was written since the snapshot that the session's head names is given up. For the end of
+     * a suspended session, after its head is durable.
+     */
+    public void retire() throws IOException {
+        close(true);
+    }
+
+    private void close(boolean giveUp) throws IOException {
+        appendLock.lock();
+        try {
+            synchronized (viewLock) {
+                if (closed) {
+                    return;
+                }
+                closed = true;
+            }
+        } finally {
+            appendLock.unlock();
+        }
+        IOException failure = null;
+        stopFolding();
+        readAhead.close();
+        View last;
+        boolean clean = true;
+        appendLock.lock();
+        try {
+            synchronized (viewLock) {
+                last = view;
+                for (Layer layer : last.layers) {
+                    clean &= layer.index.isEmpty();
+                }
+            }
+            clean &= state.base().equals(state.roots().getFirst().map()) && sizeBytes == openedSizeBytes;
+            if (!giveUp && !clean && !last.layers.isEmpty()) {
+                last.layers.getFirst().segment.sync();
+            }
+        } catch (IOException e) {
+            failure = e;
+        } finally {
+            appendLock.unlock();
+        }
+        last = view;
+        try {
+            unpin(last);
+        } catch (IOException e) {
+            failure = failure == null ? e : failure;
+        }
+        readers.close();
+        cache.close();
+        writer.close();
+        if (failure == null && (giveUp || clean)) {
+            log.deleteAll();
+        }
+        if (failure != null) {
+            throw failure;
+        }
+    }
+
+    private void stopFolding() {
+        Fold running = runningFold;
+        if (running != null) {
+            running.cancel();
+        }
+        roomMade();
+        boolean interrupted = false;
+        while (true) {
+            try {
+                folder.join();
+                break;
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -126,7 +126,11 @@ public final class LoopDevice implements Closeable {
         }
     }
 
-    /** The devices attached to that file now, whoever attached them; for cleaning up after a crash. */
+    /**
+     * The devices attached to that file now, whoever attached them; for cleaning up after a crash. The kernel tells where the
+     * file is mounted now, so detach what is found before unmounting the file system (FUSE) that the file lies on: afterwards
+     * its path is lost.
+     */
     public static List<LoopDevice> find(Path backing) throws IOException {
         String wanted = backing.toAbsolutePath().normalize().toString();
         List<LoopDevice> found = new ArrayList<>();

@@ -82,6 +82,19 @@ class FdTest {
     }
 
     @Test
+    void duplicatesToANumber() throws Exception {
+        Path file = Files.writeString(directory.resolve("file"), "content");
+        try (Arena arena = Arena.ofConfined();
+                Fd.Pipe pipe = Fd.pipe();
+                Fd fd = Fd.open(file, Fd.O_RDONLY)) {
+            fd.duplicateTo(pipe.reader().number());
+            MemorySegment read = arena.allocate(7);
+            pipe.reader().readFully(read, 0);
+            assertThat(read.toArray(ValueLayout.JAVA_BYTE)).isEqualTo(Files.readAllBytes(file));
+        }
+    }
+
+    @Test
     void readsToTheEndOnly() throws Exception {
         Path file = Files.writeString(directory.resolve("short"), "abc");
         try (Arena arena = Arena.ofConfined();

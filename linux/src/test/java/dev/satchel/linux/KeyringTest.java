@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -83,16 +85,21 @@ class KeyringTest {
     }
 
     static Process java(String... arguments) throws Exception {
-        String[] command = new String[arguments.length + 6];
-        command[0] = System.getProperty("java.home") + "/bin/java";
-        command[1] = "--enable-native-access=ALL-UNNAMED";
-        command[2] = "-XX:+UseSerialGC";
-        command[3] = "-XX:TieredStopAtLevel=1";
-        command[4] = "-cp";
-        command[5] = System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
-        System.arraycopy(arguments, 0, command, 6, arguments.length);
-        return new ProcessBuilder(command)
+        return new ProcessBuilder(javaCommand(arguments))
                 .redirectError(ProcessBuilder.Redirect.INHERIT)
                 .start();
+    }
+
+    /** A command that runs a class of these tests in another JVM. */
+    static List<String> javaCommand(String... arguments) {
+        List<String> command = new ArrayList<>(List.of(
+                System.getProperty("java.home") + "/bin/java",
+                "--enable-native-access=ALL-UNNAMED",
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
+                "-cp",
+                System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"))));
+        command.addAll(List.of(arguments));
+        return command;
     }
 }

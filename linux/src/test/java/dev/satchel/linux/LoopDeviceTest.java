@@ -8,6 +8,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -96,6 +98,26 @@ class LoopDeviceTest {
             Thread.sleep(10);
         }
         assertThat(LoopDevice.find(backing)).isEmpty();
+    }
+
+    @Test
+    void makesAMissingNode() throws Exception {
+        Path dev = Files.createDirectory(directory.resolve("dev"));
+        // A /dev of its own in a mount namespace of its own, with nothing in it but the control device.
+        String script = "mount -t tmpfs dev \"$0\" && cp -a /dev/loop-control /dev/null /dev/random /dev/urandom \"$0\""
+                + " && mount --move \"$0\" /dev && exec \"$@\"";
+        List<String> command = new ArrayList<>(
+                List.of("unshare", "--mount", "--propagation", "private", "sh", "-c", script, dev.toString()));
+        command.addAll(KeyringTest.javaCommand("dev.satchel.linux.LoopDeviceTest$Owner", backing.toString()));
+        Process owner = new ProcessBuilder(command)
+                .redirectError(ProcessBuilder.Redirect.INHERIT)
+                .start();
+        try {
+            assertThat(owner.getInputStream().read()).isEqualTo('/');
+            assertThat(LoopDevice.find(backing)).hasSize(1);
+        } finally {
+            owner.destroyForcibly().waitFor();
+        }
     }
 
     /** Attaches, and is killed. */

@@ -30,7 +30,7 @@ public final class FuseMount implements Closeable {
     /** Is told what went wrong while a request was served; called by the serving threads. */
     @FunctionalInterface
     public interface FailureListener {
-        /** Whoever made the request got an error already. */
+        /** Whoever made the request got an error already. Must not throw: it would end the serving thread. */
         void failed(String what, Throwable cause);
     }
 

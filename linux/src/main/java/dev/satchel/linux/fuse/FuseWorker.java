@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One thread's work: takes a request, does it, answers, until the mount is gone. Every request that wants an answer gets one,
@@ -111,6 +112,7 @@ final class FuseWorker implements Runnable {
         long unique = buffer.get(JAVA_LONG, REQUEST + 8);
         long node = buffer.get(JAVA_LONG, REQUEST + 16);
         int result;
+        @Nullable Throwable thrown = null;
         try {
             result = switch (opcode) {
                 case Protocol.READ -> read(node);
@@ -137,10 +139,14 @@ final class FuseWorker implements Runnable {
             };
         } catch (Throwable t) {
             result = t instanceof LinuxException e ? -e.errno() : -Errno.EIO;
-            failures.failed(describe(opcode, node), t);
+            thrown = t;
         }
         if (result != NO_REPLY) {
             reply(unique, result);
+        }
+        // After the answer, which must not depend on who listens.
+        if (thrown != null) {
+            failures.failed(describe(opcode, node), thrown);
         }
     }
 

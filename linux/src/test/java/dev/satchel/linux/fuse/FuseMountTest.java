@@ -162,6 +162,22 @@ class FuseMountTest {
     }
 
     @Test
+    void answersWhateverTheListenerDoes() throws Exception {
+        MemoryFile file = file(true, false);
+        file.broken = true;
+        FuseMount.Options options = new FuseMount.Options(1, false, (what, cause) -> {
+            throw new IllegalStateException("listener broken on purpose");
+        });
+        try (FuseMount mount = FuseMount.mount(target, "satchel-test", Map.of("disk", file), options)) {
+            Process reader =
+                    new ProcessBuilder("dd", "if=" + target.resolve("disk"), "of=/dev/null", "count=1").start();
+            assertThat(reader.waitFor(5, TimeUnit.SECONDS)).isTrue();
+            assertThat(reader.exitValue()).isNotZero();
+            assertThat(mount.directory()).isEqualTo(target);
+        }
+    }
+
+    @Test
     void manyThreadsAtOnce() throws Exception {
         MemoryFile file = file(true, false);
         int threads = 8;

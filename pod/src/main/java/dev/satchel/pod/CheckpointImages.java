@@ -1,0 +1,108 @@
+package dev.satchel.pod;
+
+import dev.satchel.linux.Mounts;
+import dev.satchel.linux.fuse.FuseFile;
+import dev.satchel.linux.fuse.FuseMount;
+import dev.satchel.vault.ChunkMap;
+import dev.satchel.vault.ChunkStore;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A directory of CRIU's images in memory, never on a disk: written by a dump, or shown for a restore, with pages files that are
+ * decoded from the vault as they are read. Owns its mounts.
+ */
+final class CheckpointImages implements AutoCloseable {
+    private static final int SERVER_THREADS = 3;
+
+    private final Path directory;
+    private final Path pagesDirectory;
+    private final List<CheckpointPages> pages = new ArrayList<>();
+    private @Nullable FuseMount pagesMount;
+
+    private CheckpointImages(Path directory, Path pagesDirectory) {
+        this.directory = directory;
+        this.pagesDirectory = pagesDirectory;
+    }
+
+    /** An empty directory below {@code run} for a dump to write to. */
+    static CheckpointImages empty(Path run) throws IOException {
+        Path directory = run.resolve("images");
+        Files.createDirectories(directory);
+        mountMemory(directory);
+        return new CheckpointImages(directory, run.resolve("pages"));
+    }
+
+    /** tmpfs(5); its {@code noswap} is there since Linux 6.4. */
+    private static void mountMemory(Path directory) throws IOException {
+        long flags = Mounts.MS_NOSUID | Mounts.MS_NODEV | Mounts.MS_NOEXEC;
+        try {
+            Mounts.mount("satchel", directory, "tmpfs", flags, "mode=0700,size=100%,noswap");
+        } catch (dev.satchel.linux.LinuxException e) {
+            if (Files.readString(Path.of("/proc/swaps")).lines().count() > 1) {
+                throw new IOException(
+                        "this kernel can't keep a checkpoint out of swap space: run swapoff -a, or use Linux 6.4 or newer",
+                        e);
+            }
+            Mounts.mount("satchel", directory, "tmpfs", flags, "mode=0700,size=100%");
+        }
+    }
+
+    /** A directory below {@code run} that shows a checkpoint. */
+    static CheckpointImages of(Path run, ChunkStore chunks, Checkpoint checkpoint) throws IOException {
+        CheckpointImages images = empty(run);
+        try {
+            images.show(chunks, checkpoint);
+            return images;
+        } catch (IOException | RuntimeException e) {
+            images.close();
+            throw e;
+        }
+    }
+
+    private void show(ChunkStore chunks, Checkpoint checkpoint) throws IOException {
+        ChunkMap map = ChunkMap.load(chunks, checkpoint.pages());
+        Map<String, FuseFile> served = new HashMap<>();
+        for (PagesFile file : ImageArchive.extract(chunks, checkpoint.images(), directory)) {
+            if (file.sizeBytes() == 0) {
+                Files.createFile(directory.resolve(file.name()));
+                continue;
+            }
+            CheckpointPages pagesFile = new CheckpointPages(chunks, map, file);
+            pages.add(pagesFile);
+            served.put(file.name(), pagesFile);
+            Files.createSymbolicLink(directory.resolve(file.name()), pagesDirectory.resolve(file.name()));
+        }
+        Files.createDirectories(pagesDirectory);
+        FuseMount.Options defaults = FuseMount.Options.DEFAULT;
+        pagesMount = FuseMount.mount(
+                pagesDirectory,
+                "satchel-pages",
+                served,
+                new FuseMount.Options(SERVER_THREADS, defaults.allowOther(), defaults.failures()));
+    }
+
+    Path directory() {
+        return directory;
+    }
+
+    @Override
+    public void close() throws IOException {
+        try {
+            if (pagesMount != null) {
+                pagesMount.close();
+                Files.delete(pagesDirectory);
+            }
+        } finally {
+            pages.forEach(CheckpointPages::close);
+            Mounts.unmount(directory, Mounts.MNT_DETACH);
+            Files.delete(directory);
+        }
+    }
+}

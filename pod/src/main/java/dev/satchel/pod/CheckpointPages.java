@@ -1,0 +1,101 @@
+package dev.satchel.pod;
+
+import dev.satchel.linux.fuse.FuseFile;
+import dev.satchel.vault.ChunkMap;
+import dev.satchel.vault.ChunkRef;
+import dev.satchel.vault.ChunkStore;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+
+/**
+ * A pages file of a checkpoint, decoded as CRIU reads it: its plaintext exists only in the processes that it belongs to and in
+ * the buffers on the way there.
+ */
+final class CheckpointPages implements FuseFile, AutoCloseable {
+    private final ChunkStore chunks;
+    private final ChunkRef[] refs;
+    private final long[] starts; // of each chunk in the file, and the file's size
+    private final Arena arena = Arena.ofShared();
+
+    /** The chunk that a read took only a part of; the next read wants the rest. Guarded by this. */
+    private final MemorySegment partial = arena.allocate(ChunkRef.LENGTH_MAX, 64);
+
+    private int partialChunk = -1;
+
+    CheckpointPages(ChunkStore chunks, ChunkMap map, PagesFile file) throws IOException {
+        this.chunks = chunks;
+        if (file.slots() < 0 || file.slots() > Integer.MAX_VALUE - 1) {
+            throw new IOException("the checkpoint's table of files is damaged");
+        }
+        refs = new ChunkRef[(int) file.slots()];
+        starts = new long[refs.length + 1];
+        int[] count = {0};
+        map.forEach(file.firstSlot(), file.firstSlot() + file.slots(), (slot, ref) -> {
+            int i = count[0]++;
+            refs[i] = ref;
+            starts[i + 1] = starts[i] + ref.length();
+        });
+        if (count[0] != refs.length || starts[refs.length] != file.sizeBytes()) {
+            throw new IOException("the checkpoint's " + file.name() + " is not whole");
+        }
+    }
+
+    @Override
+    public long sizeBytes() {
+        return starts[refs.length];
+    }
+
+    @Override
+    public boolean writable() {
+        return false;
+    }
+
+    @Override
+    public void read(long offset, MemorySegment dst) throws IOException {
+        int chunk = Arrays.binarySearch(starts, offset);
+        if (chunk < 0) {
+            chunk = -chunk - 2;
+        }
+        long done = 0;
+        while (done < dst.byteSize()) {
+            long from = offset + done - starts[chunk];
+            long step = Math.min(dst.byteSize() - done, refs[chunk].length() - from);
+            if (from == 0 && step == refs[chunk].length()) {
+                chunks.read(refs[chunk], dst.asSlice(done, step));
+            } else {
+                readPart(chunk, from, dst.asSlice(done, step));
+            }
+            done += step;
+            chunk++;
+        }
+    }
+
+    private synchronized void readPart(int chunk, long from, MemorySegment dst) throws IOException {
+        if (partialChunk != chunk) {
+            partialChunk = -1;
+            chunks.read(refs[chunk], partial);
+            partialChunk = chunk;
+        }
+        MemorySegment.copy(partial, from, dst, 0, dst.byteSize());
+    }
+
+    @Override
+    public void write(long offset, MemorySegment src) {
+        throw new UnsupportedOperationException("a checkpoint is never written to");
+    }
+
+    @Override
+    public void flush() {}
+
+    @Override
+    public void discard(long offset, long length) {
+        throw new UnsupportedOperationException("a checkpoint is never written to");
+    }
+
+    @Override
+    public void close() {
+        arena.close();
+    }
+}

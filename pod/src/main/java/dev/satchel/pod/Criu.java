@@ -1,0 +1,163 @@
+package dev.satchel.pod;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * CRIU, driven by its command line (criu(8)): the OCI runtime's own checkpoint costs a second start of CRIU, of itself, and has no
+ * way to the options needed here.
+ */
+final class Criu {
+    /** Mounts of a pod whose other end is the host's; named after themselves on both sides. */
+    static final List<String> DEVICES =
+            List.of("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty");
+
+    /** Deleted files that are still open go into the image, whatever their size: they are nowhere else. */
+    private static final String GHOST_LIMIT = "16G";
+
+    private final Path program;
+
+    Criu(Path program) {
+        this.program = program;
+    }
+
+    /**
+     * Freezes a pod, writes its state into {@code images}, and ends it, or lets it go on when {@code leaveRunning} or when a hook or
+     * anything else fails.
+     *
+     * @param root the pod's root on the host
+     */
+    void dump(long initPid, Path root, Path images, Hooks hooks, boolean leaveRunning) throws IOException {
+        List<String> line = new ArrayList<>(List.of(
+                program.toString(),
+                "dump",
+                "--tree",
+                Long.toString(initPid),
+                "--images-dir",
+                images.toString(),
+                "--log-file",
+                "dump.log",
+                "--root",
+                root.toString(),
+                "--network-lock",
+                "skip",
+                "--action-script",
+                hooks.script().toString()));
+        common(line);
+        if (leaveRunning) {
+            line.add("--leave-running");
+        }
+        run(line, images, images.resolve("dump.log"), hooks, "checkpoint");
+    }
+
+    /**
+     * Brings a pod back from {@code images}; when this returns its programs run.
+     *
+     * @return its first process, in the host's pid namespace
+     */
+    long restore(Path root, Path images, Path work, Cgroup cgroup, Hooks hooks) throws IOException {
+        Path pidFile = work.resolve("restored.pid");
+        Files.deleteIfExists(pidFile);
+        List<String> line = new ArrayList<>(List.of(
+                program.toString(),
+                "restore",
+                "--restore-detached",
+                "--images-dir",
+                images.toString(),
+                "--work-dir",
+                work.toString(),
+                "--log-file",
+                "restore.log",
+                "--pidfile",
+                pidFile.toString(),
+                "--root",
+                root.toString(),
+                "--action-script",
+                hooks.script().toString()));
+        common(line);
+        run(Launcher.inCgroup(cgroup, line), work, work.resolve("restore.log"), hooks, "restore");
+        return Long.parseLong(Files.readString(pidFile).strip());
+    }
+
+    private static void common(List<String> line) {
+        line.addAll(List.of(
+                "-v1",
+                // The pod's groups are made and left by whoever calls; with CRIU's own handling a restore takes twice
+                // as long.
+                "--manage-cgroups=ignore",
+                // CRIU can't make a veth again on Linux 6.18 (EOPNOTSUPP): the network is plugged in by a hook.
+                "--empty-ns",
+                "net",
+                "--tcp-established",
+                "--file-locks",
+                "--ext-unix-sk",
+                "--link-remap",
+                "--ghost-limit",
+                GHOST_LIMIT));
+        for (String device : DEVICES) {
+            line.add("--external");
+            line.add("mnt[" + device + "]:" + device);
+        }
+    }
+
+    private static void run(List<String> line, Path directory, Path log, Hooks hooks, String what) throws IOException {
+        Path output = directory.resolve("criu.out");
+        int code = Launcher.run(line, output);
+        if (code == 0) {
+            return;
+        }
+        Throwable cause = hooks.failure();
+        if (cause instanceof IOException e) {
+            throw e;
+        }
+        if (cause != null) {
+            throw new IOException(what + " failed", cause);
+        }
+        throw new CheckpointException(reason(log, output));
+    }
+
+    /** The first error in CRIU's log, which is the cause; those after it are what followed from it. */
+    private static String reason(Path log, Path output) throws IOException {
+        if (!Files.exists(log)) {
+            return Launcher.tail(output);
+        }
+        String first = "";
+        String process = "";
+        for (String line : new String(Files.readAllBytes(log), StandardCharsets.UTF_8)
+                .lines()
+                .toList()) {
+            int at = line.indexOf("Error (");
+            // Without CAP_SYS_RESOURCE CRIU can't raise its own limit of open files, and goes on.
+            if (at < 0 || line.contains("RLIMIT_NOFILE")) {
+                continue;
+            }
+            int text = line.indexOf("): ", at);
+            String message = text < 0 ? line : line.substring(text + 3);
+            if (first.isEmpty()) {
+                first = message;
+            }
+            int pid = message.indexOf("(pid: ");
+            if (process.isEmpty() && pid >= 0) {
+                int end = message.indexOf(')', pid);
+                process = message.substring(pid + 6, end);
+            }
+        }
+        if (first.isEmpty()) {
+            return Launcher.tail(output);
+        }
+        return process.isEmpty() ? first : first + " (process " + process + commandName(process) + ")";
+    }
+
+    private static String commandName(String pid) {
+        try {
+            return " " + Files.readString(Path.of("/proc", pid, "comm")).strip();
+        } catch (IOException e) {
+            // It has ended meanwhile; its pid says enough.
+            return "";
+        }
+    }
+}

@@ -1,0 +1,241 @@
+package dev.satchel.pod;
+
+import dev.satchel.vault.ChunkMap;
+import dev.satchel.vault.ChunkMapRef;
+import dev.satchel.vault.ChunkRef;
+import dev.satchel.vault.ChunkStore;
+import dev.satchel.vault.ChunkWriter;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * CRIU's images but for the pages files, one after another in one stream of chunks, and where the pages files are. A desktop has
+ * some hundred of them, most of them small. All numbers are big-endian:
+ *
+ * <pre>
+ *   "SATCHKP1"                                8 bytes
+ *   files F, pages files P                    2 × u32
+ *   F × { name length u16, name, size u64 }
+ *   P × { name length u16, name, first slot u64, slots u64, size u64 }
+ *   F × contents
+ * </pre>
+ */
+final class ImageArchive {
+    private static final long MAGIC = 0x5341_5443_484b_5031L;
+    private static final int FILES_MAX = 1_000_000;
+    private static final int NAME_BYTES_MAX = 255;
+    private static final int HEADER_BYTES_MAX = 64 << 20;
+
+    private ImageArchive() {}
+
+    /** Stores the files. */
+    static ChunkMapRef store(List<Path> files, List<PagesFile> pagesFiles, ChunkStore chunks, ChunkWriter writer)
+            throws IOException {
+        try (Arena arena = Arena.ofConfined()) {
+            Sink sink = new Sink(arena.allocate(ChunkRef.LENGTH_MAX, 64), chunks, writer);
+            sink.take(MemorySegment.ofArray(header(files, pagesFiles)));
+            for (Path file : files) {
+                try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+                    sink.take(channel, channel.size());
+                }
+            }
+            return sink.finish();
+        }
+    }
+
+    private static byte[] header(List<Path> files, List<PagesFile> pagesFiles) throws IOException {
+        ByteBuffer out = ByteBuffer.allocate(16 + (files.size() + pagesFiles.size()) * (NAME_BYTES_MAX + 26));
+        out.putLong(MAGIC).putInt(files.size()).putInt(pagesFiles.size());
+        for (Path file : files) {
+            name(out, String.valueOf(file.getFileName()));
+            out.putLong(Files.size(file));
+        }
+        for (PagesFile file : pagesFiles) {
+            name(out, file.name());
+            out.putLong(file.firstSlot()).putLong(file.slots()).putLong(file.sizeBytes());
+        }
+        return java.util.Arrays.copyOf(out.array(), out.position());
+    }
+
+    private static void name(ByteBuffer out, String name) throws IOException {
+        byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
+        if (bytes.length > NAME_BYTES_MAX) {
+            throw new IOException("an image's name is too long: " + name);
+        }
+        out.putShort((short) bytes.length).put(bytes);
+    }
+
+    /** Writes the files into {@code directory}. @return where the pages files are */
+    static List<PagesFile> extract(ChunkStore chunks, ChunkMapRef archive, Path directory) throws IOException {
+        try (Source source = new Source(chunks, archive)) {
+            ByteBuffer head = source.bytes(16);
+            if (head.getLong() != MAGIC) {
+                throw new IOException("the checkpoint is of a format that this version does not know");
+            }
+            int fileCount = head.getInt();
+            int pagesCount = head.getInt();
+            if (fileCount < 0 || fileCount > FILES_MAX || pagesCount < 0 || pagesCount > FILES_MAX) {
+                throw new IOException("the checkpoint's table of files is damaged");
+            }
+            List<String> names = new ArrayList<>(fileCount);
+            long[] sizes = new long[fileCount];
+            for (int i = 0; i < fileCount; i++) {
+                names.add(name(source));
+                sizes[i] = source.bytes(8).getLong();
+            }
+            List<PagesFile> pagesFiles = new ArrayList<>(pagesCount);
+            for (int i = 0; i < pagesCount; i++) {
+                String name = name(source);
+                ByteBuffer fields = source.bytes(24);
+                pagesFiles.add(new PagesFile(name, fields.getLong(), fields.getLong(), fields.getLong()));
+            }
+            for (int i = 0; i < fileCount; i++) {
+                try (FileChannel out = FileChannel.open(
+                        directory.resolve(names.get(i)), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+                    source.transfer(sizes[i], out);
+                }
+            }
+            return pagesFiles;
+        }
+    }
+
+    private static String name(Source source) throws IOException {
+        int length = source.bytes(2).getShort();
+        if (length <= 0 || length > NAME_BYTES_MAX) {
+            throw new IOException("the checkpoint's table of files is damaged");
+        }
+        byte[] bytes = new byte[length];
+        source.bytes(length).get(bytes);
+        String name = new String(bytes, StandardCharsets.UTF_8);
+        if (name.contains("/") || name.equals(".") || name.equals("..")) {
+            throw new IOException("the checkpoint names a file that can't be: " + name);
+        }
+        return name;
+    }
+
+    /** Cuts a stream into chunks. */
+    private static final class Sink {
+        private final MemorySegment buffer;
+        private final ChunkWriter writer;
+        private final ChunkMap.Editor map;
+        private long filled;
+        private long slot;
+
+        Sink(MemorySegment buffer, ChunkStore chunks, ChunkWriter writer) {
+            this.buffer = buffer;
+            this.writer = writer;
+            this.map = ChunkMap.load(chunks, ChunkMapRef.EMPTY).edit();
+        }
+
+        void take(MemorySegment bytes) throws IOException {
+            long taken = 0;
+            while (taken < bytes.byteSize()) {
+                long step = Math.min(bytes.byteSize() - taken, buffer.byteSize() - filled);
+                MemorySegment.copy(bytes, taken, buffer, filled, step);
+                taken += step;
+                advance(step);
+            }
+        }
+
+        void take(FileChannel channel, long length) throws IOException {
+            long left = length;
+            while (left > 0) {
+                long step = Math.min(left, buffer.byteSize() - filled);
+                int count = channel.read(buffer.asSlice(filled, step).asByteBuffer());
+                if (count < 0) {
+                    throw new IOException("an image of the checkpoint became shorter while it was read");
+                }
+                left -= count;
+                advance(count);
+            }
+        }
+
+        private void advance(long step) throws IOException {
+            filled += step;
+            if (filled == buffer.byteSize()) {
+                cut();
+            }
+        }
+
+        private void cut() throws IOException {
+            map.set(slot++, writer.put(buffer.asSlice(0, filled)));
+            filled = 0;
+        }
+
+        ChunkMapRef finish() throws IOException {
+            if (filled > 0) {
+                cut();
+            }
+            return map.store(writer);
+        }
+    }
+
+    /** Puts a stream together again. */
+    private static final class Source implements AutoCloseable {
+        private final Arena arena = Arena.ofConfined();
+        private final MemorySegment buffer = arena.allocate(ChunkRef.LENGTH_MAX, 64);
+        private final ChunkStore chunks;
+        private final ChunkMap map;
+        private final ByteBuffer small = ByteBuffer.allocate(NAME_BYTES_MAX + 1);
+        private long slot;
+        private long position;
+        private long filled;
+        private long header;
+
+        Source(ChunkStore chunks, ChunkMapRef ref) {
+            this.chunks = chunks;
+            this.map = ChunkMap.load(chunks, ref);
+        }
+
+        private void fill() throws IOException {
+            if (position == filled) {
+                ChunkRef ref = map.get(slot++).orElseThrow(() -> new IOException("the checkpoint's images end early"));
+                filled = chunks.read(ref, buffer);
+                position = 0;
+            }
+        }
+
+        /** The next bytes, at most 256; valid until the next call. */
+        ByteBuffer bytes(int count) throws IOException {
+            header += count;
+            if (header > HEADER_BYTES_MAX) {
+                throw new IOException("the checkpoint's table of files is damaged");
+            }
+            small.clear();
+            for (int i = 0; i < count; i++) {
+                fill();
+                small.put(buffer.get(ValueLayout.JAVA_BYTE, position++));
+            }
+            return small.flip();
+        }
+
+        void transfer(long length, FileChannel out) throws IOException {
+            long left = length;
+            while (left > 0) {
+                fill();
+                long step = Math.min(left, filled - position);
+                ByteBuffer part = buffer.asSlice(position, step).asByteBuffer();
+                while (part.hasRemaining()) {
+                    out.write(part);
+                }
+                position += step;
+                left -= step;
+            }
+        }
+
+        @Override
+        public void close() {
+            arena.close();
+        }
+    }
+}

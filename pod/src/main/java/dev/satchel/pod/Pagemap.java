@@ -1,0 +1,112 @@
+package dev.satchel.pod;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/**
+ * A {@code pagemap-*.img}: which pages of an address space are in a pages file, in the order they are there. The format is CRIU's
+ * (images/pagemap.proto): two magic numbers, then messages of Protocol Buffers with their lengths before them, first a
+ * {@code pagemap_head}, then {@code pagemap_entry}s. Read by hand: two messages of varints are not worth the start of a library.
+ */
+final class Pagemap {
+    private static final int MAGIC_COMMON = 0x54564319;
+    private static final int MAGIC_PAGEMAP = 0x56084025;
+    private static final int PRESENT = 4;
+    private static final int PAGE_BYTES = 4096;
+    private static final int FILE_BYTES_MAX = 256 << 20;
+
+    /** Called for each run of pages that the pages file holds, in file order. */
+    interface RunListener {
+        /** @param address of the first page in its address space; for shared memory, from the object's start */
+        void run(long address, long lengthBytes);
+    }
+
+    private final Path file;
+    private final ByteBuffer bytes;
+
+    private Pagemap(Path file, ByteBuffer bytes) {
+        this.file = file;
+        this.bytes = bytes;
+    }
+
+    /**
+     * Reads a whole file.
+     *
+     * @return the number of its pages file, N in {@code pages-N.img}
+     */
+    static long read(Path file, RunListener listener) throws IOException {
+        if (Files.size(file) > FILE_BYTES_MAX) {
+            throw new IOException(file + " is too large for a pagemap");
+        }
+        ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
+        return new Pagemap(file, bytes).read(listener);
+    }
+
+    private long read(RunListener listener) throws IOException {
+        if (bytes.remaining() < 8 || bytes.getInt() != MAGIC_COMMON || bytes.getInt() != MAGIC_PAGEMAP) {
+            throw unexpected("its magic number");
+        }
+        long pagesId = -1;
+        while (bytes.hasRemaining()) {
+            int end = messageEnd();
+            long[] fields = new long[6];
+            boolean flagged = false;
+            while (bytes.position() < end) {
+                int key = (int) varint();
+                if ((key & 7) != 0 || key >>> 3 >= fields.length) {
+                    throw unexpected("field " + (key >>> 3));
+                }
+                fields[key >>> 3] = varint();
+                flagged |= key >>> 3 == 4;
+            }
+            if (pagesId < 0) {
+                pagesId = fields[1];
+                continue;
+            }
+            // pagemap_entry: 1 vaddr, 2 compat_nr_pages, 3 in_parent, 4 flags, 5 nr_pages; older images have no flags,
+            // or no 5.
+            long pages = fields[5] != 0 ? fields[5] : fields[2];
+            boolean present = flagged ? (fields[4] & PRESENT) != 0 : fields[3] == 0;
+            if (pages < 0 || pages > Long.MAX_VALUE / PAGE_BYTES) {
+                throw unexpected(pages + " pages");
+            }
+            if (present && pages > 0) {
+                listener.run(fields[1], pages * PAGE_BYTES);
+            }
+        }
+        if (pagesId < 0) {
+            throw unexpected("its end");
+        }
+        return pagesId;
+    }
+
+    private int messageEnd() throws IOException {
+        int length = bytes.remaining() < 4 ? -1 : bytes.getInt();
+        if (length < 0 || length > bytes.remaining()) {
+            throw unexpected("a message's length");
+        }
+        return bytes.position() + length;
+    }
+
+    private long varint() throws IOException {
+        long value = 0;
+        for (int shift = 0; shift < 64; shift += 7) {
+            if (!bytes.hasRemaining()) {
+                throw unexpected("its end");
+            }
+            byte next = bytes.get();
+            value |= (next & 0x7fL) << shift;
+            if (next >= 0) {
+                return value;
+            }
+        }
+        throw unexpected("a number");
+    }
+
+    private IOException unexpected(String what) {
+        return new IOException(file + " is not a pagemap as CRIU writes it: " + what + " at byte " + bytes.position());
+    }
+}

@@ -1,0 +1,299 @@
+package dev.satchel.pod;
+
+import dev.satchel.linux.Fd;
+import dev.satchel.linux.LinuxException;
+import dev.satchel.linux.PidFd;
+import dev.satchel.linux.Processes;
+import dev.satchel.vault.ChunkStore;
+import dev.satchel.vault.ChunkWriter;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * A session's processes, running on this host's kernel inside a private virtual namespace. Owns them and their control group, not
+ * their root file system nor their network. One checkpoint, command or end at a time.
+ */
+public final class Pod implements AutoCloseable {
+    /** The pod's side of its network; the hooks of checkpoint and restart call it. */
+    public interface Plug {
+        /** Connects the pod whose first process is {@code initPid}; its loopback comes up too. */
+        void plug(long initPid) throws IOException;
+
+        /** Disconnects it, leaving its addresses' connections as they are. */
+        void unplug() throws IOException;
+    }
+
+    /** What happens to the rest of the session at a checkpoint. Called on another thread, one call at a time. */
+    public interface Capture {
+        /** All processes have just been stopped. */
+        void frozen() throws IOException;
+
+        /** All of their state is in memory and they still stand still: the files' instant is now. */
+        void captured() throws IOException;
+
+        /**
+         * Stores it. Called while the processes stand still if they are to end afterwards, so that a failure lets them go on as if
+         * nothing had been; else once they go on.
+         */
+        void store(PendingCheckpoint checkpoint) throws IOException;
+    }
+
+    /** A checkpoint that is captured but not yet all in chunks. */
+    public interface PendingCheckpoint {
+        /** Waits until it is. @return what names it; durable after the writer's next commit */
+        Checkpoint store() throws IOException;
+    }
+
+    private static final String DUMP_ACTIONS = "network-lock post-dump network-unlock";
+    private static final String RESTORE_ACTIONS = "setup-namespaces";
+    private static final int PASSWD_BYTES_MAX = 1 << 20;
+    private static final int END_TIMEOUT_MILLIS = 10_000;
+
+    private final String id;
+    private final PodSpec spec;
+    private final Path run;
+    private final Path root;
+    private final Cgroup cgroup;
+    private final Plug network;
+    private final Criu criu;
+    private final Runc runc;
+    private final PidFd init;
+
+    private Pod(
+            String id,
+            PodSpec spec,
+            Path run,
+            Path root,
+            Cgroup cgroup,
+            Plug network,
+            Criu criu,
+            Runc runc,
+            PidFd init) {
+        this.id = id;
+        this.spec = spec;
+        this.run = run;
+        this.root = root;
+        this.cgroup = cgroup;
+        this.network = network;
+        this.criu = criu;
+        this.runc = runc;
+        this.init = init;
+    }
+
+    /**
+     * Boots a pod.
+     *
+     * @param id names it on this host
+     * @param run a directory for what it needs while it runs; the caller's
+     * @param root its root file system, mounted with ids shifted as {@code spec} has them
+     * @param criu CRIU's program
+     */
+    public static Pod boot(String id, PodSpec spec, Path run, Path root, Plug network, Path criu) throws IOException {
+        Cgroup cgroup = Cgroup.create(cgroupPath(id), spec.memoryBytes(), spec.cpus());
+        Runc runc = new Runc(run);
+        boolean created = false;
+        try {
+            runc.writeBundle(spec, root, cgroup);
+            long initPid = runc.create(id, cgroup);
+            created = true;
+            network.plug(initPid);
+            PidFd init = PidFd.open(initPid);
+            try {
+                runc.start(id);
+                return new Pod(id, spec, run, root, cgroup, network, new Criu(criu), runc, init);
+            } catch (IOException | RuntimeException e) {
+                init.close();
+                throw e;
+            }
+        } catch (IOException | RuntimeException e) {
+            undo(e, created ? () -> runc.delete(id) : () -> {}, cgroup::close);
+            throw e;
+        }
+    }
+
+    /** Brings a pod back from a checkpoint; see {@link #boot}. When this returns its programs run. */
+    public static Pod restore(
+            String id,
+            PodSpec spec,
+            Path run,
+            Path root,
+            Plug network,
+            Path criu,
+            ChunkStore chunks,
+            Checkpoint checkpoint)
+            throws IOException {
+        Cgroup cgroup = Cgroup.create(cgroupPath(id), spec.memoryBytes(), spec.cpus());
+        try (CheckpointImages images = CheckpointImages.of(run, chunks, checkpoint);
+                Hooks hooks = Hooks.start(run, RESTORE_ACTIONS, (action, initPid) -> network.plug(initPid))) {
+            Criu program = new Criu(criu);
+            long initPid = program.restore(root, images.directory(), run, cgroup, hooks);
+            return new Pod(id, spec, run, root, cgroup, network, program, new Runc(run), PidFd.open(initPid));
+        } catch (IOException | RuntimeException e) {
+            undo(e, cgroup::close);
+            throw e;
+        }
+    }
+
+    private interface Undo {
+        void run() throws IOException;
+    }
+
+    private static void undo(Exception because, Undo... steps) {
+        for (Undo step : steps) {
+            try {
+                step.run();
+            } catch (IOException | RuntimeException e) {
+                because.addSuppressed(e);
+            }
+        }
+    }
+
+    private static String cgroupPath(String id) {
+        return "satchel/" + id;
+    }
+
+    /** Its first process, in the host's pid namespace. */
+    public long initPid() {
+        return init.pid();
+    }
+
+    /** Its processes, in the host's pid namespace. */
+    public List<Long> processes() throws IOException {
+        return cgroup.processes();
+    }
+
+    /** Waits for its first process to end, with which all others end. @return false when it still runs after that time */
+    public boolean awaitEnd(long timeoutMillis) throws IOException {
+        return init.awaitExit(timeoutMillis);
+    }
+
+    /**
+     * Takes a checkpoint.
+     *
+     * @param leaveRunning whether the pod goes on once it is captured; else it ends once {@code capture} has returned
+     * @throws CheckpointException when something inside can't be captured; it goes on running
+     */
+    public void checkpoint(boolean leaveRunning, ChunkStore chunks, ChunkWriter writer, Capture capture)
+            throws IOException {
+        try (CheckpointImages images = CheckpointImages.empty(run)) {
+            CheckpointWriter[] pending = {null};
+            try (Hooks hooks = Hooks.start(run, DUMP_ACTIONS, (action, initPid) -> {
+                switch (action) {
+                    case "network-lock" -> {
+                        network.unplug();
+                        pending[0] = new CheckpointWriter(images.directory(), chunks, writer);
+                        capture.frozen();
+                    }
+                    case "post-dump" -> {
+                        CheckpointWriter checkpoint = pending[0];
+                        checkpoint.imagesComplete();
+                        capture.captured();
+                        if (!leaveRunning) {
+                            capture.store(checkpoint::store);
+                        }
+                    }
+                    // Only on failure, or when the pod is to go on; its processes still stand still.
+                    case "network-unlock" -> network.plug(init.pid());
+                    default -> throw new IllegalStateException(action);
+                }
+            })) {
+                criu.dump(init.pid(), root, images.directory(), hooks, leaveRunning);
+                if (leaveRunning) {
+                    capture.store(pending[0]::store);
+                }
+            } finally {
+                if (pending[0] != null) {
+                    pending[0].close();
+                }
+            }
+            if (!leaveRunning) {
+                init.awaitExit(END_TIMEOUT_MILLIS);
+            }
+        }
+    }
+
+    /**
+     * The command line that executes a command inside, to be started by whoever owns the terminal.
+     *
+     * @param user name or number, as the pod's own {@code /etc/passwd} has it; root when absent
+     */
+    public List<String> execLine(Optional<String> user, boolean terminal, List<String> command) throws IOException {
+        runc.adopt(id, init.pid(), spec, root, cgroup);
+        Account account = account(user.orElse("0"));
+        Map<String, String> environment = new LinkedHashMap<>(spec.environment());
+        environment.put("HOME", account.home());
+        environment.put("USER", account.name());
+        return runc.execLine(id, init.pid(), account.uid() + ":" + account.gid(), environment, terminal, command);
+    }
+
+    private record Account(String name, int uid, int gid, String home) {}
+
+    /** passwd(5), read without following a link out of the pod. */
+    private Account account(String user) throws IOException {
+        boolean numeric = !user.isEmpty() && user.chars().allMatch(c -> c >= '0' && c <= '9');
+        try (Fd directory = Fd.open(root, Fd.O_PATH | Fd.O_DIRECTORY | Fd.O_CLOEXEC);
+                Fd file = directory.openInRoot("etc/passwd", Fd.O_RDONLY | Fd.O_CLOEXEC, 0, true);
+                Arena arena = Arena.ofConfined()) {
+            MemorySegment bytes = arena.allocate(PASSWD_BYTES_MAX);
+            long length = file.pread(bytes, 0);
+            String text = new String(bytes.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.UTF_8);
+            for (String line : text.lines().toList()) {
+                String[] fields = line.split(":", -1);
+                if (fields.length >= 7 && (fields[0].equals(user) || numeric && fields[2].equals(user))) {
+                    return new Account(fields[0], Integer.parseInt(fields[2]), Integer.parseInt(fields[3]), fields[5]);
+                }
+            }
+        } catch (LinuxException e) {
+            if (!numeric) {
+                throw e;
+            }
+        }
+        if (numeric) {
+            return new Account(user, Integer.parseInt(user), Integer.parseInt(user), "/");
+        }
+        throw new IOException("the session has no user " + user + ": name one of its /etc/passwd");
+    }
+
+    /** Asks its first process to end everything (SIGTERM), and ends it itself after that time. */
+    public void shutDown(long timeoutMillis) throws IOException {
+        init.signal(Processes.SIGTERM);
+        if (!init.awaitExit(timeoutMillis)) {
+            end();
+        }
+    }
+
+    private void end() throws IOException {
+        init.signal(Processes.SIGKILL);
+        if (!init.awaitExit(END_TIMEOUT_MILLIS)) {
+            throw new IOException("the session's first process " + init.pid() + " does not end: it waits for a device");
+        }
+    }
+
+    /** Ends whatever still runs and removes the control group. */
+    @Override
+    public void close() throws IOException {
+        try (cgroup;
+                init) {
+            end();
+        }
+    }
+
+    /** Removes what a supervisor that died left of a pod: its processes, by their control group, and that. */
+    public static void cleanUp(String id, long initPid) throws IOException {
+        try (PidFd init = PidFd.open(initPid)) {
+            init.signal(Processes.SIGKILL);
+            init.awaitExit(END_TIMEOUT_MILLIS);
+        } catch (LinuxException e) {
+            // It is gone already.
+        }
+        Cgroup.removeIfPresent(cgroupPath(id));
+    }
+}

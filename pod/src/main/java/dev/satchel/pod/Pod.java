@@ -247,7 +247,7 @@ public final class Pod implements AutoCloseable {
             String text = new String(bytes.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.UTF_8);
             for (String line : text.lines().toList()) {
                 String[] fields = line.split(":", -1);
-                if (fields.length >= 7 && (fields[0].equals(user) || numeric && fields[2].equals(user))) {
+                if (fields.length >= 7 && (fields[0].equals(user) || (numeric && fields[2].equals(user)))) {
                     return new Account(fields[0], Integer.parseInt(fields[2]), Integer.parseInt(fields[3]), fields[5]);
                 }
             }

@@ -47,6 +47,20 @@ public final class Namespaces {
     }
 
     /**
+     * Moves the calling thread, which must be a platform thread, into a new namespace of that kind, unshare(2), and gives the
+     * namespace, which lives as long as a thread is in it or a descriptor of it is open.
+     */
+    public static Fd unshare(Kind kind) throws LinuxException {
+        if (Thread.currentThread().isVirtual()) {
+            throw new IllegalStateException("a virtual thread would take its carrier into the namespace");
+        }
+        if ((int) Libc.call(Calls.UNSHARE, kind.flag) < 0) {
+            throw new LinuxException("unshare(" + kind + ")", Libc.errno());
+        }
+        return Fd.open(Path.of("/proc/thread-self/ns/" + kind.file), Fd.O_RDONLY);
+    }
+
+    /**
      * A new user namespace with these id maps, which lives as long as the descriptor or a mount made with it. As root of the
      * parent namespace.
      */
@@ -137,6 +151,7 @@ public final class Namespaces {
 
     private static final class Calls {
         static final MemorySegment SETNS = Libc.function("setns");
+        static final MemorySegment UNSHARE = Libc.function("unshare");
         static final MemorySegment WAITPID = Libc.function("waitpid");
 
         private Calls() {}

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -28,6 +29,13 @@ class LoopDeviceTest {
         backing = directory.resolve("backing");
         try (Fd file = Fd.open(backing, Fd.O_RDWR | Fd.O_CREAT)) {
             file.truncate(SIZE);
+        }
+    }
+
+    @AfterEach
+    void detachWhatAFailedTestLeft() throws Exception {
+        for (LoopDevice left : LoopDevice.find(backing)) {
+            left.close();
         }
     }
 

@@ -165,7 +165,7 @@ class FuseMountTest {
     void answersWhateverTheListenerDoes() throws Exception {
         MemoryFile file = file(true, false);
         file.broken = true;
-        FuseMount.Options options = new FuseMount.Options(1, false, (what, cause) -> {
+        FuseMount.Options options = new FuseMount.Options(2, false, (what, cause) -> {
             throw new IllegalStateException("listener broken on purpose");
         });
         try (FuseMount mount = FuseMount.mount(target, "satchel-test", Map.of("disk", file), options)) {
@@ -344,18 +344,22 @@ class FuseMountTest {
             process.signal(Processes.SIGKILL);
             boolean ended = process.awaitExit(5_000);
             boolean readerEnded = reader.waitFor(5, TimeUnit.SECONDS);
+            List<LoopDevice> left = LoopDevice.find(target.resolve("disk"));
             if (!ended) {
+                // Aborts, so that the failure leaves nobody hanging either.
                 Mounts.unmount(target, Mounts.MNT_FORCE | Mounts.MNT_DETACH);
             }
+            // What the next command does to clean up.
+            assertThat(left).hasSize(1);
+            left.getFirst().close();
             assertThat(ended).as("the killed server is gone").isTrue();
             assertThat(readerEnded).as("the reader got an error").isTrue();
             assertThat(reader.exitValue()).isNotZero();
         } finally {
-            // What the next command does to clean up.
-            for (LoopDevice left : LoopDevice.find(target.resolve("disk"))) {
-                left.close();
+            server.destroyForcibly();
+            if (Mounts.isMountPoint(target)) {
+                Mounts.unmount(target, Mounts.MNT_DETACH);
             }
-            Mounts.unmount(target, Mounts.MNT_DETACH);
         }
         assertThat(LoopDevice.find(target.resolve("disk"))).isEmpty();
     }

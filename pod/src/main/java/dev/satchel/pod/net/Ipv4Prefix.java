@@ -65,7 +65,7 @@ public record Ipv4Prefix(int first, int length) {
 
     static int number(Inet4Address address) {
         byte[] b = address.getAddress();
-        return (b[0] & 0xff) << 24 | (b[1] & 0xff) << 16 | (b[2] & 0xff) << 8 | b[3] & 0xff;
+        return (b[0] & 0xff) << 24 | (b[1] & 0xff) << 16 | (b[2] & 0xff) << 8 | (b[3] & 0xff);
     }
 
     static Inet4Address address(int number) {

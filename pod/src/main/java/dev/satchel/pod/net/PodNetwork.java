@@ -135,7 +135,7 @@ public final class PodNetwork implements AutoCloseable {
     private final NetworkNamespace host;
     private final NetworkNamespace router;
     private final HostNetwork.Link link;
-    private final @Nullable DnsRelay relay;
+    private final Optional<DnsRelay> relay;
 
     /** Guards the interface inside, and what follows. */
     private final Object plugging = new Object();
@@ -150,7 +150,7 @@ public final class PodNetwork implements AutoCloseable {
             NetworkNamespace host,
             NetworkNamespace router,
             HostNetwork.Link link,
-            @Nullable DnsRelay relay) {
+            Optional<DnsRelay> relay) {
         this.config = config;
         this.record = record;
         this.host = host;
@@ -174,7 +174,7 @@ public final class PodNetwork implements AutoCloseable {
             try {
                 HostNetwork.Link link = host.call(() -> connect(config, record, host, router));
                 try {
-                    DnsRelay relay = router.call(() -> configureRouter(config, link));
+                    Optional<DnsRelay> relay = router.call(() -> configureRouter(config, link));
                     return new PodNetwork(config, record, host, router, link, relay);
                 } catch (IOException | RuntimeException e) {
                     undo(e, () -> disconnect(host, link.interfaceName(), record));
@@ -221,7 +221,7 @@ public final class PodNetwork implements AutoCloseable {
     }
 
     /** In the router's namespace. */
-    private static @Nullable DnsRelay configureRouter(Config config, HostNetwork.Link link) throws IOException {
+    private static Optional<DnsRelay> configureRouter(Config config, HostNetwork.Link link) throws IOException {
         String gateway = config.gateway().getHostAddress();
         Path settings = Path.of("/proc/sys/net");
         if (Files.exists(settings.resolve("ipv6"))) {
@@ -243,11 +243,10 @@ public final class PodNetwork implements AutoCloseable {
                         + "link set dev outside up\n"
                         + "route add default via " + Ipv4Prefix.text(link.host()) + "\n")
                 .finish();
-        if (!config.dns()) {
-            return null;
-        }
-        return DnsRelay.start(
-                new InetSocketAddress(config.gateway(), DnsRelay.PORT), new Resolvers(config.resolvConf()));
+        return config.dns()
+                ? Optional.of(DnsRelay.start(
+                        new InetSocketAddress(config.gateway(), DnsRelay.PORT), new Resolvers(config.resolvConf())))
+                : Optional.empty();
     }
 
     /**
@@ -431,8 +430,8 @@ public final class PodNetwork implements AutoCloseable {
                     Step _ = () -> disconnect(host, link.interfaceName(), record);
                     Step _ = this::awaitRemoval;
                     Step _ = this::unplug) {
-                if (relay != null) {
-                    relay.close();
+                if (relay.isPresent()) {
+                    relay.get().close();
                 }
             }
         }
@@ -489,7 +488,7 @@ public final class PodNetwork implements AutoCloseable {
     private static String randomMac() {
         byte[] mac = new byte[6];
         ThreadLocalRandom.current().nextBytes(mac);
-        mac[0] = (byte) (mac[0] & 0xfc | 2);
+        mac[0] = (byte) ((mac[0] & 0xfc) | 2);
         return HexFormat.ofDelimiter(":").formatHex(mac);
     }
 

@@ -1,18 +1,20 @@
 package dev.satchel.pod.net;
 
 import java.io.IOException;
-import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** The name servers of a resolv.conf(5), as it is now: it changes when the host joins another network. Safe for several threads. */
 final class Resolvers {
     /** MAXNS of resolv.conf(5). */
     private static final int SERVERS_MAX = 3;
+
+    private static final String KEYWORD = "nameserver";
 
     private static final long RECHECK_NANOS = 500_000_000L;
 
@@ -52,27 +54,31 @@ final class Resolvers {
     static List<InetAddress> parse(List<String> lines) {
         List<InetAddress> servers = new ArrayList<>();
         for (String line : lines) {
-            if (!line.startsWith("nameserver") || servers.size() == SERVERS_MAX) {
-                continue;
-            }
-            String rest = line.substring("nameserver".length());
-            String address = rest.strip();
-            int end = 0;
-            while (end < address.length() && !Character.isWhitespace(address.charAt(end))) {
-                end++;
-            }
-            address = address.substring(0, end);
-            if (rest.isEmpty() || !Character.isWhitespace(rest.charAt(0)) || address.isEmpty()) {
-                continue;
-            }
-            try {
-                servers.add(
-                        address.indexOf(':') >= 0 ? Inet6Address.ofLiteral(address) : InetAddress.ofLiteral(address));
-            } catch (IllegalArgumentException e) {
-                // As the C library does: a line that means nothing does not spoil the others.
-                continue;
+            InetAddress server = server(line);
+            if (server != null && servers.size() < SERVERS_MAX) {
+                servers.add(server);
             }
         }
         return servers.isEmpty() ? List.of(InetAddress.getLoopbackAddress()) : List.copyOf(servers);
+    }
+
+    private static @Nullable InetAddress server(String line) {
+        int start = KEYWORD.length();
+        if (!line.startsWith(KEYWORD) || line.length() == start || !Character.isWhitespace(line.charAt(start))) {
+            return null;
+        }
+        while (start < line.length() && Character.isWhitespace(line.charAt(start))) {
+            start++;
+        }
+        int end = start;
+        while (end < line.length() && !Character.isWhitespace(line.charAt(end))) {
+            end++;
+        }
+        try {
+            return InetAddress.ofLiteral(line.substring(start, end));
+        } catch (IllegalArgumentException e) {
+            // As the C library does: a line that means nothing does not spoil the others.
+            return null;
+        }
     }
 }

@@ -7,8 +7,10 @@ import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -215,7 +217,50 @@ class LauncherTest {
         assertThat(help.exitCode()).isEqualTo(9);
     }
 
-    private record Ended(int exitCode, String output, Duration took) {}
+    @Test
+    void preparesOnlyWhenSomethingIsMissing() throws Exception {
+        Path launch = home.resolve("build/launch");
+        String prepared = Files.readString(launch);
+        Path prepare = Files.createDirectories(home.resolve("setup")).resolve("prepare");
+        Files.writeString(prepare, "#!/bin/sh\necho preparing\ncat >'%s' <<'EOF'\n%sEOF\n".formatted(launch, prepared));
+        Files.setPosixFilePermissions(prepare, PosixFilePermissions.fromString("rwxr-xr-x"));
+
+        assertThat(satchel("ls", "exit", "0").output()).isEmpty();
+
+        Files.delete(launch);
+        assertThat(satchel("ls", "exit", "3"))
+                .matches(ended -> ended.exitCode() == 3)
+                .matches(Ended::prepared);
+        assertThat(satchel("ls", "exit", "0").output()).isEmpty();
+
+        Files.move(home.resolve("tools"), home.resolve("tools.gone"));
+        assertThat(satchel("ls", "exit", "0")).matches(Ended::prepared);
+        Files.move(home.resolve("tools.gone"), home.resolve("tools"));
+
+        Path reflog = Files.writeString(home.resolve("reflog"), "");
+        Files.writeString(launch, prepared.replace("reflog=", "reflog=" + reflog));
+        Files.setLastModifiedTime(launch, FileTime.from(Instant.now().minusSeconds(10)));
+        assertThat(satchel("ls", "exit", "0")).matches(Ended::prepared);
+
+        Files.writeString(launch, prepared + "release=another\n");
+        assertThat(satchel("ls", "exit", "0")).matches(Ended::prepared);
+    }
+
+    @Test
+    void endsWithTheCodeOfAFailedPreparation() throws Exception {
+        Files.delete(home.resolve("build/launch"));
+        Path prepare = Files.createDirectories(home.resolve("setup")).resolve("prepare");
+        Files.writeString(prepare, "#!/bin/sh\nexit 5\n");
+        Files.setPosixFilePermissions(prepare, PosixFilePermissions.fromString("rwxr-xr-x"));
+
+        assertThat(satchel("ls", "exit", "0").exitCode()).isEqualTo(5);
+    }
+
+    private record Ended(int exitCode, String output, Duration took) {
+        boolean prepared() {
+            return output.contains("preparing");
+        }
+    }
 
     private Ended satchel(String... arguments) throws IOException, InterruptedException {
         List<String> command = new ArrayList<>(List.of(arguments));

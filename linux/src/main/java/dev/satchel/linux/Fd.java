@@ -52,6 +52,8 @@ public final class Fd implements Closeable {
 
     private static final int FALLOC_FL_KEEP_SIZE = 1;
     private static final int FALLOC_FL_PUNCH_HOLE = 2;
+    private static final int POSIX_FADV_WILLNEED = 3;
+    private static final int SYNC_FILE_RANGE_WRITE = 2;
     private static final int LOCK_EX = 2;
     private static final int LOCK_NB = 4;
     private static final int PROT_READ = 1;
@@ -215,6 +217,16 @@ public final class Fd implements Closeable {
         check((int) Libc.call(Rare.FSYNC, number), "fsync", null);
     }
 
+    /** posix_fadvise(2) with POSIX_FADV_WILLNEED: starts reading a range ahead; a hint, so its failure is of no interest. */
+    public void willNeed(long offset, long length) {
+        Libc.call(Rare.POSIX_FADVISE, number, offset, length, POSIX_FADV_WILLNEED);
+    }
+
+    /** sync_file_range(2): starts writing a range out, so that a later sync has less to wait for; a hint too. */
+    public void startWriteback(long offset, long length) {
+        Libc.call(Rare.SYNC_FILE_RANGE, number, offset, length, SYNC_FILE_RANGE_WRITE);
+    }
+
     /** fallocate(2) with FALLOC_FL_PUNCH_HOLE: gives the space back, reads as zeros afterwards; the size stays. */
     public void punchHole(long offset, long length) throws LinuxException {
         check(
@@ -336,6 +348,8 @@ public final class Fd implements Closeable {
     private static final class Rare {
         static final MemorySegment FDATASYNC = Libc.function("fdatasync");
         static final MemorySegment FSYNC = Libc.function("fsync");
+        static final MemorySegment POSIX_FADVISE = Libc.function("posix_fadvise");
+        static final MemorySegment SYNC_FILE_RANGE = Libc.function("sync_file_range");
         static final MemorySegment FALLOCATE = Libc.function("fallocate");
         static final MemorySegment FTRUNCATE = Libc.function("ftruncate");
         static final MemorySegment FLOCK = Libc.function("flock");

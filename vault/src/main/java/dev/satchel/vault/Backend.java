@@ -4,6 +4,7 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -34,6 +35,13 @@ public interface Backend extends Closeable {
 
     /** Starts an object that is written in pieces. */
     PackFile begin() throws IOException;
+
+    /**
+     * Commits several as {@link PackFile#commit} does each, at less cost. When it fails, some may be objects and others not.
+     *
+     * @param files from {@link #begin} of this backend, by the names they get
+     */
+    void commit(Map<String, PackFile> files) throws IOException;
 
     /**
      * Reads part of an object into all of {@code target} (native memory).

@@ -2,20 +2,59 @@ package dev.satchel.vault;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Semaphore;
+import org.jspecify.annotations.Nullable;
 
 /** The chunks of one vault. Thread-safe; belongs to its {@link Vault} and is closed with it. */
 public final class ChunkStore {
-    ChunkStore() {}
+    /** As many chunks are read at once; further readers wait. Each takes 0.5 MiB. */
+    private static final int CODECS_MAX = Math.clamp(Runtime.getRuntime().availableProcessors() * 2L, 4, 16);
+
+    /** Two ranges of a pack that are nearer than this are fetched ahead as one. */
+    private static final int PREFETCH_GAP_BYTES = 128 * 1024;
+
+    private final Backend backend;
+    private final KeyDomain own;
+    private final DomainKeys domainKeys;
+    private final Map<KeyDomainId, DomainPacks> domains = new ConcurrentHashMap<>();
+    private final Semaphore codecsFree = new Semaphore(CODECS_MAX);
+
+    /** Guarded by itself. */
+    private final ArrayDeque<ChunkCodec> codecs = new ArrayDeque<>();
+
+    private volatile boolean closed;
+
+    /** Finds the keys of a domain that is not the vault's own. */
+    @FunctionalInterface
+    interface DomainKeys {
+        KeyDomain keys(KeyDomainId id) throws IOException;
+    }
+
+    ChunkStore(Backend backend, KeyDomain own, DomainKeys domainKeys) {
+        this.backend = backend;
+        this.own = own;
+        this.domainKeys = domainKeys;
+    }
 
     /** The domain of the vault's own chunks; not to be closed. */
     public KeyDomain ownDomain() {
-        return Unfinished.here();
+        return own;
     }
 
-    /** Starts a batch of chunks sealed under {@code domain}, which must stay open as long as the writer. */
+    /**
+     * Starts a batch of chunks sealed under {@code domain}, which must stay open as long as the writer. An image's domain
+     * can be read from once the image has been put into the vault, see {@link Vault#putImage}, or while the domain is open.
+     */
     public ChunkWriter writer(KeyDomain domain) throws IOException {
-        return Unfinished.here();
+        DomainPacks packs = domains.get(domain.id());
+        if (packs == null) {
+            packs = load(domain);
+        }
+        return new ChunkBatch(backend, packs);
     }
 
     /**
@@ -27,14 +66,175 @@ public final class ChunkStore {
      * @throws DamagedException when it is missing or is not what was stored; what {@code target} then holds is undefined
      */
     public int read(ChunkRef ref, MemorySegment target) throws IOException {
-        return Unfinished.here();
+        if (target.byteSize() < ref.length()) {
+            throw new IllegalArgumentException(
+                    "a chunk of " + ref.length() + " bytes does not fit into " + target.byteSize());
+        }
+        DomainPacks packs = domain(ref.domain());
+        ChunkCodec codec = takeCodec();
+        try {
+            ChunkIndex.Place place = packs.index().find(ref.id());
+            if (place == null) {
+                packs.refresh(codec);
+                place = packs.index().find(ref.id());
+                if (place == null) {
+                    throw missing(ref, packs);
+                }
+            }
+            String pack = place.pack().name();
+            if (place.length() != ref.length()
+                    || place.storedBytes() > ChunkCodec.STORED_BYTES_MAX
+                    || place.storedBytes() <= 16) {
+                throw damaged(ref, pack);
+            }
+            int read;
+            try {
+                read = backend.getRange(pack, place.offset(), codec.buffer(place.storedBytes()));
+            } catch (NoSuchException e) {
+                throw new DamagedException(
+                        "the pack " + pack + " is missing from " + backend.location() + ", chunk " + ref.id()
+                                + " was in it: put it back from a copy of the vault",
+                        e);
+            }
+            if (read != place.storedBytes() || !codec.decode(packs.keys(), place, ref.id(), target)) {
+                throw damaged(ref, pack);
+            }
+            // Whoever has the same image has its keys too, and could seal something else under this id.
+            if (packs.keys() != own
+                    && !codec.idOf(packs.keys(), target.asSlice(0, ref.length()))
+                            .equals(ref.id())) {
+                throw damaged(ref, pack);
+            }
+            return ref.length();
+        } finally {
+            giveBack(codec);
+        }
+    }
+
+    private DamagedException damaged(ChunkRef ref, String pack) {
+        return new DamagedException("chunk " + ref.id() + " in the pack " + pack + " in " + backend.location()
+                + " is damaged or forged: put the pack back from a copy of the vault");
+    }
+
+    private DamagedException missing(ChunkRef ref, DomainPacks packs) {
+        List<String> damage = packs.damage();
+        return new DamagedException("chunk " + ref.id() + " of domain " + ref.domain() + " is missing from "
+                + backend.location() + (damage.isEmpty() ? "" : " (" + damage.getFirst() + ")")
+                + ": put its pack back from a copy of the vault");
     }
 
     /** Whether the vault has the chunk, as far as its indexes say. */
     public boolean contains(ChunkRef ref) throws IOException {
-        return Unfinished.here();
+        DomainPacks packs = domain(ref.domain());
+        if (packs.index().contains(ref.id())) {
+            return true;
+        }
+        refresh(packs);
+        return packs.index().contains(ref.id());
     }
 
-    /** Asks the backend to fetch these chunks ahead of their being read: a hint, in the order of their use. */
-    public void prefetch(List<ChunkRef> refs) {}
+    /**
+     * Asks the backend to fetch these chunks ahead of their being read, neighbours in one go; returns at once. Only a hint:
+     * chunks that are not known here are passed over.
+     */
+    public void prefetch(List<ChunkRef> refs) {
+        @Nullable String pack = null;
+        long from = 0;
+        long to = 0;
+        for (ChunkRef ref : refs) {
+            DomainPacks packs = domains.get(ref.domain());
+            ChunkIndex.Place place = packs == null ? null : packs.index().find(ref.id());
+            if (place == null) {
+                continue;
+            }
+            String name = place.pack().name();
+            if (name.equals(pack) && place.offset() >= from && place.offset() <= to + PREFETCH_GAP_BYTES) {
+                to = Math.max(to, place.offset() + (long) place.storedBytes());
+                continue;
+            }
+            if (pack != null) {
+                backend.willNeed(pack, from, to - from);
+            }
+            pack = name;
+            from = place.offset();
+            to = from + place.storedBytes();
+        }
+        if (pack != null) {
+            backend.willNeed(pack, from, to - from);
+        }
+    }
+
+    /** The packs of a domain, whose keys are looked up if need be. */
+    DomainPacks domain(KeyDomainId id) throws IOException {
+        DomainPacks packs = domains.get(id);
+        if (packs != null) {
+            return packs;
+        }
+        return load(id.equals(own.id()) ? own : domainKeys.keys(id));
+    }
+
+    private DomainPacks load(KeyDomain keys) throws IOException {
+        DomainPacks packs = new DomainPacks(backend, keys);
+        refresh(packs);
+        DomainPacks before = domains.putIfAbsent(keys.id(), packs);
+        if (before != null) {
+            return before;
+        }
+        return packs;
+    }
+
+    /** A domain's keys have become the vault's own to close: readers must not depend on the caller's. */
+    void adopt(KeyDomain keys) throws IOException {
+        DomainPacks packs = domains.get(keys.id());
+        if (packs != null && packs.keys() != keys) {
+            DomainPacks next = new DomainPacks(backend, keys);
+            refresh(next);
+            domains.put(keys.id(), next);
+        }
+    }
+
+    /** Learns of what others have committed to a domain. */
+    void refresh(DomainPacks packs) throws IOException {
+        ChunkCodec codec = takeCodec();
+        try {
+            packs.refresh(codec);
+        } finally {
+            giveBack(codec);
+        }
+    }
+
+    ChunkCodec takeCodec() {
+        codecsFree.acquireUninterruptibly();
+        synchronized (codecs) {
+            if (closed) {
+                codecsFree.release();
+                throw new IllegalStateException("the vault has been closed");
+            }
+            ChunkCodec codec = codecs.pollLast();
+            return codec != null ? codec : new ChunkCodec();
+        }
+    }
+
+    void giveBack(ChunkCodec codec) {
+        synchronized (codecs) {
+            if (closed) {
+                codec.close();
+            } else {
+                codecs.addLast(codec);
+            }
+        }
+        codecsFree.release();
+    }
+
+    void close() {
+        // Waits for those who are reading.
+        codecsFree.acquireUninterruptibly(CODECS_MAX);
+        synchronized (codecs) {
+            closed = true;
+            codecs.forEach(ChunkCodec::close);
+            codecs.clear();
+        }
+        codecsFree.release(CODECS_MAX);
+        domains.clear();
+    }
 }

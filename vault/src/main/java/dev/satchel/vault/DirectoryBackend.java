@@ -1,18 +1,50 @@
 package dev.satchel.vault;
 
-import java.io.IOException;
-import java.lang.foreign.MemorySegment;
-import java.nio.file.Path;
-import java.util.List;
-import java.util.Optional;
+import static java.util.Objects.requireNonNull;
 
-/** A vault in a directory: an object is a file of its name. */
+import dev.satchel.linux.Errno;
+import dev.satchel.linux.Fd;
+import dev.satchel.linux.LinuxException;
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A vault in a directory: an object is a file of its name. New objects are written in {@code .tmp}, synced, and renamed; a
+ * writer holds a flock(2) on its temporary file, so that those of dead writers can be told. {@code .lock} is flocked while
+ * an object is replaced.
+ */
 public final class DirectoryBackend implements Backend {
+    private static final String TEMPORARY = ".tmp";
+    private static final String LOCK = ".lock";
+    private static final int PARTS_MAX = 4;
+    private static final int PART_LENGTH_MAX = 80;
+    private static final long LOCK_WAIT_NANOS_MAX = 30_000_000_000L;
+    private static final long WRITEBACK_BYTES = 4 << 20;
+
     private final Path root;
+    private final OpenFiles readers = new OpenFiles();
 
     /** Uses {@code root}; the directory is made when the first object is stored. Touches nothing yet. */
     public DirectoryBackend(Path root) {
-        this.root = root.toAbsolutePath();
+        this.root = root.toAbsolutePath().normalize();
     }
 
     @Override
@@ -22,57 +54,495 @@ public final class DirectoryBackend implements Backend {
 
     @Override
     public boolean putIfAbsent(String name, MemorySegment... parts) throws IOException {
-        return Unfinished.here();
+        Path target = path(name);
+        if (Files.exists(target)) {
+            return false;
+        }
+        try (PackFile file = begin()) {
+            for (MemorySegment part : parts) {
+                file.append(part);
+            }
+            file.commit(name);
+        }
+        return true;
     }
 
     @Override
     public PackFile begin() throws IOException {
-        return Unfinished.here();
+        try {
+            Path directory = root.resolve(TEMPORARY);
+            makeDirectory(directory);
+            while (true) {
+                Path path = directory.resolve(Bytes.hex(Bytes.getLong(RandomBytes.of(8), 0)));
+                Fd file = Fd.open(path, Fd.O_RDWR | Fd.O_CREAT | Fd.O_EXCL);
+                // removeAbandoned of another process may have come between open and lock, and the file may be gone.
+                if (file.tryLock() && Files.exists(path)) {
+                    return new Temporary(file, path);
+                }
+                file.close();
+            }
+        } catch (IOException e) {
+            throw failure(e, "a new object");
+        }
+    }
+
+    @Override
+    public void commit(Map<String, PackFile> files) throws IOException {
+        Set<Path> directories = new HashSet<>();
+        for (Map.Entry<String, PackFile> file : files.entrySet()) {
+            try {
+                directories.add(((Temporary) file.getValue()).rename(file.getKey()));
+            } catch (IOException e) {
+                throw failure(e, file.getKey());
+            }
+        }
+        for (Path directory : directories) {
+            syncDirectory(directory);
+        }
     }
 
     @Override
     public int getRange(String name, long offset, MemorySegment target) throws IOException {
-        return Unfinished.here();
+        Path path = path(name);
+        try {
+            OpenFiles.File file = readers.acquire(path);
+            try {
+                int done = 0;
+                while (done < target.byteSize()) {
+                    long n = file.descriptor().pread(target.asSlice(done), offset + done);
+                    if (n == 0) {
+                        break;
+                    }
+                    done += (int) n;
+                }
+                return done;
+            } finally {
+                readers.release(file);
+            }
+        } catch (IOException e) {
+            throw failure(e, name);
+        }
     }
 
     @Override
-    public void willNeed(String name, long offset, long lengthBytes) {}
+    public void willNeed(String name, long offset, long lengthBytes) {
+        Path path = path(name);
+        try {
+            OpenFiles.File file = readers.acquire(path);
+            try {
+                file.descriptor().willNeed(offset, lengthBytes);
+            } finally {
+                readers.release(file);
+            }
+        } catch (IOException e) {
+            // Only a hint: the read that follows meets the same trouble and tells.
+            return;
+        }
+    }
 
     @Override
     public Optional<byte[]> get(String name, int sizeMax) throws IOException {
-        return Unfinished.here();
+        Path path = path(name);
+        try (Fd file = Fd.open(path, Fd.O_RDONLY);
+                Arena arena = Arena.ofConfined()) {
+            long size = Files.size(path);
+            if (size > sizeMax) {
+                throw new DamagedException(name + " in " + root + " is " + size
+                        + " bytes long, more than such an object" + " can have: put it back from a copy of the vault");
+            }
+            // One more than its size: a file that was replaced meanwhile may be longer, but not by being half written.
+            MemorySegment buffer = arena.allocate(sizeMax == size ? Math.max(size, 1) : size + 1);
+            int done = 0;
+            while (done < buffer.byteSize()) {
+                long n = file.pread(buffer.asSlice(done), done);
+                if (n == 0) {
+                    break;
+                }
+                done += (int) n;
+            }
+            return Optional.of(buffer.asSlice(0, done).toArray(ValueLayout.JAVA_BYTE));
+        } catch (IOException e) {
+            if (isMissing(e)) {
+                return Optional.empty();
+            }
+            throw failure(e, name);
+        }
     }
 
     @Override
     public Optional<Long> size(String name) throws IOException {
-        return Unfinished.here();
+        try {
+            return Optional.of(Files.size(path(name)));
+        } catch (NoSuchFileException e) {
+            return Optional.empty();
+        }
     }
 
     @Override
     public List<String> list(String prefix) throws IOException {
-        return Unfinished.here();
+        List<String> names = new ArrayList<>();
+        if (prefix.isEmpty()) {
+            collect(root, "", 1, names);
+        } else {
+            collect(path(prefix), prefix + "/", prefix.split("/", -1).length + 1, names);
+        }
+        names.sort(null);
+        return names;
+    }
+
+    private static void collect(Path directory, String prefix, int depth, List<String> names) throws IOException {
+        try (var entries = Files.newDirectoryStream(directory)) {
+            for (Path entry : entries) {
+                String part = requireNonNull(entry.getFileName()).toString();
+                if (!isPart(part)) {
+                    continue;
+                }
+                if (depth < PARTS_MAX && Files.isDirectory(entry)) {
+                    collect(entry, prefix + part + "/", depth + 1, names);
+                } else if (Files.isRegularFile(entry)) {
+                    names.add(prefix + part);
+                }
+            }
+        } catch (NoSuchFileException | NotDirectoryException e) {
+            // No such prefix, or removed while it was being listed: nothing in it.
+            return;
+        }
     }
 
     @Override
     public void delete(String name) throws IOException {
-        Unfinished.here();
+        Path path = path(name);
+        try {
+            if (Files.deleteIfExists(path)) {
+                readers.forget(path);
+                syncDirectory(requireNonNull(path.getParent()));
+            }
+        } catch (IOException e) {
+            throw failure(e, name);
+        }
     }
 
     @Override
     public boolean replace(String name, Optional<byte[]> expected, byte[] next) throws IOException {
-        return Unfinished.here();
+        try {
+            makeDirectory(root);
+            try (Fd lock = Fd.open(root.resolve(LOCK), Fd.O_RDWR | Fd.O_CREAT)) {
+                lock(lock);
+                Optional<byte[]> present = get(name, Integer.MAX_VALUE);
+                if (present.isPresent() != expected.isPresent()
+                        || !Arrays.equals(present.orElse(new byte[0]), expected.orElse(new byte[0]))) {
+                    return false;
+                }
+                try (PackFile file = begin();
+                        Arena arena = Arena.ofConfined()) {
+                    file.append(arena.allocateFrom(ValueLayout.JAVA_BYTE, next));
+                    file.commit(name);
+                }
+                return true;
+            }
+        } catch (IOException e) {
+            throw failure(e, name);
+        }
+    }
+
+    /** Waits for the lock, which others hold for the time of an fsync(2) or two. */
+    private void lock(Fd lock) throws IOException {
+        long start = System.nanoTime();
+        while (!lock.tryLock()) {
+            if (System.nanoTime() - start > LOCK_WAIT_NANOS_MAX) {
+                throw new IOException("another process keeps " + root.resolve(LOCK)
+                        + " locked for half a minute: see with fuser(1) which, and end it");
+            }
+            try {
+                Thread.sleep(1);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw (IOException) new InterruptedIOException("interrupted while waiting for " + lock).initCause(e);
+            }
+        }
     }
 
     @Override
     public AppendLog openLog(String name, boolean create) throws IOException {
-        return Unfinished.here();
+        Path path = path(name);
+        try {
+            boolean isNew = create && !Files.exists(path);
+            if (isNew) {
+                makeDirectory(requireNonNull(path.getParent()));
+            }
+            Fd file = Fd.open(path, Fd.O_RDWR | (create ? Fd.O_CREAT : 0));
+            try {
+                if (!file.tryLock()) {
+                    throw new IOException(
+                            "the log " + path + " is in use by another process: suspend its session first");
+                }
+                if (isNew) {
+                    file.sync();
+                    syncDirectory(requireNonNull(path.getParent()));
+                }
+                return new Log(file, Files.size(path), name);
+            } catch (IOException e) {
+                file.close();
+                throw e;
+            }
+        } catch (IOException e) {
+            throw failure(e, name);
+        }
     }
 
     @Override
     public long removeAbandoned() throws IOException {
-        return Unfinished.here();
+        long freed = 0;
+        try (var entries = Files.newDirectoryStream(root.resolve(TEMPORARY))) {
+            for (Path entry : entries) {
+                try (Fd file = Fd.open(entry, Fd.O_RDWR)) {
+                    if (file.tryLock()) {
+                        freed += Files.size(entry);
+                        Files.deleteIfExists(entry);
+                    }
+                } catch (IOException e) {
+                    if (!isMissing(e)) {
+                        throw e;
+                    }
+                }
+            }
+        } catch (NoSuchFileException | NotDirectoryException e) {
+            return 0;
+        }
+        return freed;
     }
 
     @Override
-    public void close() throws IOException {}
+    public void close() throws IOException {
+        readers.close();
+    }
+
+    private Path path(String name) {
+        int parts = 0;
+        for (int start = 0; start <= name.length(); parts++) {
+            int end = name.indexOf('/', start);
+            end = end < 0 ? name.length() : end;
+            if (parts == PARTS_MAX || !isPart(name.substring(start, end))) {
+                throw new IllegalArgumentException("not a name of an object: " + name);
+            }
+            start = end + 1;
+        }
+        return root.resolve(name);
+    }
+
+    private static boolean isPart(String part) {
+        if (part.isEmpty() || part.length() > PART_LENGTH_MAX || part.charAt(0) == '.') {
+            return false;
+        }
+        for (int i = 0; i < part.length(); i++) {
+            char c = part.charAt(i);
+            if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.')) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** Makes a directory and those above it that are missing, all durably. */
+    private static void makeDirectory(Path directory) throws IOException {
+        if (Files.isDirectory(directory)) {
+            return;
+        }
+        Path parent = directory.getParent();
+        if (parent != null) {
+            makeDirectory(parent);
+        }
+        try {
+            Files.createDirectory(directory);
+        } catch (FileAlreadyExistsException e) {
+            if (!Files.isDirectory(directory)) {
+                throw e;
+            }
+        }
+        if (parent != null) {
+            syncDirectory(parent);
+        }
+    }
+
+    private static void syncDirectory(Path directory) throws IOException {
+        try (Fd descriptor = Fd.open(directory, Fd.O_RDONLY | Fd.O_DIRECTORY)) {
+            descriptor.sync();
+        }
+    }
+
+    private static boolean isMissing(IOException e) {
+        return e instanceof NoSuchFileException || isErrno(e, Errno.ENOENT) || isErrno(e, Errno.ENOTDIR);
+    }
+
+    private static boolean isErrno(IOException e, int errno) {
+        return e instanceof LinuxException linux && linux.errno() == errno;
+    }
+
+    private static boolean isFull(IOException e) {
+        if (e instanceof FileSystemException file && file.getReason() != null) {
+            // The JDK tells errno only in strerror(3)'s words.
+            return file.getReason().contains("No space left")
+                    || file.getReason().contains("quota exceeded");
+        }
+        return isErrno(e, Errno.ENOSPC) || isErrno(e, Errno.EDQUOT);
+    }
+
+    /** What the failure means to the vault. */
+    private IOException failure(IOException e, String name) {
+        if (e instanceof VaultException) {
+            return e;
+        }
+        if (isMissing(e)) {
+            return new NoSuchException(
+                    "there is no " + name + " in the vault " + root + ": look with `satchel vault info`", e);
+        }
+        if (isFull(e)) {
+            return new VaultFullException(
+                    "no space left on the device of the vault " + root + ": free some, or use a larger device", e);
+        }
+        return e;
+    }
+
+    /** An object on its way. */
+    private final class Temporary implements PackFile {
+        private final Fd file;
+        private @Nullable Path path;
+        private long size;
+        private long writtenBack;
+
+        Temporary(Fd file, Path path) {
+            this.file = file;
+            this.path = path;
+        }
+
+        @Override
+        public void append(MemorySegment bytes) throws IOException {
+            try {
+                file.writeFully(bytes, size);
+            } catch (IOException e) {
+                throw failure(e, "a new object");
+            }
+            size += bytes.byteSize();
+            if (size - writtenBack >= WRITEBACK_BYTES) {
+                file.startWriteback(writtenBack, size - writtenBack);
+                writtenBack = size;
+            }
+        }
+
+        @Override
+        public long size() {
+            return size;
+        }
+
+        @Override
+        public void sync() throws IOException {
+            try {
+                file.sync();
+            } catch (IOException e) {
+                throw failure(e, "a new object");
+            }
+        }
+
+        @Override
+        public void commit(String name) throws IOException {
+            DirectoryBackend.this.commit(Map.of(name, this));
+        }
+
+        /** Gives it its name; durable when the directory has been synced. */
+        Path rename(String name) throws IOException {
+            Path from = path;
+            if (from == null) {
+                throw new IllegalStateException("has been committed or thrown away");
+            }
+            file.sync();
+            Path target = path(name);
+            Path directory = requireNonNull(target.getParent());
+            makeDirectory(directory);
+            Files.move(from, target, StandardCopyOption.ATOMIC_MOVE);
+            path = null;
+            // A reader of the object that was replaced may have it open.
+            readers.forget(target);
+            return directory;
+        }
+
+        @Override
+        public void close() throws IOException {
+            Path left = path;
+            path = null;
+            try (file) {
+                if (left != null) {
+                    Files.deleteIfExists(left);
+                }
+            }
+        }
+    }
+
+    private final class Log implements AppendLog {
+        private final Fd file;
+        private final String name;
+
+        /** Guarded by this; appends are made under the lock, so that one that fails can be taken back. */
+        private long size;
+
+        Log(Fd file, long size, String name) {
+            this.file = file;
+            this.size = size;
+            this.name = name;
+        }
+
+        @Override
+        public synchronized long append(MemorySegment bytes) throws IOException {
+            long offset = size;
+            try {
+                file.writeFully(bytes, offset);
+            } catch (IOException e) {
+                file.truncate(offset);
+                throw failure(e, name);
+            }
+            size += bytes.byteSize();
+            return offset;
+        }
+
+        @Override
+        public int read(long offset, MemorySegment target) throws IOException {
+            int done = 0;
+            while (done < target.byteSize()) {
+                long n = file.pread(target.asSlice(done), offset + done);
+                if (n == 0) {
+                    break;
+                }
+                done += (int) n;
+            }
+            return done;
+        }
+
+        @Override
+        public void sync() throws IOException {
+            try {
+                file.dataSync();
+            } catch (IOException e) {
+                throw failure(e, name);
+            }
+        }
+
+        @Override
+        public synchronized long size() {
+            return size;
+        }
+
+        @Override
+        public synchronized void truncate(long newSize) throws IOException {
+            if (newSize < 0 || newSize > size) {
+                throw new IllegalArgumentException("can't cut a log of " + size + " bytes to " + newSize);
+            }
+            file.truncate(newSize);
+            size = newSize;
+            file.dataSync();
+        }
+
+        @Override
+        public void close() throws IOException {
+            file.close();
+        }
+    }
 }

@@ -1,5 +1,8 @@
 package dev.satchel.vault;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
+
+import dev.satchel.linux.crypto.HmacSha256;
 import dev.satchel.linux.crypto.SecretBytes;
 
 /**
@@ -8,17 +11,34 @@ import dev.satchel.linux.crypto.SecretBytes;
  * Thread-safe while open; {@link #close} overwrites the keys.
  */
 public final class KeyDomain implements AutoCloseable {
+    /** Length of the secret. */
+    static final int SECRET_BYTES = 32;
+
     private final KeyDomainId id;
     private final SecretBytes secret;
+    private final SecretBytes chunkIdKey;
+    private final SecretBytes packWrapKey;
+    private final SecretBytes indexKey;
 
-    KeyDomain(KeyDomainId id, SecretBytes secret) {
-        this.id = id;
+    /** Takes the secret over. */
+    KeyDomain(SecretBytes secret) {
         this.secret = secret;
+        try (SecretBytes name = derive(secret, "domain id")) {
+            id = new KeyDomainId(
+                    name.segment().get(Bytes.LONG, 0), name.segment().get(Bytes.LONG, 8));
+        }
+        chunkIdKey = derive(secret, "chunk id");
+        packWrapKey = derive(secret, "pack wrap");
+        indexKey = derive(secret, "index");
+    }
+
+    private static SecretBytes derive(SecretBytes secret, String purpose) {
+        return HmacSha256.expand(secret.segment(), ("satchel domain v1 " + purpose).getBytes(US_ASCII));
     }
 
     /** A new one with random keys. */
     public static KeyDomain random() {
-        return Unfinished.here();
+        return new KeyDomain(SecretBytes.random(SECRET_BYTES));
     }
 
     /** Its name. */
@@ -26,8 +46,27 @@ public final class KeyDomain implements AutoCloseable {
         return id;
     }
 
+    SecretBytes secret() {
+        return secret;
+    }
+
+    SecretBytes chunkIdKey() {
+        return chunkIdKey;
+    }
+
+    SecretBytes packWrapKey() {
+        return packWrapKey;
+    }
+
+    SecretBytes indexKey() {
+        return indexKey;
+    }
+
     @Override
     public void close() {
         secret.close();
+        chunkIdKey.close();
+        packWrapKey.close();
+        indexKey.close();
     }
 }

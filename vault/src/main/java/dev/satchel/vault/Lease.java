@@ -4,15 +4,23 @@ import java.io.IOException;
 
 /**
  * The right to change one session, held by one host at a time. Obtained from {@link Vault#acquire}; thread-safe. It does
- * not run out by time: a host that died keeps it until somebody takes it over.
+ * not run out by time: a host that died keeps it until somebody takes it over. To be closed before its vault.
  */
 public final class Lease implements AutoCloseable {
+    private final Vault vault;
     private final SessionId session;
     private final LeaseHolder holder;
 
-    Lease(SessionId session, LeaseHolder holder) {
+    /** The stored lease, which no other is equal to: it has a random salt. */
+    private final byte[] stored;
+
+    private volatile boolean closed;
+
+    Lease(Vault vault, SessionId session, LeaseHolder holder, byte[] stored) {
+        this.vault = vault;
         this.session = session;
         this.holder = holder;
+        this.stored = stored;
     }
 
     /** The session it is for. */
@@ -27,12 +35,15 @@ public final class Lease implements AutoCloseable {
 
     /** Whether nobody has taken it over; reads the vault. False after {@link #close}. */
     public boolean stillHeld() throws IOException {
-        return Unfinished.here();
+        return !closed && vault.holds(session, stored);
     }
 
     /** Gives it back, durably; does nothing when it was taken over or is closed. */
     @Override
     public void close() throws IOException {
-        Unfinished.here();
+        if (!closed) {
+            closed = true;
+            vault.release(session, holder, stored);
+        }
     }
 }

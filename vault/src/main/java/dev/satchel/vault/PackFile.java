@@ -16,6 +16,12 @@ public interface PackFile extends Closeable {
     /** Bytes appended so far. */
     long size();
 
+    /**
+     * What was appended is on stable storage on return, still without a name: may be called from another thread than the
+     * one that appends, before {@link #commit} or {@link Backend#commit}, which then have little left to do.
+     */
+    void sync() throws IOException;
+
     /** Makes it an object: durable and visible under {@code name} on return. Only {@link #close} may follow. */
     void commit(String name) throws IOException;
 

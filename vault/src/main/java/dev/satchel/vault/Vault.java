@@ -1,16 +1,120 @@
 package dev.satchel.vault;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import dev.satchel.linux.crypto.Ed25519;
+import dev.satchel.linux.crypto.HmacSha256;
 import dev.satchel.linux.crypto.SecretBytes;
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * An open vault. Thread-safe; any number of processes and hosts may have the same vault open. Everything it returns has
  * been authenticated; everything it stores is durable on return.
  */
 public final class Vault implements AutoCloseable {
-    private Vault() {}
+    static final int OBJECT_BYTES_MAX = 4 << 20;
+    static final String CONFIG = "vault";
+    private static final int SLOT_BYTES_MAX = 4096;
+    private static final byte[] CONFIG_MAGIC = "SATVAULT".getBytes(US_ASCII);
+    private static final int FORMAT = 1;
+    private static final int CONFIG_KEY_AT = 8 + 4 + 16;
+    private static final int CONFIG_SIGNED_BYTES = CONFIG_KEY_AT + Ed25519.KEY_BYTES;
+    private static final int CONFIG_BYTES = CONFIG_SIGNED_BYTES + Ed25519.SIGNATURE_BYTES;
+    private static final int NAME_OF_SESSION = 1;
+    private static final int NAME_OF_IMAGE = 2;
+
+    private final Backend backend;
+    private final VaultId id;
+    private final HeadWitness witness;
+    private final SecretBytes key;
+    private final KeyDomain ownKeys;
+    private final ObjectSealer sealer;
+    private final SecretBytes nameKey;
+    private final ChunkStore chunks;
+
+    /** Keys of image domains, once they have been needed. */
+    private final Map<KeyDomainId, KeyDomain> domainKeys = new ConcurrentHashMap<>();
+
+    private boolean closed;
+
+    private Vault(Backend backend, VaultId id, VaultKey vaultKey, HeadWitness witness) {
+        this.backend = backend;
+        this.id = id;
+        this.witness = witness;
+        key = SecretBytes.copyOf(vaultKey.secret().segment());
+        ownKeys = new KeyDomain(derive(vaultKey, "chunks"));
+        sealer = new ObjectSealer(id, derive(vaultKey, "objects"), signer(vaultKey), backend.location());
+        nameKey = derive(vaultKey, "names");
+        chunks = new ChunkStore(backend, ownKeys, this::keysOf);
+    }
+
+    private static SecretBytes derive(VaultKey key, String purpose) {
+        return HmacSha256.expand(key.secret().segment(), ("satchel vault v1 " + purpose).getBytes(US_ASCII));
+    }
+
+    private static Ed25519 signer(VaultKey key) {
+        try (SecretBytes seed = derive(key, "sign")) {
+            return Ed25519.fromPrivateKey(seed.segment());
+        }
+    }
+
+    private static byte[] config(Backend backend) throws IOException {
+        return backend.get(CONFIG, SLOT_BYTES_MAX)
+                .orElseThrow(() -> new NoSuchException("there is no vault in " + backend.location()
+                        + ": make one with `satchel vault init`, or name another place with --vault"));
+    }
+
+    /** The id in a vault's first file, which has been checked against the public key in it. */
+    private static VaultId checkedId(byte[] config, Backend backend) throws DamagedException {
+        boolean whole = config.length == CONFIG_BYTES
+                && Arrays.equals(config, 0, CONFIG_MAGIC.length, CONFIG_MAGIC, 0, CONFIG_MAGIC.length);
+        if (whole) {
+            try (Arena arena = Arena.ofConfined()) {
+                MemorySegment all = arena.allocateFrom(JAVA_BYTE, config);
+                try (Ed25519 verifier = Ed25519.fromPublicKey(all.asSlice(CONFIG_KEY_AT, Ed25519.KEY_BYTES))) {
+                    whole = verifier.verify(
+                            all.asSlice(0, CONFIG_SIGNED_BYTES),
+                            all.asSlice(CONFIG_SIGNED_BYTES, Ed25519.SIGNATURE_BYTES));
+                }
+            }
+        }
+        if (!whole) {
+            throw new DamagedException("the file " + CONFIG + " in " + backend.location()
+                    + " is damaged: put it back from a copy of the vault");
+        }
+        int format = Bytes.getInt(config, 8);
+        if (format != FORMAT) {
+            throw new DamagedException("the vault in " + backend.location() + " has format " + format
+                    + ", this version knows " + FORMAT + ": use a newer version of Satchel");
+        }
+        return new VaultId(Bytes.getLong(config, 12), Bytes.getLong(config, 20));
+    }
+
+    private void checkKey(byte[] config) throws WrongPassphraseException {
+        if (!Arrays.equals(
+                sealer.publicKey(), Arrays.copyOfRange(config, CONFIG_KEY_AT, CONFIG_KEY_AT + Ed25519.KEY_BYTES))) {
+            throw new WrongPassphraseException("this key is not the key of the vault in " + backend.location()
+                    + ": unlock it with its passphrase");
+        }
+    }
 
     /**
      * Makes a vault with a random key, wrapped under {@code passphrase}.
@@ -19,7 +123,37 @@ public final class Vault implements AutoCloseable {
      * @throws ExistsException when there is one already
      */
     public static void init(Backend backend, byte[] passphrase, KdfParameters kdf) throws IOException {
-        Unfinished.here();
+        if (backend.get(CONFIG, CONFIG_BYTES).isPresent()) {
+            throw new ExistsException(
+                    "there is a vault in " + backend.location() + " already: choose another place, or use it");
+        }
+        // What an init that died before its end has left belongs to no vault.
+        for (String slot : backend.list("keys")) {
+            backend.delete(slot);
+        }
+        VaultId id = VaultId.random();
+        String slot = "keys/" + VaultId.random();
+        try (VaultKey key = new VaultKey(SecretBytes.random(VaultKey.BYTES));
+                Ed25519 signer = signer(key);
+                Arena arena = Arena.ofConfined()) {
+            backend.putIfAbsent(slot, arena.allocateFrom(JAVA_BYTE, KeySlot.seal(id, key, signer, passphrase, kdf)));
+            byte[] config = new byte[CONFIG_BYTES];
+            System.arraycopy(CONFIG_MAGIC, 0, config, 0, 8);
+            Bytes.putInt(config, 8, FORMAT);
+            Bytes.putLong(config, 12, id.high());
+            Bytes.putLong(config, 20, id.low());
+            MemorySegment signed = arena.allocate(CONFIG_BYTES);
+            MemorySegment.copy(config, 0, signed, JAVA_BYTE, 0, CONFIG_BYTES);
+            signer.publicKey(signed.asSlice(CONFIG_KEY_AT, Ed25519.KEY_BYTES));
+            signer.sign(signed.asSlice(0, CONFIG_SIGNED_BYTES), signed.asSlice(CONFIG_SIGNED_BYTES));
+            // The vault is there when this is: last, and only one of two inits at the same time gets through.
+            if (!backend.replace(CONFIG, Optional.empty(), Bytes.copy(signed))) {
+                throw new ExistsException("somebody else has just made a vault in " + backend.location() + ": use it");
+            }
+        } catch (IOException e) {
+            backend.delete(slot);
+            throw e;
+        }
     }
 
     /**
@@ -31,7 +165,35 @@ public final class Vault implements AutoCloseable {
      * @throws WrongPassphraseException when no slot opens
      */
     public static VaultKey unlock(Backend backend, byte[] passphrase) throws IOException {
-        return Unfinished.here();
+        byte[] config = config(backend);
+        VaultId id = checkedId(config, backend);
+        @Nullable DamagedException damage = null;
+        try (Arena arena = Arena.ofConfined();
+                Ed25519 verifier = Ed25519.fromPublicKey(
+                        arena.allocateFrom(JAVA_BYTE, config).asSlice(CONFIG_KEY_AT, Ed25519.KEY_BYTES))) {
+            List<String> slots = backend.list("keys");
+            if (slots.isEmpty()) {
+                throw new DamagedException("all key slots are missing from " + backend.location()
+                        + ": put keys/ back from a copy of the vault");
+            }
+            for (String name : slots) {
+                byte[] slot = backend.get(name, SLOT_BYTES_MAX).orElse(new byte[0]);
+                try {
+                    KeySlot.check(id, verifier, slot, name + " in " + backend.location());
+                } catch (DamagedException e) {
+                    damage = e;
+                    continue;
+                }
+                Optional<VaultKey> key = KeySlot.open(slot, passphrase);
+                if (key.isPresent()) {
+                    return key.get();
+                }
+            }
+        }
+        if (damage != null) {
+            throw damage;
+        }
+        throw new WrongPassphraseException("the passphrase is wrong: try again");
     }
 
     /**
@@ -41,12 +203,32 @@ public final class Vault implements AutoCloseable {
      * @throws WrongPassphraseException when the key is another vault's
      */
     public static Vault open(Backend backend, VaultKey key, HeadWitness witness) throws IOException {
-        return Unfinished.here();
+        @Nullable Vault vault = null;
+        try {
+            byte[] config = config(backend);
+            VaultId id = checkedId(config, backend);
+            vault = new Vault(backend, id, key, witness);
+            vault.checkKey(config);
+            Vault opened = vault;
+            vault = null;
+            return opened;
+        } catch (IOException | RuntimeException e) {
+            try {
+                if (vault != null) {
+                    vault.close();
+                } else {
+                    backend.close();
+                }
+            } catch (IOException suppressed) {
+                e.addSuppressed(suppressed);
+            }
+            throw e;
+        }
     }
 
     /** Which vault. Also readable without the key: {@link #identify}. */
     public VaultId id() {
-        return Unfinished.here();
+        return id;
     }
 
     /**
@@ -55,17 +237,17 @@ public final class Vault implements AutoCloseable {
      * @throws NoSuchException when there is no vault
      */
     public static VaultId identify(Backend backend) throws IOException {
-        return Unfinished.here();
+        return checkedId(config(backend), backend);
     }
 
     /** Its chunks. */
     public ChunkStore chunks() {
-        return Unfinished.here();
+        return chunks;
     }
 
     /** Where it is, e.g. for {@link Backend#openLog}; not to be closed. Names beginning {@code log/} are the upper parts'. */
     public Backend backend() {
-        return Unfinished.here();
+        return backend;
     }
 
     /**
@@ -75,12 +257,27 @@ public final class Vault implements AutoCloseable {
      * @param context what it is for, e.g. a random log id; up to 64 bytes
      */
     public SecretBytes deriveKey(String purpose, byte[] context) {
-        return Unfinished.here();
+        if (purpose.isEmpty() || purpose.length() > 100 || context.length > 64) {
+            throw new IllegalArgumentException("a purpose has 1 to 100 characters, a context up to 64 bytes");
+        }
+        byte[] info = new Encoder()
+                .text("satchel derived v1")
+                .text(purpose)
+                .bytes(context)
+                .toBytes();
+        return HmacSha256.expand(key.segment(), info);
     }
 
     /** All sessions' heads, by name. */
     public List<Head> heads() throws IOException {
-        return Unfinished.here();
+        List<Head> heads = new ArrayList<>();
+        for (String name : backend.list("sessions")) {
+            if (name.endsWith("/head")) {
+                readHead(sessionOf(name)).ifPresent(stored -> heads.add(stored.head()));
+            }
+        }
+        heads.sort((a, b) -> a.name().compareTo(b.name()));
+        return heads;
     }
 
     /**
@@ -89,12 +286,27 @@ public final class Vault implements AutoCloseable {
      * @throws ForgedException when it is older than one this host has seen
      */
     public Optional<Head> head(SessionId session) throws IOException {
-        return Unfinished.here();
+        return readHead(session).map(StoredHead::head);
     }
 
     /** The head of the session of that name. */
     public Optional<Head> head(String name) throws IOException {
-        return Unfinished.here();
+        Optional<StoredName> reserved = readName(nameFile(NAME_OF_SESSION, name));
+        if (reserved.isPresent()) {
+            SessionId session =
+                    new SessionId(reserved.get().high(), reserved.get().low());
+            Optional<Head> head = head(session);
+            if (head.isPresent() && head.get().name().equals(name)) {
+                return head;
+            }
+        }
+        // The name's file is only the shorter way.
+        for (Head head : heads()) {
+            if (head.name().equals(name)) {
+                return Optional.of(head);
+            }
+        }
+        return Optional.empty();
     }
 
     /**
@@ -106,12 +318,78 @@ public final class Vault implements AutoCloseable {
      * @throws IllegalStateException when the generation does not follow: the caller's head is stale
      */
     public void putHead(Head next, Lease lease) throws IOException {
-        Unfinished.here();
+        requireLease(next.id(), lease);
+        requireText(next.name(), Head.NAME_MAX, "a session's name");
+        Optional<StoredHead> present = readHead(next.id());
+        long generation = present.map(stored -> stored.head().generation()).orElse(0L);
+        if ((present.isPresent() && present.get().leaseEpoch() > lease.holder().epoch()) || !lease.stillHeld()) {
+            throw lost(next.id(), lease);
+        }
+        if (next.generation() != generation + 1) {
+            throw new IllegalStateException("head of generation " + next.generation() + " of session " + next.id()
+                    + " does not follow generation " + generation);
+        }
+        boolean newName = present.isEmpty() || !present.get().head().name().equals(next.name());
+        String nameFile = nameFile(NAME_OF_SESSION, next.name());
+        if (newName) {
+            reserveName(nameFile, next.name(), next.id());
+        }
+        byte[] stored = sealHead(next, lease.holder().epoch());
+        if (!backend.replace(headFile(next.id()), present.map(StoredHead::stored), stored)) {
+            // Only a new holder changes the head while we think that it is ours.
+            throw lost(next.id(), lease);
+        }
+        if (newName) {
+            Optional<StoredName> mine = readName(nameFile);
+            if (mine.isEmpty() || !mine.get().is(next.id().high(), next.id().low())) {
+                // Two sessions were given one name in the same moment, and the other was later.
+                if (present.isEmpty()) {
+                    backend.delete(headFile(next.id()));
+                } else {
+                    backend.replace(
+                            headFile(next.id()),
+                            Optional.of(stored),
+                            present.get().stored());
+                }
+                throw nameTaken(next.name());
+            }
+            if (present.isPresent()) {
+                releaseName(
+                        nameFile(NAME_OF_SESSION, present.get().head().name()),
+                        next.id().high(),
+                        next.id().low());
+            }
+        }
+        witness.observe(id, next.id(), next.generation(), ObjectSealer.hash(stored, stored.length));
     }
 
     /** Removes a session: its head, then its snapshots, then its logs. Chunks stay until they are collected. */
     public void delete(SessionId session, Lease lease) throws IOException {
-        Unfinished.here();
+        requireLease(session, lease);
+        Optional<StoredHead> present = readHead(session);
+        if (!lease.stillHeld()) {
+            throw lost(session, lease);
+        }
+        if (present.isPresent()) {
+            releaseName(nameFile(NAME_OF_SESSION, present.get().head().name()), session.high(), session.low());
+        }
+        backend.delete(headFile(session));
+        Set<SnapshotId> shared = new HashSet<>();
+        List<Snapshot> all = allSnapshots();
+        for (Head head : heads()) {
+            head.snapshot().ifPresent(shared::add);
+        }
+        for (Snapshot snapshot : all) {
+            if (snapshot.session().equals(session) && !shared.contains(snapshot.id())) {
+                delete(snapshot.id());
+            }
+        }
+        for (String log : backend.list("log/" + session)) {
+            backend.delete(log);
+        }
+        lease.close();
+        backend.delete(leaseFile(session));
+        witness.forget(id, session);
     }
 
     /**
@@ -119,43 +397,161 @@ public final class Vault implements AutoCloseable {
      *
      * @throws NoSuchException when there is none of that id
      */
-    public Snapshot snapshot(SnapshotId id) throws IOException {
-        return Unfinished.here();
+    public Snapshot snapshot(SnapshotId snapshot) throws IOException {
+        String file = snapshotFile(snapshot);
+        byte[] stored = backend.get(file, OBJECT_BYTES_MAX)
+                .orElseThrow(() -> new NoSuchException("there is no snapshot " + snapshot + " in " + backend.location()
+                        + ": list them with `satchel history`"));
+        String shown = "the snapshot " + snapshot;
+        byte[] payload = sealer.open(ObjectSealer.Kind.SNAPSHOT, "", stored, shown);
+        if (!snapshotId(stored).equals(snapshot)) {
+            throw new ForgedException(shown + " in " + backend.location()
+                    + " is another snapshot under its name: put it back from a copy of the vault");
+        }
+        Decoder in = new Decoder(payload, shown);
+        SessionId session = in.sessionId();
+        Optional<SnapshotId> parent = in.snapshotId();
+        Instant created = Instant.ofEpochMilli(in.u64());
+        String kind = in.text();
+        int count = in.u32();
+        if (count < 0 || count > SnapshotDraft.TREES_MAX) {
+            throw in.malformed();
+        }
+        SortedMap<String, ChunkMapRef> trees = new TreeMap<>();
+        for (int i = 0; i < count; i++) {
+            trees.put(in.text(), in.mapRef());
+        }
+        byte[] metadata = in.bytes();
+        long bytesNew = in.u64();
+        long bytesLogical = in.u64();
+        in.end();
+        return new Snapshot(snapshot, session, parent, created, kind, trees, metadata, bytesNew, bytesLogical);
     }
 
     /** Stores a snapshot. What its trees name must have been committed before. */
     public SnapshotId put(SnapshotDraft draft) throws IOException {
-        return Unfinished.here();
+        requireText(draft.kind(), SnapshotDraft.NAME_MAX, "a snapshot's kind");
+        Encoder out = new Encoder()
+                .u64(draft.session().high())
+                .u64(draft.session().low())
+                .snapshotId(draft.parent())
+                .u64(draft.created().toEpochMilli())
+                .text(draft.kind())
+                .u32(draft.trees().size());
+        for (Map.Entry<String, ChunkMapRef> tree : draft.trees().entrySet()) {
+            requireText(tree.getKey(), SnapshotDraft.NAME_MAX, "a tree's name");
+            out.text(tree.getKey()).mapRef(tree.getValue());
+        }
+        out.bytes(draft.metadata()).u64(draft.bytesNew()).u64(draft.bytesLogical());
+        byte[] stored = sealer.seal(ObjectSealer.Kind.SNAPSHOT, "", out.toBytes());
+        SnapshotId snapshot = snapshotId(stored);
+        try (Arena arena = Arena.ofConfined()) {
+            backend.putIfAbsent(snapshotFile(snapshot), arena.allocateFrom(JAVA_BYTE, stored));
+        }
+        return snapshot;
     }
 
     /** A session's snapshots and, of a fork, those it descends from; newest first. */
     public List<Snapshot> history(SessionId session) throws IOException {
-        return Unfinished.here();
+        Map<SnapshotId, Snapshot> all = new HashMap<>();
+        for (Snapshot snapshot : allSnapshots()) {
+            all.put(snapshot.id(), snapshot);
+        }
+        Map<SnapshotId, Snapshot> wanted = new HashMap<>();
+        for (Snapshot snapshot : all.values()) {
+            if (snapshot.session().equals(session)) {
+                wanted.put(snapshot.id(), snapshot);
+            }
+        }
+        List<SnapshotId> lineage = new ArrayList<>();
+        head(session).flatMap(Head::snapshot).ifPresent(lineage::add);
+        for (Snapshot snapshot : wanted.values()) {
+            snapshot.parent().ifPresent(lineage::add);
+        }
+        while (!lineage.isEmpty()) {
+            Snapshot snapshot = all.get(lineage.removeLast());
+            // A parent may have been removed: its children stand without it.
+            if (snapshot != null && wanted.put(snapshot.id(), snapshot) == null) {
+                snapshot.parent().ifPresent(lineage::add);
+            }
+        }
+        List<Snapshot> history = new ArrayList<>(wanted.values());
+        history.sort((a, b) -> b.created().compareTo(a.created()));
+        return history;
     }
 
     /** Removes a snapshot; does nothing when there is none. The caller sees to it that no head names it. */
-    public void delete(SnapshotId id) throws IOException {
-        Unfinished.here();
+    public void delete(SnapshotId snapshot) throws IOException {
+        backend.delete(snapshotFile(snapshot));
     }
 
     /** All images, by name. Each manifest's {@code keys} belong to the vault: not to be closed. */
     public List<ImageManifest> images() throws IOException {
-        return Unfinished.here();
+        List<ImageManifest> images = new ArrayList<>();
+        for (String name : backend.list("images")) {
+            readImage(name).ifPresent(images::add);
+        }
+        images.sort((a, b) -> a.name().compareTo(b.name()));
+        return images;
     }
 
     /** The image of that name. */
     public Optional<ImageManifest> image(String name) throws IOException {
-        return Unfinished.here();
+        Optional<StoredName> reserved = readName(nameFile(NAME_OF_IMAGE, name));
+        if (reserved.isPresent()) {
+            Optional<ImageManifest> image = readImage("images/"
+                    + new ImageId(reserved.get().high(), reserved.get().low()));
+            if (image.isPresent() && image.get().name().equals(name)) {
+                return image;
+            }
+        }
+        for (ImageManifest image : images()) {
+            if (image.name().equals(name)) {
+                return Optional.of(image);
+            }
+        }
+        return Optional.empty();
     }
 
     /** Stores an image; one of the same name is replaced. What its volume names must have been committed before. */
     public void putImage(ImageManifest image) throws IOException {
-        Unfinished.here();
+        requireText(image.name(), Head.NAME_MAX, "an image's name");
+        if (image.metadata().length > SnapshotDraft.METADATA_MAX) {
+            throw new IllegalArgumentException(image.metadata().length + " bytes of metadata");
+        }
+        Optional<ImageManifest> before = image(image.name());
+        storeKeys(image.keys());
+        byte[] payload = new Encoder()
+                .u64(image.id().high())
+                .u64(image.id().low())
+                .text(image.name())
+                .u64(image.created().toEpochMilli())
+                .u64(image.keys().id().high())
+                .u64(image.keys().id().low())
+                .mapRef(image.volume())
+                .u64(image.diskBytes())
+                .u64(image.bytesLogical())
+                .bytes(image.metadata())
+                .toBytes();
+        String file = "images/" + image.id();
+        byte[] stored = sealer.seal(ObjectSealer.Kind.IMAGE, file, payload);
+        backend.replace(file, backend.get(file, OBJECT_BYTES_MAX), stored);
+        String nameFile = nameFile(NAME_OF_IMAGE, image.name());
+        byte[] name = sealName(nameFile, image.id().high(), image.id().low());
+        backend.replace(nameFile, backend.get(nameFile, OBJECT_BYTES_MAX), name);
+        if (before.isPresent() && !before.get().id().equals(image.id())) {
+            backend.delete("images/" + before.get().id());
+        }
     }
 
     /** Removes an image's name; sessions made from it keep its chunks and keys. Does nothing when there is none. */
     public void deleteImage(ImageId image) throws IOException {
-        Unfinished.here();
+        String file = "images/" + image;
+        Optional<ImageManifest> manifest = readImage(file);
+        backend.delete(file);
+        if (manifest.isPresent()) {
+            releaseName(nameFile(NAME_OF_IMAGE, manifest.get().name()), image.high(), image.low());
+        }
     }
 
     /**
@@ -167,27 +563,445 @@ public final class Vault implements AutoCloseable {
      *     {@link InUseException#holder}), and {@code takeOver} is false
      */
     public Lease acquire(SessionId session, HostId host, String hostName, boolean takeOver) throws IOException {
-        return Unfinished.here();
+        requireText(hostName, Head.NAME_MAX, "a host's name");
+        String file = leaseFile(session);
+        while (true) {
+            Optional<byte[]> present = backend.get(file, OBJECT_BYTES_MAX);
+            boolean held = false;
+            long epoch = readHead(session).map(StoredHead::leaseEpoch).orElse(0L);
+            if (present.isPresent()) {
+                try {
+                    StoredLease lease = openLease(session, present.get());
+                    held = lease.held();
+                    epoch = Math.max(epoch, lease.holder().epoch());
+                    if (held && !takeOver) {
+                        throw inUse(session, lease.holder());
+                    }
+                } catch (DamagedException | ForgedException e) {
+                    // Taking over is the way out when a lease can't be read any more.
+                    if (!takeOver) {
+                        throw e;
+                    }
+                    held = true;
+                }
+            }
+            LeaseHolder holder =
+                    new LeaseHolder(host, hostName, Instant.ofEpochMilli(System.currentTimeMillis()), epoch + 1);
+            byte[] stored = sealLease(session, holder, true);
+            if (backend.replace(file, present, stored)) {
+                Lease lease = new Lease(this, session, holder, stored);
+                if (held) {
+                    fence(session, lease);
+                }
+                backend.removeAbandoned();
+                return lease;
+            }
+        }
     }
 
     /** Who holds a session. */
     public Optional<LeaseHolder> holder(SessionId session) throws IOException {
-        return Unfinished.here();
+        Optional<byte[]> stored = backend.get(leaseFile(session), OBJECT_BYTES_MAX);
+        if (stored.isEmpty()) {
+            return Optional.empty();
+        }
+        StoredLease lease = openLease(session, stored.get());
+        return lease.held() ? Optional.of(lease.holder()) : Optional.empty();
     }
 
     /** Size and contents. */
     public VaultInfo info() throws IOException {
-        return Unfinished.here();
+        int sessions = 0;
+        int snapshots = 0;
+        int images = 0;
+        long bytesStored = 0;
+        long bytesLogical = 0;
+        Set<KeyDomainId> domains = new TreeSet<>((a, b) -> a.toString().compareTo(b.toString()));
+        domains.add(ownKeys.id());
+        for (String name : backend.list("")) {
+            bytesStored += backend.size(name).orElse(0L);
+            if (name.startsWith("sessions/") && name.endsWith("/head")) {
+                sessions++;
+            } else if (name.startsWith("domains/") && name.endsWith("/key")) {
+                domains.add(domainOf(name));
+            }
+        }
+        for (Snapshot snapshot : allSnapshots()) {
+            snapshots++;
+            for (ChunkMapRef tree : snapshot.trees().values()) {
+                bytesLogical += tree.logicalBytes();
+            }
+        }
+        for (ImageManifest image : images()) {
+            images++;
+            bytesLogical += image.volume().logicalBytes();
+        }
+        long count = 0;
+        for (KeyDomainId domain : domains) {
+            DomainPacks packs = chunks.domain(domain);
+            chunks.refresh(packs);
+            count += packs.index().size();
+        }
+        return new VaultInfo(id, sessions, snapshots, images, count, bytesStored, bytesLogical);
     }
 
     /** Reads every byte of the vault and checks it against keys, hashes and signatures. */
     public VerifyReport verify(ProgressListener listener) throws IOException {
-        return Unfinished.here();
+        return new Verification(this, listener).run();
     }
 
-    /** Overwrites the keys and closes the backend. */
+    /** Overwrites the keys and closes the backend; the second time does nothing. Leases and writers are closed before. */
     @Override
     public void close() throws IOException {
-        Unfinished.here();
+        synchronized (this) {
+            if (closed) {
+                return;
+            }
+            closed = true;
+        }
+        chunks.close();
+        domainKeys.values().forEach(KeyDomain::close);
+        ownKeys.close();
+        sealer.close();
+        nameKey.close();
+        key.close();
+        backend.close();
+    }
+
+    // ---- heads
+
+    @SuppressWarnings("ArrayRecordComponent") // never compared
+    private record StoredHead(Head head, long leaseEpoch, byte[] stored) {}
+
+    static String headFile(SessionId session) {
+        return "sessions/" + session + "/head";
+    }
+
+    private static SessionId sessionOf(String file) throws DamagedException {
+        try {
+            return SessionId.parse(file.split("/", -1)[1]);
+        } catch (IllegalArgumentException e) {
+            throw new DamagedException("the file " + file + " is no session's: remove it", e);
+        }
+    }
+
+    private static KeyDomainId domainOf(String file) throws DamagedException {
+        try {
+            return KeyDomainId.parse(file.split("/", -1)[1]);
+        } catch (IllegalArgumentException e) {
+            throw new DamagedException("the file " + file + " is no key domain's: remove it", e);
+        }
+    }
+
+    private Optional<StoredHead> readHead(SessionId session) throws IOException {
+        String file = headFile(session);
+        Optional<byte[]> stored = backend.get(file, OBJECT_BYTES_MAX);
+        if (stored.isEmpty()) {
+            return Optional.empty();
+        }
+        String shown = "the head of session " + session;
+        Decoder in = new Decoder(sealer.open(ObjectSealer.Kind.HEAD, file, stored.get(), shown), shown);
+        long leaseEpoch = in.u64();
+        long generation = in.u64();
+        String name = in.text();
+        Optional<SnapshotId> snapshot = in.snapshotId();
+        byte[] settings = in.bytes();
+        in.end();
+        witness.observe(id, session, generation, ObjectSealer.hash(stored.get(), stored.get().length));
+        return Optional.of(
+                new StoredHead(new Head(session, name, generation, snapshot, settings), leaseEpoch, stored.get()));
+    }
+
+    private byte[] sealHead(Head head, long leaseEpoch) {
+        byte[] payload = new Encoder()
+                .u64(leaseEpoch)
+                .u64(head.generation())
+                .text(head.name())
+                .snapshotId(head.snapshot())
+                .bytes(head.settings())
+                .toBytes();
+        return sealer.seal(ObjectSealer.Kind.HEAD, headFile(head.id()), payload);
+    }
+
+    private static void requireText(String text, int bytesMax, String what) {
+        int bytes = text.getBytes(UTF_8).length;
+        if (bytes < 1 || bytes > bytesMax) {
+            throw new IllegalArgumentException(what + " has 1 to " + bytesMax + " bytes, not " + bytes);
+        }
+    }
+
+    // ---- leases
+
+    private record StoredLease(LeaseHolder holder, boolean held) {}
+
+    static String leaseFile(SessionId session) {
+        return "sessions/" + session + "/lease";
+    }
+
+    private StoredLease openLease(SessionId session, byte[] stored) throws VaultException {
+        String shown = "the lease of session " + session;
+        Decoder in = new Decoder(sealer.open(ObjectSealer.Kind.LEASE, leaseFile(session), stored, shown), shown);
+        long epoch = in.u64();
+        boolean held = in.flag();
+        HostId host = new HostId(in.u64(), in.u64());
+        String hostName = in.text();
+        Instant since = Instant.ofEpochMilli(in.u64());
+        in.end();
+        return new StoredLease(new LeaseHolder(host, hostName, since, epoch), held);
+    }
+
+    private byte[] sealLease(SessionId session, LeaseHolder holder, boolean held) {
+        byte[] payload = new Encoder()
+                .u64(holder.epoch())
+                .u8(held ? 1 : 0)
+                .u64(holder.host().high())
+                .u64(holder.host().low())
+                .text(holder.hostName())
+                .u64(holder.since().toEpochMilli())
+                .toBytes();
+        return sealer.seal(ObjectSealer.Kind.LEASE, leaseFile(session), payload);
+    }
+
+    boolean holds(SessionId session, byte[] stored) throws IOException {
+        Optional<byte[]> present = backend.get(leaseFile(session), OBJECT_BYTES_MAX);
+        return present.isPresent() && Arrays.equals(present.get(), stored);
+    }
+
+    void release(SessionId session, LeaseHolder holder, byte[] stored) throws IOException {
+        // Stays as a record of the epoch; false means that somebody has taken over, and then it is theirs.
+        backend.replace(leaseFile(session), Optional.of(stored), sealLease(session, holder, false));
+    }
+
+    /** Rewrites the head under the new lease: a write of the former holder, who expects the old one, then fails. */
+    private void fence(SessionId session, Lease lease) throws IOException {
+        while (lease.stillHeld()) {
+            Optional<StoredHead> present = readHead(session);
+            if (present.isEmpty()) {
+                return;
+            }
+            Head head = present.get().head();
+            Head next = head.next(head.snapshot(), head.settings());
+            byte[] stored = sealHead(next, lease.holder().epoch());
+            if (backend.replace(headFile(session), Optional.of(present.get().stored()), stored)) {
+                witness.observe(id, session, next.generation(), ObjectSealer.hash(stored, stored.length));
+                return;
+            }
+        }
+        throw lost(session, lease);
+    }
+
+    private static void requireLease(SessionId session, Lease lease) {
+        if (!lease.session().equals(session)) {
+            throw new IllegalArgumentException("the lease is of session " + lease.session() + ", not " + session);
+        }
+    }
+
+    private InUseException lost(SessionId session, Lease lease) throws IOException {
+        return inUse(session, holder(session).orElse(lease.holder()));
+    }
+
+    private static InUseException inUse(SessionId session, LeaseHolder holder) {
+        return new InUseException(
+                "session " + session + " is in use on " + holder.hostName() + " since " + holder.since()
+                        + ": suspend it there, or take it over",
+                holder);
+    }
+
+    // ---- names
+
+    @SuppressWarnings("ArrayRecordComponent") // never compared
+    private record StoredName(long high, long low, byte[] stored) {
+        boolean is(long otherHigh, long otherLow) {
+            return high == otherHigh && low == otherLow;
+        }
+    }
+
+    /** The file that reserves a name: its own name tells the reserved one only to who has the key. */
+    private String nameFile(int kind, String name) {
+        byte[] message = new Encoder().u8(kind).text(name).toBytes();
+        try (Arena arena = Arena.ofConfined();
+                HmacSha256 hmac = new HmacSha256(nameKey.segment())) {
+            MemorySegment code = arena.allocate(HmacSha256.BYTES);
+            hmac.code(arena.allocateFrom(JAVA_BYTE, message), code);
+            return "names/" + ChunkId.read(code, 0);
+        }
+    }
+
+    private Optional<StoredName> readName(String file) throws IOException {
+        Optional<byte[]> stored = backend.get(file, OBJECT_BYTES_MAX);
+        if (stored.isEmpty()) {
+            return Optional.empty();
+        }
+        String shown = "the name in " + file;
+        Decoder in = new Decoder(sealer.open(ObjectSealer.Kind.NAME, file, stored.get(), shown), shown);
+        StoredName name = new StoredName(in.u64(), in.u64(), stored.get());
+        in.end();
+        return Optional.of(name);
+    }
+
+    private byte[] sealName(String file, long high, long low) {
+        return sealer.seal(
+                ObjectSealer.Kind.NAME, file, new Encoder().u64(high).u64(low).toBytes());
+    }
+
+    private void reserveName(String file, String name, SessionId session) throws IOException {
+        byte[] mine = sealName(file, session.high(), session.low());
+        while (true) {
+            Optional<StoredName> present = readName(file);
+            if (present.isPresent()) {
+                SessionId owner =
+                        new SessionId(present.get().high(), present.get().low());
+                if (owner.equals(session)) {
+                    return;
+                }
+                Optional<StoredHead> head = readHead(owner);
+                if (head.isPresent() && head.get().head().name().equals(name)) {
+                    throw nameTaken(name);
+                }
+                // Left by somebody who died between reserving and using it.
+            }
+            if (backend.replace(file, present.map(StoredName::stored), mine)) {
+                return;
+            }
+        }
+    }
+
+    private static ExistsException nameTaken(String name) {
+        return new ExistsException("there is a session " + name + " already: choose another name");
+    }
+
+    private void releaseName(String file, long high, long low) throws IOException {
+        Optional<StoredName> present = readName(file);
+        if (present.isPresent() && present.get().is(high, low)) {
+            backend.delete(file);
+        }
+    }
+
+    // ---- snapshots
+
+    private static String snapshotFile(SnapshotId snapshot) {
+        return "snapshots/" + snapshot;
+    }
+
+    private static SnapshotId snapshotId(byte[] stored) {
+        byte[] hash = ObjectSealer.hash(stored, stored.length - ObjectSealer.SIGNATURE_BYTES);
+        return new SnapshotId(
+                Bytes.getLong(hash, 0), Bytes.getLong(hash, 8), Bytes.getLong(hash, 16), Bytes.getLong(hash, 24));
+    }
+
+    List<Snapshot> allSnapshots() throws IOException {
+        List<Snapshot> snapshots = new ArrayList<>();
+        for (String name : backend.list("snapshots")) {
+            snapshots.add(snapshot(snapshotOf(name)));
+        }
+        return snapshots;
+    }
+
+    static SnapshotId snapshotOf(String file) throws DamagedException {
+        try {
+            return SnapshotId.parse(file.substring("snapshots/".length()));
+        } catch (IllegalArgumentException e) {
+            throw new DamagedException("the file " + file + " is no snapshot: remove it", e);
+        }
+    }
+
+    // ---- images and key domains
+
+    Optional<ImageManifest> readImage(String file) throws IOException {
+        Optional<byte[]> stored = backend.get(file, OBJECT_BYTES_MAX);
+        if (stored.isEmpty()) {
+            return Optional.empty();
+        }
+        String shown = "the image in " + file;
+        Decoder in = new Decoder(sealer.open(ObjectSealer.Kind.IMAGE, file, stored.get(), shown), shown);
+        ImageId image = new ImageId(in.u64(), in.u64());
+        String name = in.text();
+        Instant created = Instant.ofEpochMilli(in.u64());
+        KeyDomainId domain = new KeyDomainId(in.u64(), in.u64());
+        ChunkMapRef volume = in.mapRef();
+        long diskBytes = in.u64();
+        long bytesLogical = in.u64();
+        byte[] metadata = in.bytes();
+        in.end();
+        return Optional.of(
+                new ImageManifest(image, name, created, keysOf(domain), volume, diskBytes, bytesLogical, metadata));
+    }
+
+    private static String keyFile(KeyDomainId domain) {
+        return Pack.directory(domain) + "/key";
+    }
+
+    private void storeKeys(KeyDomain keys) throws IOException {
+        if (keys == ownKeys || domainKeys.containsKey(keys.id())) {
+            return;
+        }
+        String file = keyFile(keys.id());
+        byte[] secret = Bytes.copy(keys.secret().segment());
+        byte[] stored = sealer.seal(ObjectSealer.Kind.DOMAIN, file, secret);
+        Arrays.fill(secret, (byte) 0);
+        backend.replace(file, Optional.empty(), stored);
+        chunks.adopt(keysOf(keys.id()));
+    }
+
+    /** The keys of a domain, from its file in the vault. */
+    KeyDomain keysOf(KeyDomainId domain) throws IOException {
+        if (domain.equals(ownKeys.id())) {
+            return ownKeys;
+        }
+        KeyDomain known = domainKeys.get(domain);
+        if (known != null) {
+            return known;
+        }
+        String file = keyFile(domain);
+        byte[] stored = backend.get(file, OBJECT_BYTES_MAX)
+                .orElseThrow(() -> new DamagedException("the keys of domain " + domain + " are missing from "
+                        + backend.location() + ": put " + file + " back from a copy of the vault"));
+        String shown = "the key file of domain " + domain;
+        byte[] secret = sealer.open(ObjectSealer.Kind.DOMAIN, file, stored, shown);
+        try (Arena arena = Arena.ofConfined()) {
+            if (secret.length != KeyDomain.SECRET_BYTES) {
+                throw new Decoder(secret, shown).malformed();
+            }
+            MemorySegment copy = arena.allocateFrom(JAVA_BYTE, secret);
+            KeyDomain keys = new KeyDomain(SecretBytes.copyOf(copy));
+            copy.fill((byte) 0);
+            KeyDomain before = domainKeys.putIfAbsent(domain, keys);
+            if (before != null) {
+                keys.close();
+                return before;
+            }
+            if (!keys.id().equals(domain)) {
+                domainKeys.remove(domain);
+                keys.close();
+                throw new ForgedException(shown + " in " + backend.location()
+                        + " holds another domain's keys: put it back from a copy of the vault");
+            }
+            return keys;
+        } finally {
+            Arrays.fill(secret, (byte) 0);
+        }
+    }
+
+    // ---- what verify checks one by one
+
+    void checkSlot(String name) throws IOException {
+        byte[] slot = backend.get(name, SLOT_BYTES_MAX).orElse(new byte[0]);
+        sealer.checkSlot(slot, name + " in " + backend.location());
+    }
+
+    void checkSession(String name) throws IOException {
+        SessionId session = sessionOf(name);
+        if (name.equals(headFile(session))) {
+            readHead(session);
+        } else if (name.equals(leaseFile(session))) {
+            holder(session);
+        } else {
+            throw new DamagedException(
+                    "the file " + name + " in " + backend.location() + " is no session's: remove it");
+        }
+    }
+
+    void checkName(String name) throws IOException {
+        readName(name);
     }
 }

@@ -1,0 +1,161 @@
+package dev.satchel.vault;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Where the chunks of one domain are: some 52 bytes a chunk. Entries stay as they are in index files, in blocks outside the
+ * heap; a table of entry numbers finds them by the first bytes of the id, which is as good as random. Thread-safe.
+ *
+ * <p>Buffers rather than memory segments, because in a cold JVM reading a number from a segment is ten times as slow.
+ */
+final class ChunkIndex {
+    private static final int BLOCK_ENTRIES = 1024;
+    private static final int TABLE_SIZE_MIN = 1024;
+    private static final int ENTRIES_MAX = 1 << 28;
+
+    private final Arena arena = Arena.ofAuto();
+    private final List<MemorySegment> blockMemory = new ArrayList<>();
+    private final List<ByteBuffer> blocks = new ArrayList<>();
+
+    /** Packs, and the number of the first entry of each, ascending. */
+    private final List<Pack> packs = new ArrayList<>();
+
+    private int[] packFirst = new int[16];
+
+    /** Entry number + 1, or 0; its size is a power of two. */
+    private int[] table = new int[TABLE_SIZE_MIN];
+
+    private int entries;
+    private int distinct;
+
+    /** Where a chunk is. */
+    record Place(Pack pack, int offset, int storedBytes, int codec, int length) {}
+
+    /** Adds the entries of a pack, {@link Pack#ENTRY_BYTES} each. A chunk that is there already stays where it is. */
+    synchronized void add(Pack pack, MemorySegment added) {
+        int count = (int) (added.byteSize() / Pack.ENTRY_BYTES);
+        if (entries > ENTRIES_MAX - count) {
+            throw new IllegalStateException("more than " + ENTRIES_MAX + " chunks in a key domain");
+        }
+        if (packs.size() == packFirst.length) {
+            packFirst = Arrays.copyOf(packFirst, packs.size() * 2);
+        }
+        packFirst[packs.size()] = entries;
+        packs.add(pack);
+        grow(entries + count);
+        int first = entries;
+        for (int done = 0; done < count; ) {
+            int block = (first + done) / BLOCK_ENTRIES;
+            int at = (first + done) % BLOCK_ENTRIES;
+            int n = Math.min(count - done, BLOCK_ENTRIES - at);
+            if (block == blocks.size()) {
+                MemorySegment memory = arena.allocate((long) BLOCK_ENTRIES * Pack.ENTRY_BYTES, 8);
+                blockMemory.add(memory);
+                blocks.add(memory.asByteBuffer());
+            }
+            MemorySegment.copy(
+                    added,
+                    (long) done * Pack.ENTRY_BYTES,
+                    blockMemory.get(block),
+                    (long) at * Pack.ENTRY_BYTES,
+                    (long) n * Pack.ENTRY_BYTES);
+            done += n;
+        }
+        entries += count;
+        for (int entry = first; entry < entries; entry++) {
+            if (insert(entry)) {
+                distinct++;
+            }
+        }
+    }
+
+    private void grow(int size) {
+        int wanted = table.length;
+        while (wanted < size * 2L) {
+            wanted *= 2;
+        }
+        if (wanted > table.length) {
+            table = new int[wanted];
+            for (int entry = 0; entry < entries; entry++) {
+                insert(entry);
+            }
+        }
+    }
+
+    private boolean insert(int entry) {
+        ByteBuffer block = blocks.get(entry / BLOCK_ENTRIES);
+        int at = entry % BLOCK_ENTRIES * Pack.ENTRY_BYTES;
+        long a = block.getLong(at);
+        int mask = table.length - 1;
+        int slot = (int) a & mask;
+        while (table[slot] != 0) {
+            int other = table[slot] - 1;
+            ByteBuffer otherBlock = blocks.get(other / BLOCK_ENTRIES);
+            int otherAt = other % BLOCK_ENTRIES * Pack.ENTRY_BYTES;
+            if (otherBlock.getLong(otherAt) == a
+                    && otherBlock.getLong(otherAt + 8) == block.getLong(at + 8)
+                    && otherBlock.getLong(otherAt + 16) == block.getLong(at + 16)
+                    && otherBlock.getLong(otherAt + 24) == block.getLong(at + 24)) {
+                return false;
+            }
+            slot = (slot + 1) & mask;
+        }
+        table[slot] = entry + 1;
+        return true;
+    }
+
+    private int entryOf(ChunkId id) {
+        int mask = table.length - 1;
+        int slot = (int) id.a() & mask;
+        while (table[slot] != 0) {
+            int entry = table[slot] - 1;
+            ByteBuffer block = blocks.get(entry / BLOCK_ENTRIES);
+            int at = entry % BLOCK_ENTRIES * Pack.ENTRY_BYTES;
+            if (block.getLong(at) == id.a()
+                    && block.getLong(at + 8) == id.b()
+                    && block.getLong(at + 16) == id.c()
+                    && block.getLong(at + 24) == id.d()) {
+                return entry;
+            }
+            slot = (slot + 1) & mask;
+        }
+        return -1;
+    }
+
+    synchronized boolean contains(ChunkId id) {
+        return entryOf(id) >= 0;
+    }
+
+    synchronized @Nullable Place find(ChunkId id) {
+        int entry = entryOf(id);
+        if (entry < 0) {
+            return null;
+        }
+        int pack = Arrays.binarySearch(packFirst, 0, packs.size(), entry);
+        // Several packs begin at one entry when some are empty: the last of them has it.
+        pack = pack < 0 ? -pack - 2 : pack;
+        while (pack + 1 < packs.size() && packFirst[pack + 1] <= entry) {
+            pack++;
+        }
+        ByteBuffer block = blocks.get(entry / BLOCK_ENTRIES);
+        int at = entry % BLOCK_ENTRIES * Pack.ENTRY_BYTES;
+        int codecAndLength = block.getInt(at + 40);
+        return new Place(
+                packs.get(pack),
+                block.getInt(at + 32),
+                block.getInt(at + 36),
+                codecAndLength >>> 24,
+                codecAndLength & 0xffffff);
+    }
+
+    /** Distinct chunks. */
+    synchronized int size() {
+        return distinct;
+    }
+}

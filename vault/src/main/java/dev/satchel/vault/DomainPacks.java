@@ -1,0 +1,325 @@
+package dev.satchel.vault;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.nio.charset.StandardCharsets.US_ASCII;
+
+import dev.satchel.linux.crypto.AesGcm;
+import dev.satchel.linux.crypto.HmacSha256;
+import dev.satchel.linux.crypto.SecretBytes;
+import dev.satchel.linux.crypto.SecureRandom;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * The packs of one key domain in one vault, and the index over them. The packs are the truth: each has its own directory at
+ * its end. Index files only save reading these one by one; what they say of packs that are not there is passed over, and
+ * packs that they don't mention are asked themselves. Thread-safe.
+ */
+final class DomainPacks {
+    private static final byte[] INDEX_MAGIC = "SATINDX1".getBytes(US_ASCII);
+    private static final int INDEX_BOUND_BYTES = 8 + 16 + 32;
+    private static final int INDEX_BYTES_MAX = 1 << 30;
+    private static final int SECTION_BYTES = 16 + Pack.WRAPPED_BYTES + 4;
+
+    /** So many packs without an index file make one be written. */
+    private static final int UNINDEXED_MAX = 16;
+
+    /** What is read first of the end of a pack: most directories fit. */
+    private static final int TAIL_BYTES = 16 * 1024;
+
+    private final Backend backend;
+    private final KeyDomain keys;
+    private final ChunkIndex index = new ChunkIndex();
+
+    /** Names of packs in the index. Guarded by this, like all below. */
+    private final Set<String> known = new HashSet<>();
+
+    private final Set<String> indexFiles = new HashSet<>();
+    private final List<Directory> unindexed = new ArrayList<>();
+    private final List<String> damage = new ArrayList<>();
+
+    /** A pack and the entries of its chunks (memory of the collector's). */
+    record Directory(Pack pack, MemorySegment entries) {}
+
+    DomainPacks(Backend backend, KeyDomain keys) {
+        this.backend = backend;
+        this.keys = keys;
+    }
+
+    KeyDomain keys() {
+        return keys;
+    }
+
+    ChunkIndex index() {
+        return index;
+    }
+
+    /** Packs and index files that could not be read, one line each. */
+    synchronized List<String> damage() {
+        return List.copyOf(damage);
+    }
+
+    /** Learns of packs that are new since the last time. */
+    synchronized void refresh(ChunkCodec codec) throws IOException {
+        Set<String> packs = new HashSet<>();
+        List<String> newIndexes = new ArrayList<>();
+        for (String name : backend.list(Pack.directory(keys.id()))) {
+            if (name.contains("/packs/")) {
+                packs.add(name);
+            } else if (name.contains("/index/") && !indexFiles.contains(name)) {
+                newIndexes.add(name);
+            }
+        }
+        damage.clear();
+        for (String name : newIndexes) {
+            loadIndex(name, packs);
+        }
+        for (String name : packs) {
+            if (!known.contains(name)) {
+                try {
+                    Directory directory = readDirectory(name, codec);
+                    index.add(directory.pack(), directory.entries());
+                    known.add(name);
+                    unindexed.add(directory);
+                } catch (VaultException e) {
+                    // Its chunks are missing, and whoever needs one hears it then; the others are as good as before.
+                    damage.add(String.valueOf(e.getMessage()));
+                }
+            }
+        }
+    }
+
+    /** Reads every pack's directory and every index file, also those that are known. @return what is wrong, one line each */
+    synchronized List<String> checkAll(ChunkCodec codec) throws IOException {
+        List<String> wrong = new ArrayList<>();
+        for (String name : backend.list(Pack.directory(keys.id()))) {
+            try (Arena arena = Arena.ofConfined()) {
+                if (name.contains("/packs/")) {
+                    readDirectory(name, codec);
+                } else if (name.contains("/index/")) {
+                    readIndex(name, arena);
+                }
+            } catch (VaultException e) {
+                // Index files that another process has merged into a larger one since the listing are no damage.
+                if (!(e instanceof NoSuchException)) {
+                    wrong.add(String.valueOf(e.getMessage()));
+                }
+            }
+        }
+        return wrong;
+    }
+
+    private void loadIndex(String name, Set<String> present) throws IOException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment payload = readIndex(name, arena);
+            long at = 0;
+            while (at < payload.byteSize()) {
+                Pack pack = packAt(payload, at);
+                long count = payload.get(Bytes.INT, at + SECTION_BYTES - 4);
+                MemorySegment entries = payload.asSlice(at + SECTION_BYTES, count * Pack.ENTRY_BYTES);
+                at += SECTION_BYTES + entries.byteSize();
+                if (present.contains(pack.name()) && known.add(pack.name())) {
+                    index.add(pack, entries);
+                }
+            }
+            indexFiles.add(name);
+        } catch (NoSuchException merged) {
+            // Another process has put it into a larger one since we listed.
+            return;
+        } catch (VaultException | IndexOutOfBoundsException e) {
+            damage.add("the index " + name + " in " + backend.location()
+                    + " is damaged: delete it, it will be made again from the packs");
+        }
+    }
+
+    private Pack packAt(MemorySegment payload, long at) {
+        byte[] wrapped = new byte[Pack.WRAPPED_BYTES];
+        MemorySegment.copy(payload, JAVA_BYTE, at + 16, wrapped, 0, wrapped.length);
+        return new Pack(keys.id(), payload.get(Bytes.LONG, at), payload.get(Bytes.LONG, at + 8), wrapped);
+    }
+
+    /** The opened sections of an index file. */
+    private MemorySegment readIndex(String name, Arena arena) throws IOException {
+        long size = backend.size(name).orElseThrow(() -> new NoSuchException("no " + name + ": look again"));
+        if (size < INDEX_BOUND_BYTES + AesGcm.TAG_BYTES || size > INDEX_BYTES_MAX) {
+            throw new DamagedException("the index " + name + " has " + size + " bytes: delete it");
+        }
+        MemorySegment file = arena.allocate(size, 8);
+        MemorySegment payload = arena.allocate(Math.max(1, size - INDEX_BOUND_BYTES - AesGcm.TAG_BYTES), 8)
+                .asSlice(0, size - INDEX_BOUND_BYTES - AesGcm.TAG_BYTES);
+        if (backend.getRange(name, 0, file) == size) {
+            MemorySegment expected = indexBound(arena, file.asSlice(24, 32));
+            try (AesGcm cipher = new AesGcm();
+                    SecretBytes key = indexKey(file)) {
+                if (expected.mismatch(file.asSlice(0, INDEX_BOUND_BYTES)) == -1
+                        && cipher.open(
+                                key.segment(),
+                                arena.allocate(AesGcm.NONCE_BYTES),
+                                file.asSlice(0, INDEX_BOUND_BYTES),
+                                file.asSlice(INDEX_BOUND_BYTES),
+                                payload)) {
+                    return payload;
+                }
+            }
+        }
+        throw new DamagedException("the index " + name + " is damaged: delete it");
+    }
+
+    private MemorySegment indexBound(Arena arena, MemorySegment salt) {
+        MemorySegment bound = arena.allocate(INDEX_BOUND_BYTES);
+        MemorySegment.copy(INDEX_MAGIC, 0, bound, JAVA_BYTE, 0, INDEX_MAGIC.length);
+        bound.set(Bytes.LONG, 8, keys.id().high());
+        bound.set(Bytes.LONG, 16, keys.id().low());
+        MemorySegment.copy(salt, 0, bound, 24, 32);
+        return bound;
+    }
+
+    private SecretBytes indexKey(MemorySegment file) {
+        return HmacSha256.expand(keys.indexKey().segment(), Bytes.copy(file.asSlice(0, INDEX_BOUND_BYTES)));
+    }
+
+    /** Reads a pack's header and directory. */
+    Directory readDirectory(String name, ChunkCodec codec) throws IOException {
+        long size = backend.size(name).orElseThrow(() -> new NoSuchException("no " + name + ": look again"));
+        if (size < Pack.HEADER_BYTES + AesGcm.TAG_BYTES + Pack.TRAILER_BYTES || size > Integer.MAX_VALUE) {
+            throw damaged(name);
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment header = read(name, 0, Pack.HEADER_BYTES, arena);
+            MemorySegment tail = read(name, Math.max(0, size - TAIL_BYTES), (int) Math.min(size, TAIL_BYTES), arena);
+            long trailer = tail.byteSize() - Pack.TRAILER_BYTES;
+            int sealedBytes = tail.get(Bytes.INT, trailer);
+            long position = size - Pack.TRAILER_BYTES - sealedBytes;
+            Pack pack = new Pack(
+                    keys.id(),
+                    header.get(Bytes.LONG, 24),
+                    header.get(Bytes.LONG, 32),
+                    Bytes.copy(header.asSlice(Pack.BOUND_BYTES)));
+            MemorySegment bound = ChunkCodec.bound(arena, keys.id(), pack.high(), pack.low());
+            MemorySegment magic = arena.allocateFrom(JAVA_BYTE, Pack.TRAILER_MAGIC);
+            if (bound.mismatch(header.asSlice(0, Pack.BOUND_BYTES)) != -1
+                    || magic.mismatch(tail.asSlice(trailer + 4)) != -1
+                    || !pack.name().equals(name)
+                    || sealedBytes < AesGcm.TAG_BYTES
+                    || sealedBytes > Pack.DIRECTORY_BYTES_MAX
+                    || position < Pack.HEADER_BYTES
+                    || (sealedBytes - AesGcm.TAG_BYTES) % Pack.ENTRY_BYTES != 0) {
+                throw damaged(name);
+            }
+            MemorySegment sealed = sealedBytes <= trailer
+                    ? tail.asSlice(trailer - sealedBytes, sealedBytes)
+                    : read(name, position, sealedBytes, arena);
+            MemorySegment entries = Arena.ofAuto()
+                    .allocate(Math.max(1, sealedBytes - AesGcm.TAG_BYTES), 8)
+                    .asSlice(0, sealedBytes - AesGcm.TAG_BYTES);
+            if (!codec.openDirectory(keys, pack, position, sealed, entries)) {
+                throw damaged(name);
+            }
+            return new Directory(pack, entries);
+        }
+    }
+
+    private MemorySegment read(String name, long offset, int length, Arena arena) throws IOException {
+        MemorySegment bytes = arena.allocate(length, 8);
+        if (backend.getRange(name, offset, bytes) != length) {
+            throw damaged(name);
+        }
+        return bytes;
+    }
+
+    private DamagedException damaged(String name) {
+        return new DamagedException(
+                "the pack " + name + " in " + backend.location() + " is damaged: put it back from a copy of the vault");
+    }
+
+    /** Packs of a batch that are objects now. */
+    synchronized void committed(List<Directory> directories) throws IOException {
+        for (Directory directory : directories) {
+            if (known.add(directory.pack().name())) {
+                index.add(directory.pack(), directory.entries());
+                unindexed.add(directory);
+            }
+        }
+        if (unindexed.size() >= UNINDEXED_MAX) {
+            try {
+                writeIndex();
+            } catch (VaultFullException e) {
+                // The packs are durable and can do without; the next commit tries again.
+                return;
+            }
+        }
+    }
+
+    /**
+     * Writes an index over what has none, with the smaller ones that are there put into it: sizes then grow like powers, and
+     * a vault has few of them.
+     */
+    private void writeIndex() throws IOException {
+        long total = 0;
+        for (Directory directory : unindexed) {
+            total += SECTION_BYTES + directory.entries().byteSize();
+        }
+        List<String> merged = new ArrayList<>();
+        try (Arena arena = Arena.ofConfined()) {
+            List<MemorySegment> payloads = new ArrayList<>();
+            List<Sized> bySize = new ArrayList<>();
+            for (String name : indexFiles) {
+                bySize.add(new Sized(name, backend.size(name).orElse(0L)));
+            }
+            bySize.sort((a, b) -> Long.compare(a.bytes(), b.bytes()));
+            for (Sized file : bySize) {
+                if (file.bytes() > 2 * total) {
+                    break;
+                }
+                try {
+                    MemorySegment payload = readIndex(file.name(), arena);
+                    payloads.add(payload);
+                    merged.add(file.name());
+                    total += payload.byteSize();
+                } catch (VaultException e) {
+                    // Gone or damaged: it stays out, and verify tells of it.
+                    damage.add(String.valueOf(e.getMessage()));
+                }
+            }
+            String name = Pack.directory(keys.id()) + "/index/" + KeyDomainId.random();
+            MemorySegment salt = arena.allocate(32);
+            SecureRandom.fill(salt);
+            MemorySegment payload = arena.allocate(total, 8);
+            long at = 0;
+            for (MemorySegment part : payloads) {
+                MemorySegment.copy(part, 0, payload, at, part.byteSize());
+                at += part.byteSize();
+            }
+            for (Directory directory : unindexed) {
+                Pack pack = directory.pack();
+                payload.set(Bytes.LONG, at, pack.high());
+                payload.set(Bytes.LONG, at + 8, pack.low());
+                MemorySegment.copy(pack.wrapped(), 0, payload, JAVA_BYTE, at + 16, Pack.WRAPPED_BYTES);
+                long bytes = directory.entries().byteSize();
+                payload.set(Bytes.INT, at + SECTION_BYTES - 4, (int) (bytes / Pack.ENTRY_BYTES));
+                MemorySegment.copy(directory.entries(), 0, payload, at + SECTION_BYTES, bytes);
+                at += SECTION_BYTES + bytes;
+            }
+            MemorySegment header = indexBound(arena, salt);
+            MemorySegment sealed = arena.allocate(total + AesGcm.TAG_BYTES, 8);
+            try (AesGcm cipher = new AesGcm();
+                    SecretBytes key = indexKey(header)) {
+                cipher.seal(key.segment(), arena.allocate(AesGcm.NONCE_BYTES), header, payload, sealed);
+            }
+            backend.putIfAbsent(name, header, sealed);
+            indexFiles.add(name);
+        }
+        unindexed.clear();
+        for (String name : merged) {
+            indexFiles.remove(name);
+            backend.delete(name);
+        }
+    }
+
+    private record Sized(String name, long bytes) {}
+}

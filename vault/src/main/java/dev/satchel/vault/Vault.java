@@ -464,7 +464,13 @@ public final class Vault implements AutoCloseable {
             }
         }
         List<SnapshotId> lineage = new ArrayList<>();
-        head(session).flatMap(Head::snapshot).ifPresent(lineage::add);
+        Optional<SnapshotId> newest = head(session).flatMap(Head::snapshot);
+        if (newest.isPresent()) {
+            if (!all.containsKey(newest.get())) {
+                throw missingSnapshot(session, newest.get());
+            }
+            lineage.add(newest.get());
+        }
         for (Snapshot snapshot : wanted.values()) {
             snapshot.parent().ifPresent(lineage::add);
         }
@@ -889,6 +895,11 @@ public final class Vault implements AutoCloseable {
                 Bytes.getLong(hash, 0), Bytes.getLong(hash, 8), Bytes.getLong(hash, 16), Bytes.getLong(hash, 24));
     }
 
+    private DamagedException missingSnapshot(SessionId session, SnapshotId snapshot) {
+        return new DamagedException("the newest snapshot " + snapshot + " of session " + session + " is missing from "
+                + backend.location() + ": put " + snapshotFile(snapshot) + " back from a copy of the vault");
+    }
+
     List<Snapshot> allSnapshots() throws IOException {
         List<Snapshot> snapshots = new ArrayList<>();
         for (String name : backend.list("snapshots")) {
@@ -992,7 +1003,10 @@ public final class Vault implements AutoCloseable {
     void checkSession(String name) throws IOException {
         SessionId session = sessionOf(name);
         if (name.equals(headFile(session))) {
-            readHead(session);
+            Optional<SnapshotId> newest = head(session).flatMap(Head::snapshot);
+            if (newest.isPresent() && backend.size(snapshotFile(newest.get())).isEmpty()) {
+                throw missingSnapshot(session, newest.get());
+            }
         } else if (name.equals(leaseFile(session))) {
             holder(session);
         } else {

@@ -1,22 +1,34 @@
 package dev.satchel.cli;
 
-import picocli.CommandLine;
-import picocli.CommandLine.Command;
+import java.io.FileDescriptor;
+import java.io.FileInputStream;
+import java.io.FileOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 
 /** The {@code satchel} command. */
-@Command(
-        name = "satchel",
-        description = "Your live desktop, in a bag.",
-        version = "satchel 0.1.0",
-        mixinStandardHelpOptions = true)
-public final class Main implements Runnable {
-    @Override
-    public void run() {
-        CommandLine.usage(this, System.out);
-    }
+public final class Main {
+    private Main() {}
 
     /** Runs one command and exits with its code. */
-    public static void main(String[] args) {
-        System.exit(new CommandLine(new Main()).execute(args));
+    public static void main(String[] arguments) {
+        Interruption interruption = Interruption.ofThisThread();
+        Program program = new Program(
+                System.getenv(),
+                new FileInputStream(FileDescriptor.in),
+                new FileOutputStream(FileDescriptor.out),
+                new PrintStream(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8),
+                SatchelFactory.HERE,
+                interruption);
+        int code;
+        try {
+            code = program.run(arguments);
+        } finally {
+            interruption.done();
+        }
+        // Not System.exit, which asks for a logger first, and so starts java.logging. Whoever opened something has
+        // closed it by now;
+        // a signal that comes meanwhile ends the JVM with its own code.
+        Runtime.getRuntime().halt(code);
     }
 }

@@ -29,6 +29,7 @@ public final class Errno {
     public static final int EFBIG = 27;
     public static final int ENOSPC = 28;
     public static final int EROFS = 30;
+    public static final int EPIPE = 32;
     public static final int ERANGE = 34;
     public static final int ENOSYS = 38;
     public static final int ELOOP = 40;
@@ -71,6 +72,7 @@ public final class Errno {
             case EFBIG -> "EFBIG";
             case ENOSPC -> "ENOSPC";
             case EROFS -> "EROFS";
+            case EPIPE -> "EPIPE";
             case ERANGE -> "ERANGE";
             case ENOSYS -> "ENOSYS";
             case ELOOP -> "ELOOP";
@@ -114,6 +116,7 @@ public final class Errno {
             case EFBIG -> "File too large";
             case ENOSPC -> "No space left on device";
             case EROFS -> "Read-only file system";
+            case EPIPE -> "Broken pipe";
             case ERANGE -> "Numerical result out of range";
             case ENOSYS -> "Function not implemented";
             case ELOOP -> "Too many levels of symbolic links";

@@ -1,9 +1,11 @@
 package dev.satchel.linux;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.OptionalInt;
 
 /** This process and others: identity, signals, prctl(2). See {@link PidFd} for waiting. */
@@ -23,6 +25,9 @@ public final class Processes {
     private static final int MCL_CURRENT = 1;
     private static final int MCL_FUTURE = 2;
     private static final int MCL_ONFAULT = 4;
+    private static final int CLOSE_RANGE_CLOEXEC = 4;
+    private static final int SIG_SETMASK = 2;
+    private static final long SIGSET_BYTES = 128; // the C library's, larger than the kernel's
 
     private Processes() {}
 
@@ -102,6 +107,32 @@ public final class Processes {
         }
     }
 
+    /**
+     * Runs a command in this process's place, execve(2): the same process id, terminal, standard streams and environment. Every
+     * other descriptor is closed on the way, and no signal stays blocked (the JVM blocks SIGQUIT in its threads). The JVM is gone
+     * at once: no shutdown hook runs, and nothing is let go that the kernel does not let go by itself.
+     *
+     * @param command looked up in PATH if its first word has no slash
+     * @throws LinuxException when the command can't be started; then this process goes on, with its descriptors
+     */
+    public static void replace(List<String> command) throws LinuxException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment arguments = arena.allocate(8L * (command.size() + 1), 8);
+            for (int i = 0; i < command.size(); i++) {
+                arguments.setAtIndex(JAVA_LONG, i, Libc.string(arena, command.get(i)));
+            }
+            if ((int) Libc.call(Exec.CLOSE_RANGE, 3, 0xffff_ffffL, CLOSE_RANGE_CLOEXEC) < 0) {
+                throw new LinuxException("close_range(3, ~0, CLOSE_RANGE_CLOEXEC)", Libc.errno());
+            }
+            MemorySegment none = arena.allocate(SIGSET_BYTES, 8);
+            if ((int) Libc.call(Exec.SIGPROCMASK, SIG_SETMASK, none.address(), 0) < 0) {
+                throw new LinuxException("sigprocmask(SIG_SETMASK)", Libc.errno());
+            }
+            Libc.call(Exec.EXECVP, arguments.getAtIndex(JAVA_LONG, 0), arguments.address());
+            throw new LinuxException("execvp(" + command.getFirst() + ")", Libc.errno());
+        }
+    }
+
     private static void prctl(int option, String name, boolean on) throws LinuxException {
         if ((int) Libc.call(Calls.PRCTL, option, on ? 1 : 0) < 0) {
             throw new LinuxException("prctl(" + name + ", " + (on ? 1 : 0) + ")", Libc.errno());
@@ -119,5 +150,13 @@ public final class Processes {
         static final MemorySegment WAITPID = Libc.function("waitpid");
 
         private Calls() {}
+    }
+
+    private static final class Exec {
+        static final MemorySegment CLOSE_RANGE = Libc.function("close_range");
+        static final MemorySegment SIGPROCMASK = Libc.function("sigprocmask");
+        static final MemorySegment EXECVP = Libc.function("execvp");
+
+        private Exec() {}
     }
 }

@@ -1,0 +1,131 @@
+package dev.satchel.cli;
+
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Model.CommandSpec;
+
+/**
+ * All commands by name, and trees of them for the parser: the whole one, or only the branch that a command line names, which is
+ * what keeps the start of a command short.
+ */
+final class Commands {
+    /** In the order in which help lists them. */
+    private static final List<String> NAMES = List.of(
+            "create",
+            "resume",
+            "suspend",
+            "snapshot",
+            "stop",
+            "ls",
+            "inspect",
+            "history",
+            "fork",
+            "rm",
+            "exec",
+            "logs",
+            "view",
+            "screenshot",
+            "image",
+            "vault",
+            "doctor",
+            "help",
+            "completion",
+            "manual");
+
+    private Commands() {}
+
+    /** The command of that name, a new one each time; null if there is none. */
+    private static @Nullable Command named(String name) {
+        return switch (name) {
+            case "create" -> new CreateCommand();
+            case "resume" -> new ResumeCommand();
+            case "suspend" -> new SuspendCommand();
+            case "snapshot" -> new SnapshotCommand();
+            case "stop" -> new StopCommand();
+            case "ls" -> new ListCommand();
+            case "inspect" -> new InspectCommand();
+            case "history" -> new HistoryCommand();
+            case "fork" -> new ForkCommand();
+            case "rm" -> new RemoveCommand();
+            case "exec" -> new ExecCommand();
+            case "logs" -> new LogsCommand();
+            case "view" -> new ViewCommand();
+            case "screenshot" -> new ScreenshotCommand();
+            case "image" -> new Group("image", "Make, list and remove session images", "build", "import", "ls", "rm");
+            case "image build" -> new ImageBuildCommand();
+            case "image import" -> new ImageImportCommand();
+            case "image ls" -> new ImageListCommand();
+            case "image rm" -> new ImageRemoveCommand();
+            case "vault" ->
+                new Group("vault", "Make, open and check the vault", "init", "unlock", "lock", "info", "verify");
+            case "vault init" -> new VaultInitCommand();
+            case "vault unlock" -> new VaultUnlockCommand();
+            case "vault lock" -> new VaultLockCommand();
+            case "vault info" -> new VaultInfoCommand();
+            case "vault verify" -> new VaultVerifyCommand();
+            case "doctor" -> new DoctorCommand();
+            case "help" -> new HelpCommand();
+            case "completion" -> new CompletionCommand();
+            case "manual" -> new ManualCommand().hidden();
+            default -> null;
+        };
+    }
+
+    /** The whole tree below {@code root}. */
+    static CommandSpec whole(CommandSpec root) {
+        for (String name : NAMES) {
+            Command command = existing(name);
+            if (command instanceof Group group) {
+                for (String member : group.members()) {
+                    group.spec()
+                            .addSubcommand(member, existing(name + " " + member).spec());
+                }
+            }
+            root.addSubcommand(name, command.spec());
+        }
+        return root;
+    }
+
+    /**
+     * The branch below {@code root} that these arguments name, or the whole tree if they name none that there is.
+     *
+     * @param globals knows which options before a command's name take a value
+     */
+    static CommandSpec branch(CommandSpec root, GlobalOptions globals, String... arguments) {
+        int at = nextWord(globals, arguments, 0);
+        if (at == arguments.length) {
+            return root;
+        }
+        String name = arguments[at];
+        Command command = name.indexOf(' ') < 0 ? named(name) : null;
+        if (command instanceof Group group) {
+            int next = nextWord(globals, arguments, at + 1);
+            String member = next == arguments.length ? "" : arguments[next];
+            if (!group.members().contains(member)) {
+                return whole(root);
+            }
+            group.spec().addSubcommand(member, existing(name + " " + member).spec());
+        }
+        if (command == null) {
+            return whole(root);
+        }
+        return root.addSubcommand(name, command.spec());
+    }
+
+    /** Where the first word from there on is that is neither an option nor a global option's value. */
+    private static int nextWord(GlobalOptions globals, String[] arguments, int from) {
+        int at = from;
+        while (at < arguments.length && arguments[at].startsWith("-")) {
+            at += globals.takesValue(arguments[at]) ? 2 : 1;
+        }
+        return Math.min(at, arguments.length);
+    }
+
+    private static Command existing(String name) {
+        Command command = named(name);
+        if (command == null) {
+            throw new IllegalStateException("no command " + name);
+        }
+        return command;
+    }
+}

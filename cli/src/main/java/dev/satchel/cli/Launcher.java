@@ -1,0 +1,56 @@
+package dev.satchel.cli;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+
+import dev.satchel.linux.Errno;
+import dev.satchel.linux.Fd;
+import dev.satchel.linux.LinuxException;
+import dev.satchel.linux.Processes;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The launcher that waits for this process, which becomes a supervisor: the other end of the pipe whose number it has put into
+ * {@code SATCHEL_STATUS_FD}. An exit code and a newline there end the launcher, and this process lives on without it.
+ */
+final class Launcher {
+    static final String STATUS_FD = "SATCHEL_STATUS_FD";
+
+    private final int statusFd;
+
+    private Launcher(int statusFd) {
+        this.statusFd = statusFd;
+    }
+
+    /** The launcher that this variable's value speaks of, empty if there is none. */
+    static Optional<Launcher> waiting(@Nullable String statusFd) {
+        return statusFd == null || statusFd.isEmpty()
+                ? Optional.empty()
+                : Optional.of(new Launcher(Integer.parseInt(statusFd)));
+    }
+
+    /** Lets go of the terminal and whatever else the standard streams lead to, then has the launcher end with success. */
+    void letGo() throws IOException {
+        try (Fd nowhere = Fd.open(Path.of("/dev/null"), Fd.O_RDWR)) {
+            for (int stream = 0; stream <= 2; stream++) {
+                nowhere.duplicateTo(stream);
+            }
+        }
+        Processes.newSession();
+        try (Fd status = Fd.owning(statusFd, "the launcher's status pipe");
+                Arena arena = Arena.ofConfined()) {
+            MemorySegment success = arena.allocate(2);
+            success.set(JAVA_BYTE, 0, (byte) '0');
+            success.set(JAVA_BYTE, 1, (byte) '\n');
+            status.write(success);
+        } catch (LinuxException e) {
+            if (e.errno() != Errno.EPIPE) { // the launcher was killed meanwhile: the session runs all the same
+                throw e;
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+package dev.satchel.cli;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import picocli.CommandLine.Model.PositionalParamSpec;
+
+/** {@code logs}. */
+final class LogsCommand extends Command {
+    private final PositionalParamSpec name = argument(0, "NAME", "The session.");
+
+    LogsCommand() {
+        super("logs", "Show what a session's init and desktop wrote");
+        examples("satchel logs work | tail");
+    }
+
+    @Override
+    int run(Invocation invocation) throws IOException {
+        if (!invocation.json()) {
+            invocation.satchel().logs(text(name), invocation.output());
+            return 0;
+        }
+        Lines lines = new Lines(invocation, text(name));
+        invocation.satchel().logs(text(name), lines);
+        lines.end();
+        return 0;
+    }
+
+    /** Makes an object of each line. */
+    private static final class Lines extends OutputStream {
+        private final Invocation invocation;
+        private final String session;
+        private final ByteArrayOutputStream line = new ByteArrayOutputStream();
+
+        Lines(Invocation invocation, String session) {
+            this.invocation = invocation;
+            this.session = session;
+        }
+
+        @Override
+        public void write(int b) throws IOException {
+            if (b == '\n') {
+                print();
+            } else {
+                line.write(b);
+            }
+        }
+
+        void end() throws IOException {
+            if (line.size() > 0) {
+                print();
+            }
+        }
+
+        private void print() throws IOException {
+            invocation.print(new SentenceReport("", "session", session, "line", line.toString(StandardCharsets.UTF_8)));
+            line.reset();
+        }
+    }
+}

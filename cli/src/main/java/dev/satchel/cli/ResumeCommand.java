@@ -1,0 +1,56 @@
+package dev.satchel.cli;
+
+import dev.satchel.session.ResumeRequest;
+import dev.satchel.session.Supervisor;
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.util.Optional;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.Model.PositionalParamSpec;
+
+/**
+ * {@code resume}. The process that carries it out stays behind as the session's supervisor, so that a JVM's start is paid for once;
+ * whoever typed it gets their prompt back from the launcher, which is told when the session runs ({@link Launcher}).
+ */
+final class ResumeCommand extends Command {
+    private final PositionalParamSpec name = argument(0, "NAME", "The session.");
+    private final OptionSpec at =
+            option("SNAPSHOT", "Go on from this snapshot, see 'satchel history'; the first digits do.", "--at");
+    private final OptionSpec fresh = flag("Boot it on its newest files, without the programs that ran.", "--fresh");
+    private final OptionSpec takeOver =
+            flag("Take it from a host that has it and is gone; that host can't write to it any more.", "--take-over");
+
+    ResumeCommand() {
+        super("resume", "Run a session here");
+        describe(
+                "Goes on where the newest snapshot was taken, or boots the session if it has none. When it returns, the"
+                        + " session's programs run, and a supervisor process serves it in the background.",
+                "A session runs on one host at a time: if another has it, the command fails with exit code 6 and says which."
+                        + " If that host is gone for good, --take-over takes the session from it.");
+        examples(
+                "satchel resume work",
+                "satchel resume work --at 3f2a9c          # back to an earlier instant",
+                "satchel resume work --fresh              # like switching it off and on");
+    }
+
+    @Override
+    int run(Invocation invocation) throws IOException {
+        ResumeRequest request = new ResumeRequest(text(name), optional(at), given(fresh), given(takeOver));
+        Optional<Launcher> launcher = Launcher.waiting(invocation.variable(Launcher.STATUS_FD));
+        try (Supervisor supervisor = invocation.satchel().resume(request)) {
+            invocation.print(new ResumeReport(supervisor.result()));
+            if (launcher.isEmpty()) {
+                invocation.note("serving " + text(name) + " in the foreground until it is suspended or stopped");
+            }
+            if (invocation.interruption().came()) {
+                throw new InterruptedIOException("interrupted: type it again");
+            }
+            if (launcher.isPresent()) {
+                launcher.get().letGo();
+            }
+            invocation.interruption().done();
+            supervisor.serve();
+        }
+        return 0;
+    }
+}

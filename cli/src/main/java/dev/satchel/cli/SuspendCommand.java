@@ -1,0 +1,24 @@
+package dev.satchel.cli;
+
+import java.io.IOException;
+import picocli.CommandLine.Model.PositionalParamSpec;
+
+/** {@code suspend}. */
+final class SuspendCommand extends Command {
+    private final PositionalParamSpec name = argument(0, "NAME", "The session; it runs here.");
+
+    SuspendCommand() {
+        super("suspend", "Put a running session into the vault, whole");
+        describe(
+                "Files, programs and what they were doing go into the vault as one snapshot, encrypted and signed. When it"
+                        + " returns with 0, all of it is on stable storage and nothing runs or stays on this host: the device may be"
+                        + " pulled. If it fails, the session goes on running.");
+        examples("satchel suspend work", "satchel suspend work --json | jq .total_ms");
+    }
+
+    @Override
+    int run(Invocation invocation) throws IOException {
+        invocation.print(new SuspendReport(invocation.satchel().suspend(text(name)), "suspended"));
+        return 0;
+    }
+}

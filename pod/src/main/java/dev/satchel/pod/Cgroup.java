@@ -2,6 +2,7 @@ package dev.satchel.pod;
 
 import dev.satchel.linux.Mount;
 import dev.satchel.linux.Mounts;
+import dev.satchel.linux.Processes;
 import java.io.IOException;
 import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.FileSystemException;
@@ -153,8 +154,8 @@ final class Cgroup implements AutoCloseable {
         remove(directories);
     }
 
-    /** Removes the group of that path, in whatever hierarchies it is; does nothing when it is not there. */
-    static void removeIfPresent(String path) throws IOException {
+    /** Kills what is in the group of that path and removes it, in whatever hierarchies it is; does nothing when it is not there. */
+    static void endIfPresent(String path, long timeoutMillis) throws IOException {
         List<Path> directories = new ArrayList<>();
         for (Mount mount : Mounts.list()) {
             if (mount.type().equals("cgroup2") || mount.type().equals("cgroup")) {
@@ -164,7 +165,22 @@ final class Cgroup implements AutoCloseable {
                 }
             }
         }
-        remove(directories);
+        if (directories.isEmpty()) {
+            return;
+        }
+        Cgroup group = new Cgroup(path, directories);
+        long deadline = System.nanoTime() + timeoutMillis * 1_000_000;
+        for (List<Long> pids = group.processes(); !pids.isEmpty(); pids = group.processes()) {
+            if (System.nanoTime() > deadline) {
+                throw new IOException(
+                        "process " + pids.getFirst() + " of a dead session does not end: it waits for a device");
+            }
+            for (long pid : pids) {
+                Processes.kill(pid, Processes.SIGKILL);
+            }
+            pause();
+        }
+        group.close();
     }
 
     private static void remove(List<Path> directories) throws IOException {

@@ -29,10 +29,16 @@ public final class Pod implements AutoCloseable {
 
         /** Disconnects it, leaving its addresses' connections as they are. */
         void unplug() throws IOException;
+
+        /** Its sockets are as they were, its programs about to run: what can't go on is to be ended. */
+        void restored(long initPid) throws IOException;
     }
 
     /** What happens to the rest of the session at a checkpoint. Called on another thread, one call at a time. */
     public interface Capture {
+        /** The processes are about to be stopped. */
+        void freezing() throws IOException;
+
         /** All processes have just been stopped. */
         void frozen() throws IOException;
 
@@ -52,8 +58,8 @@ public final class Pod implements AutoCloseable {
         Checkpoint store() throws IOException;
     }
 
-    private static final String DUMP_ACTIONS = "network-lock post-dump network-unlock";
-    private static final String RESTORE_ACTIONS = "setup-namespaces";
+    private static final String DUMP_ACTIONS = "pre-dump network-lock post-dump network-unlock";
+    private static final String RESTORE_ACTIONS = "setup-namespaces pre-resume";
     private static final int PASSWD_BYTES_MAX = 1 << 20;
     private static final int END_TIMEOUT_MILLIS = 10_000;
 
@@ -132,7 +138,13 @@ public final class Pod implements AutoCloseable {
             throws IOException {
         Cgroup cgroup = Cgroup.create(cgroupPath(id), spec.memoryBytes(), spec.cpus());
         try (CheckpointImages images = CheckpointImages.of(run, chunks, checkpoint);
-                Hooks hooks = Hooks.start(run, RESTORE_ACTIONS, (action, initPid) -> network.plug(initPid))) {
+                Hooks hooks = Hooks.start(run, RESTORE_ACTIONS, (action, initPid) -> {
+                    if (action.equals("setup-namespaces")) {
+                        network.plug(initPid);
+                    } else {
+                        network.restored(initPid);
+                    }
+                })) {
             Criu program = new Criu(criu);
             long initPid = program.restore(root, images.directory(), run, cgroup, hooks);
             return new Pod(id, spec, run, root, cgroup, network, program, new Runc(run), PidFd.open(initPid));
@@ -187,6 +199,7 @@ public final class Pod implements AutoCloseable {
             CheckpointWriter[] pending = {null};
             try (Hooks hooks = Hooks.start(run, DUMP_ACTIONS, (action, initPid) -> {
                 switch (action) {
+                    case "pre-dump" -> capture.freezing();
                     case "network-lock" -> {
                         network.unplug();
                         pending[0] = new CheckpointWriter(images.directory(), chunks, writer);
@@ -286,14 +299,8 @@ public final class Pod implements AutoCloseable {
         }
     }
 
-    /** Removes what a supervisor that died left of a pod: its processes, by their control group, and that. */
-    public static void cleanUp(String id, long initPid) throws IOException {
-        try (PidFd init = PidFd.open(initPid)) {
-            init.signal(Processes.SIGKILL);
-            init.awaitExit(END_TIMEOUT_MILLIS);
-        } catch (LinuxException e) {
-            // It is gone already.
-        }
-        Cgroup.removeIfPresent(cgroupPath(id));
+    /** Ends what a supervisor that died left of a pod, found by its control group; does nothing when nothing was left. */
+    public static void cleanUp(String id) throws IOException {
+        Cgroup.endIfPresent(cgroupPath(id), END_TIMEOUT_MILLIS);
     }
 }

@@ -43,6 +43,11 @@ public record Host(HostId id, String name, Path state, Path tools, Path recipes)
         return new Host(id, InetAddress.getLocalHost().getHostName(), directory, tools, recipes);
     }
 
+    /** CRIU's program. */
+    Path criu() {
+        return tools.resolve("criu").resolve("criu");
+    }
+
     /** Where a running session keeps its mounts, sockets and bundle; gone when it does not run. */
     Path runDirectory(dev.satchel.vault.SessionId session) {
         return state.resolve("run").resolve(session.toString());

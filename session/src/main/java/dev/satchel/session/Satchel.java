@@ -1,13 +1,46 @@
 package dev.satchel.session;
 
+import dev.satchel.linux.Fd;
+import dev.satchel.linux.Keyring;
+import dev.satchel.pod.PodSpec;
+import dev.satchel.vault.Backend;
+import dev.satchel.vault.DirectoryBackend;
+import dev.satchel.vault.FileHeadWitness;
+import dev.satchel.vault.Head;
+import dev.satchel.vault.ImageManifest;
+import dev.satchel.vault.InUseException;
+import dev.satchel.vault.KdfParameters;
+import dev.satchel.vault.Lease;
+import dev.satchel.vault.LeaseHolder;
+import dev.satchel.vault.SessionId;
+import dev.satchel.vault.Snapshot;
+import dev.satchel.vault.SnapshotId;
+import dev.satchel.vault.Vault;
+import dev.satchel.vault.VaultId;
 import dev.satchel.vault.VaultInfo;
+import dev.satchel.vault.VaultKey;
 import dev.satchel.vault.VerifyReport;
+import dev.satchel.volume.MountedVolume;
+import dev.satchel.volume.Volume;
+import dev.satchel.volume.VolumeOptions;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.security.SecureRandom;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One vault seen from one host: everything that the commands do. A method is a command; it returns what the command prints and
@@ -15,83 +48,437 @@ import java.util.Optional;
  * and the passphrase asked for, only when a method needs it. Not thread-safe.
  */
 public final class Satchel implements AutoCloseable {
+    private static final long DISK_ALIGNMENT = 4096;
+    private static final int TAKE_OVER_TRIES_MAX = 100;
+
     private final Host host;
     private final Path vaultPath;
+    private final PassphraseSource passphrase;
+    private final Progress progress;
+    private @Nullable Vault opened;
 
+    /** @param vaultPath the vault's directory */
     public Satchel(Host host, Path vaultPath, PassphraseSource passphrase, Progress progress) {
         this.host = host;
-        this.vaultPath = vaultPath;
+        this.vaultPath = vaultPath.toAbsolutePath().normalize();
+        this.passphrase = passphrase;
+        this.progress = progress;
     }
 
-    /** {@code doctor}: each thing a session needs of this host, checked by doing it. Needs no vault. */
-    public static List<CheckResult> doctor(Host host) throws IOException {
-        return unfinished();
-    }
+    // ---- the vault ----
 
     /** {@code vault init}. */
     public void initVault() throws IOException {
-        unfinished();
+        byte[] secret = passphrase.passphrase();
+        try (Backend backend = new DirectoryBackend(vaultPath)) {
+            Vault.init(backend, secret, KdfParameters.DEFAULT);
+        } finally {
+            Arrays.fill(secret, (byte) 0);
+        }
     }
 
     /** {@code vault unlock}: keeps the key in the kernel's keyring, for this host only. */
     public void unlock(Duration keep) throws IOException {
-        unfinished();
+        try (Backend backend = new DirectoryBackend(vaultPath);
+                VaultKey key = keyFromPassphrase(backend);
+                Arena arena = Arena.ofConfined()) {
+            MemorySegment secret = arena.allocate(VaultKey.BYTES);
+            key.export(secret);
+            try {
+                Keyring.put(keyName(Vault.identify(backend)), secret, Math.toIntExact(keep.toSeconds()));
+            } finally {
+                secret.fill((byte) 0);
+            }
+        }
     }
 
     /** {@code vault lock}; does nothing when it was not unlocked. */
     public void lock() throws IOException {
-        unfinished();
+        try (Backend backend = new DirectoryBackend(vaultPath)) {
+            Optional<Keyring.Key> key = Keyring.find(keyName(Vault.identify(backend)));
+            if (key.isPresent()) {
+                Keyring.forget(key.get());
+            }
+        }
     }
 
+    private String keyName(VaultId vault) {
+        return "satchel:" + host.id() + ":" + vault;
+    }
+
+    private VaultKey keyFromPassphrase(Backend backend) throws IOException {
+        Vault.identify(backend); // no such vault: said before a passphrase is asked for
+        byte[] secret = passphrase.passphrase();
+        try {
+            return Vault.unlock(backend, secret);
+        } finally {
+            Arrays.fill(secret, (byte) 0);
+        }
+    }
+
+    private Vault vault() throws IOException {
+        Vault vault = opened;
+        if (vault == null) {
+            vault = open();
+            opened = vault;
+        }
+        return vault;
+    }
+
+    private Vault open() throws IOException {
+        Backend backend = new DirectoryBackend(vaultPath);
+        try (VaultKey key = key(backend)) {
+            return Vault.open(backend, key, new FileHeadWitness(host.state().resolve("seen")));
+        } catch (IOException | RuntimeException e) {
+            backend.close();
+            throw e;
+        }
+    }
+
+    private VaultKey key(Backend backend) throws IOException {
+        Optional<Keyring.Key> kept = Keyring.find(keyName(Vault.identify(backend)));
+        if (kept.isPresent()) {
+            try (Arena arena = Arena.ofConfined()) {
+                MemorySegment secret = arena.allocate(VaultKey.BYTES);
+                try {
+                    if (Keyring.read(kept.get(), secret) == VaultKey.BYTES) {
+                        return VaultKey.fromBytes(secret);
+                    }
+                } finally {
+                    secret.fill((byte) 0);
+                }
+            }
+        }
+        return keyFromPassphrase(backend);
+    }
+
+    /** {@code vault info}. */
     public VaultInfo info() throws IOException {
-        return unfinished();
+        return vault().info();
     }
 
+    /** {@code vault verify}: reads everything. */
     public VerifyReport verify() throws IOException {
-        return unfinished();
+        return vault().verify((done, total) -> progress.at("verifying", done, total));
     }
+
+    /** {@code doctor}: each thing a session needs of this host, checked by doing it. Needs no vault. */
+    public static List<CheckResult> doctor(Host host) throws IOException {
+        return new Doctor(host).examine();
+    }
+
+    // ---- images ----
 
     /** {@code image build}; {@code recipe} is a recipe's name or a directory's path. */
     public ImageInfo buildImage(String name, String recipe) throws IOException {
-        return unfinished();
+        return new ImageBuilder(host, vault(), progress).build(name, recipe);
     }
 
     /** {@code image import} of a root file system tar, compressed or not. */
     public ImageInfo importImage(String name, Path tar) throws IOException {
-        return unfinished();
+        return new ImageBuilder(host, vault(), progress).importTar(name, tar);
     }
 
+    /** By name. */
     public List<ImageInfo> images() throws IOException {
-        return unfinished();
+        List<ImageInfo> images = new ArrayList<>();
+        for (ImageManifest image : vault().images()) {
+            images.add(ImageBuilder.info(image));
+        }
+        images.sort(Comparator.comparing(ImageInfo::image));
+        return images;
     }
 
+    /** {@code image rm}; sessions made from it stay as they are. */
     public void removeImage(String name) throws IOException {
-        unfinished();
+        vault().deleteImage(image(name).id());
     }
 
+    private ImageManifest image(String name) throws IOException {
+        return vault().image(name)
+                .orElseThrow(() -> new SatchelException(
+                        SatchelException.Kind.NOT_FOUND,
+                        "there is no image '" + name
+                                + "': see 'satchel image ls', or build it with 'satchel image build " + name + "'"));
+    }
+
+    // ---- sessions ----
+
+    /** {@code create}: at once, whatever the image's size; nothing is copied. */
     public SessionInfo create(CreateRequest request) throws IOException {
-        return unfinished();
+        checkName(request.name());
+        ImageManifest image = image(request.image());
+        SessionId id = SessionId.random();
+        JsonObject imageSettings = Json.read(image.metadata());
+        SecureRandom random = new SecureRandom();
+        long disk = request.diskBytes().orElse(image.diskBytes());
+        if (disk < image.diskBytes()) {
+            throw new SatchelException(
+                    SatchelException.Kind.FAILED,
+                    "a disk of " + disk + " bytes is too small for image '" + request.image() + "': its own has "
+                            + image.diskBytes());
+        }
+        Settings settings = new Settings(
+                request.image(),
+                Instant.now().truncatedTo(ChronoUnit.MILLIS),
+                (disk + DISK_ALIGNMENT - 1) / DISK_ALIGNMENT * DISK_ALIGNMENT,
+                request.memoryBytes(),
+                request.cpus(),
+                imageSettings.texts("command"),
+                request.environment(),
+                request.geometry(),
+                request.suspendOnClose(),
+                hostname(request.name()),
+                // Apart from ids that hosts give to people and other containers, and seldom the same for two sessions.
+                PodSpec.ID_COUNT * (16384 + random.nextInt(16384)),
+                random.nextInt(Settings.NETWORKS));
+        Vault vault = vault();
+        try (Lease lease = vault.acquire(id, host.id(), host.name(), false)) {
+            SnapshotId first = vault.put(Snapshots.draft(
+                    id, Optional.empty(), Snapshots.CREATE, image.volume(), Optional.empty(), image.diskBytes(), 0));
+            vault.putHead(Head.first(id, request.name(), Optional.of(first), settings.toJson()), lease);
+        }
+        return inspect(request.name());
+    }
+
+    private void checkName(String name) throws IOException {
+        if (name.isEmpty()
+                || name.length() > 64
+                || !name.chars().allMatch(Satchel::mayBeInName)
+                || name.startsWith("-")) {
+            throw new SatchelException(
+                    SatchelException.Kind.FAILED,
+                    "'" + name + "' can't be a session's name: use up to 64 letters, digits, '.', '_' and '-'");
+        }
+        if (vault().head(name).isPresent()) {
+            throw new SatchelException(
+                    SatchelException.Kind.FAILED,
+                    "there is a session '" + name + "' already: take another name, or 'satchel rm " + name + "' first");
+        }
+    }
+
+    private static boolean mayBeInName(int c) {
+        return (c >= 'a' && c <= 'z')
+                || (c >= 'A' && c <= 'Z')
+                || (c >= '0' && c <= '9')
+                || c == '.'
+                || c == '_'
+                || c == '-';
+    }
+
+    /** hostname(7): letters, digits and hyphens. */
+    private static String hostname(String name) {
+        StringBuilder host = new StringBuilder();
+        for (int i = 0; i < name.length(); i++) {
+            char c = name.charAt(i);
+            host.append(c == '_' || c == '.' ? '-' : Character.toLowerCase(c));
+        }
+        return host.toString();
+    }
+
+    private Head head(String name) throws IOException {
+        return vault().head(name)
+                .orElseThrow(() -> new SatchelException(
+                        SatchelException.Kind.NOT_FOUND, "there is no session '" + name + "': see 'satchel ls'"));
     }
 
     /**
-     * {@code resume}: runs the session in this process, which becomes its supervisor. When this returns programs run;
-     * {@link Supervisor#serve} then serves it to its end.
+     * {@code resume}: runs the session in this process, which becomes its supervisor. When this returns programs run; {@link
+     * Supervisor#serve} then serves it to its end. Call once; this object is of no use afterwards.
      */
     public Supervisor resume(ResumeRequest request) throws IOException {
-        return unfinished();
+        Vault vault = vault();
+        Head head = head(request.session());
+        RunDirectory run = RunDirectory.of(host, head.id());
+        if (!run.claim()) {
+            throw new SatchelException(
+                    SatchelException.Kind.IN_USE, "'" + head.name() + "' runs on this host already: " + host.name());
+        }
+        Lease lease;
+        try {
+            lease = lease(head, request.takeOver());
+        } catch (IOException | RuntimeException e) {
+            run.close();
+            throw e;
+        }
+        Supervisor supervisor;
+        try {
+            head = head(request.session());
+            supervisor = new Supervisor(vault, lease, run, host.criu(), head);
+            opened = null; // the supervisor's now
+        } catch (IOException | RuntimeException e) {
+            lease.close();
+            run.close();
+            throw e;
+        }
+        try {
+            supervisor.start(choose(vault, head, lease, request), vaultPath.toString());
+            return supervisor;
+        } catch (IOException | RuntimeException e) {
+            try {
+                supervisor.close();
+            } catch (IOException | RuntimeException suppressed) {
+                e.addSuppressed(suppressed);
+            }
+            throw e;
+        }
     }
 
+    /** The right to change a session. What this host had and did not give back, because it died, it takes again. */
+    private Lease lease(Head head, boolean takeOver) throws IOException {
+        Vault vault = vault();
+        for (int tries = 0; ; tries++) {
+            try {
+                return vault.acquire(head.id(), host.id(), host.name(), takeOver || tries > 0);
+            } catch (InUseException e) {
+                LeaseHolder holder = e.holder();
+                if (!holder.host().equals(host.id())) {
+                    throw new SatchelException(
+                            SatchelException.Kind.IN_USE,
+                            "'" + head.name() + "' runs on host '" + holder.hostName() + "' since "
+                                    + holder.since().truncatedTo(ChronoUnit.SECONDS)
+                                    + ": suspend it there; if that host is dead, take it with --take-over",
+                            e);
+                }
+                if (tries == TAKE_OVER_TRIES_MAX
+                        || RunDirectory.of(host, head.id()).heldByOther()) {
+                    throw e;
+                }
+            }
+        }
+    }
+
+    /** Decides what a resume goes on from. */
+    private Supervisor.Start choose(Vault vault, Head head, Lease lease, ResumeRequest request) throws IOException {
+        Snapshot newest = vault.snapshot(head.snapshot().orElseThrow(() -> noSnapshot(head)));
+        boolean crashed = Volume.hasLog(vault, head.id());
+        Head current = head;
+        if (crashed && (request.at().isPresent() || Snapshots.checkpoint(newest).isPresent())) {
+            // What was written after the snapshot is kept as one of its own, whatever is chosen now.
+            current = keepCrashed(vault, head, newest, lease);
+            newest = vault.snapshot(current.snapshot().orElseThrow());
+            crashed = false;
+        }
+        if (request.at().isPresent()) {
+            Snapshot chosen = snapshot(vault, current, request.at().get());
+            if (!chosen.id().equals(newest.id())) {
+                vault.putHead(current.next(Optional.of(chosen.id()), current.settings()), lease);
+            }
+            return new Supervisor.Start(
+                    chosen, request.fresh() || Snapshots.checkpoint(chosen).isEmpty(), DISCARD);
+        }
+        if (request.fresh()) {
+            return new Supervisor.Start(newest, true, VolumeOptions.ExistingLog.REPLAY);
+        }
+        if (newest.kind().equals(Snapshots.CRASH)) {
+            Optional<SnapshotId> before = newest.parent();
+            throw new SatchelException(
+                    SatchelException.Kind.FAILED,
+                    "'" + head.name()
+                            + "' ended without a suspend, on a host or supervisor that died: boot it on its newest files"
+                            + " with 'satchel resume " + head.name() + " --fresh'"
+                            + before.map(id -> ", or go back to its last processes and files with 'satchel resume "
+                                            + head.name() + " --at " + Snapshots.shortId(id) + "'")
+                                    .orElse(""));
+        }
+        return new Supervisor.Start(
+                newest, crashed || Snapshots.checkpoint(newest).isEmpty(), VolumeOptions.ExistingLog.REPLAY);
+    }
+
+    private static final VolumeOptions.ExistingLog DISCARD = VolumeOptions.ExistingLog.DISCARD;
+
+    private static SatchelException noSnapshot(Head head) {
+        return new SatchelException(
+                SatchelException.Kind.NOT_AUTHENTIC,
+                "'" + head.name() + "' has no snapshot: its creation broke off; remove it with 'satchel rm "
+                        + head.name() + "'");
+    }
+
+    /** Makes a snapshot of what a dead supervisor had on stable storage. @return the head that names it */
+    private Head keepCrashed(Vault vault, Head head, Snapshot newest, Lease lease) throws IOException {
+        progress.at("keeping what was written before the crash", 0, 0);
+        try (Volume volume = Volume.open(
+                vault,
+                head.id(),
+                Snapshots.volume(newest),
+                Snapshots.diskBytes(newest),
+                VolumeOptions.DEFAULT.withLog(VolumeOptions.ExistingLog.REPLAY))) {
+            Head next;
+            try (var writer = vault.chunks().writer(vault.chunks().ownDomain());
+                    var instant = volume.snapshot()) {
+                var map = instant.store(writer, Runnable::run, 1);
+                long bytesNew = writer.commit().bytesNew();
+                SnapshotId id = vault.put(Snapshots.draft(
+                        head.id(),
+                        Optional.of(newest.id()),
+                        Snapshots.CRASH,
+                        map,
+                        Optional.empty(),
+                        volume.sizeBytes(),
+                        bytesNew));
+                next = head.next(Optional.of(id), head.settings());
+                vault.putHead(next, lease);
+            }
+            volume.retire();
+            return vault.head(head.id()).orElse(next);
+        }
+    }
+
+    /** A snapshot of a session by its id or a prefix of that. */
+    private static Snapshot snapshot(Vault vault, Head head, String prefix) throws IOException {
+        List<Snapshot> found = new ArrayList<>();
+        for (Snapshot snapshot : vault.history(head.id())) {
+            if (snapshot.id().toString().startsWith(prefix)) {
+                found.add(snapshot);
+            }
+        }
+        if (found.size() != 1) {
+            throw new SatchelException(
+                    SatchelException.Kind.NOT_FOUND,
+                    (found.isEmpty()
+                                    ? "'" + head.name() + "' has no snapshot "
+                                    : "'" + head.name() + "' has several snapshots ")
+                            + prefix + ": see 'satchel history " + head.name() + "'");
+        }
+        return found.getFirst();
+    }
+
+    /** Asks the supervisor of a session that runs here. */
+    private JsonObject ask(String session, Map<String, ?> request) throws IOException {
+        Head head = head(session);
+        RunDirectory run = RunDirectory.of(host, head.id());
+        if (!run.supervised()) {
+            SessionInfo info = describe(head);
+            throw new SatchelException(
+                    info.state() == SessionInfo.State.ELSEWHERE
+                            ? SatchelException.Kind.IN_USE
+                            : SatchelException.Kind.FAILED,
+                    switch (info.state()) {
+                        case ELSEWHERE ->
+                            "'" + session + "' runs on host '" + info.host().orElse("?") + "': do it there";
+                        case CRASHED ->
+                            "the supervisor of '" + session + "' died: see what there is with 'satchel resume "
+                                    + session + "'";
+                        default -> "'" + session + "' does not run: start it with 'satchel resume " + session + "'";
+                    });
+        }
+        return ControlClient.ask(run.control(), request, progress);
+    }
+
+    /** {@code suspend}: when this returns all of it is durable and nothing of it is left here. */
     public SuspendResult suspend(String session) throws IOException {
-        return unfinished();
+        return Results.suspend(ask(session, Map.of("do", "suspend")));
     }
 
+    /** {@code snapshot}: the same, and it goes on. */
     public SuspendResult snapshot(String session) throws IOException {
-        return unfinished();
+        return Results.suspend(ask(session, Map.of("do", "snapshot")));
     }
 
     /** {@code stop}: clean shutdown; files kept, no process state. */
     public SessionInfo stop(String session) throws IOException {
-        return unfinished();
+        ask(session, Map.of("do", "stop"));
+        return inspect(session);
     }
 
     /**
@@ -102,65 +489,223 @@ public final class Satchel implements AutoCloseable {
      */
     public List<String> execCommand(String session, Optional<String> user, boolean terminal, List<String> command)
             throws IOException {
-        return unfinished();
+        Map<String, Object> request = new java.util.LinkedHashMap<>();
+        request.put("do", "exec");
+        user.ifPresent(name -> request.put("user", name));
+        request.put("terminal", terminal);
+        request.put("command", command);
+        return ask(session, request).texts("line");
     }
 
     /** {@code logs}: what the session's init and desktop wrote. */
     public void logs(String session, OutputStream out) throws IOException {
-        unfinished();
+        Head head = head(session);
+        RunDirectory run = RunDirectory.of(host, head.id());
+        if (run.supervised()) {
+            copyLog(run.root(), out);
+            return;
+        }
+        Snapshot snapshot = vault().snapshot(head.snapshot().orElseThrow(() -> noSnapshot(head)));
+        Path directory = Files.createTempDirectory(
+                host.state(),
+                "logs-",
+                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        try {
+            Path mountPoint = Files.createDirectory(directory.resolve("files"));
+            try (Volume volume = Volume.open(
+                            vault(),
+                            SessionId.random(),
+                            Snapshots.volume(snapshot),
+                            Snapshots.diskBytes(snapshot),
+                            VolumeOptions.DEFAULT);
+                    MountedVolume mounted = MountedVolume.mount(volume, directory.resolve("volume"), mountPoint)) {
+                copyLog(mounted.mountPoint(), out);
+            }
+        } finally {
+            for (String part : new String[] {"volume", "files", ""}) {
+                Files.deleteIfExists(directory.resolve(part));
+            }
+        }
+    }
+
+    private static void copyLog(Path root, OutputStream out) throws IOException {
+        try (Fd directory = Fd.open(root, Fd.O_PATH | Fd.O_DIRECTORY | Fd.O_CLOEXEC);
+                Fd log = directory.openInRoot("var/log/satchel/session.log", Fd.O_RDONLY | Fd.O_CLOEXEC, 0, true);
+                Arena arena = Arena.ofConfined()) {
+            MemorySegment buffer = arena.allocate(1 << 16);
+            long offset = 0;
+            for (long count = log.pread(buffer, 0); count > 0; count = log.pread(buffer, offset)) {
+                out.write(buffer.asSlice(0, count).toArray(java.lang.foreign.ValueLayout.JAVA_BYTE));
+                offset += count;
+            }
+        } catch (dev.satchel.linux.LinuxException e) {
+            if (e.errno() != 2) {
+                throw e;
+            }
+            // It has not been booted yet: nothing was written.
+        }
     }
 
     /** {@code screenshot}: the session's screen as PNG. */
     public void screenshot(String session, Path png) throws IOException {
-        unfinished();
+        JsonObject status = ask(session, Map.of("do", "status"));
+        List<Long> processes = new ArrayList<>();
+        for (String pid : status.texts("processes")) {
+            processes.add(Long.parseLong(pid));
+        }
+        Screen.of(session, processes).writePng(png);
     }
 
+    /** {@code view}. */
     public String viewUrl(String session) throws IOException {
-        return unfinished();
+        head(session);
+        throw new SatchelException(
+                SatchelException.Kind.FAILED,
+                "this version has no viewer yet: use 'satchel screenshot " + session + " FILE.png'");
     }
 
     /** All sessions of the vault, by name. */
     public List<SessionInfo> sessions() throws IOException {
-        return unfinished();
+        List<SessionInfo> sessions = new ArrayList<>();
+        for (Head head : vault().heads()) {
+            sessions.add(describe(head));
+        }
+        sessions.sort(Comparator.comparing(SessionInfo::session));
+        return sessions;
     }
 
+    /** {@code inspect}. */
     public SessionInfo inspect(String session) throws IOException {
-        return unfinished();
+        return describe(head(session));
+    }
+
+    private SessionInfo describe(Head head) throws IOException {
+        Settings settings = Settings.fromJson(head.settings());
+        Optional<Snapshot> newest = Optional.empty();
+        if (head.snapshot().isPresent()) {
+            newest = Optional.of(vault().snapshot(head.snapshot().get()));
+        }
+        Optional<LeaseHolder> holder = vault().holder(head.id());
+        SessionInfo.State state;
+        if (holder.isPresent() && !holder.get().host().equals(host.id())) {
+            state = SessionInfo.State.ELSEWHERE;
+        } else if (RunDirectory.of(host, head.id()).supervised()) {
+            state = SessionInfo.State.RUNNING;
+        } else if (holder.isPresent() || Volume.hasLog(vault(), head.id())) {
+            state = SessionInfo.State.CRASHED;
+        } else {
+            state = atRest(newest);
+        }
+        long stored = 0;
+        for (Snapshot snapshot : vault().history(head.id())) {
+            stored += snapshot.bytesNew();
+        }
+        return new SessionInfo(
+                head.name(),
+                state,
+                settings.image(),
+                head.snapshot(),
+                holder.map(LeaseHolder::hostName),
+                settings.created(),
+                stored,
+                newest.map(Snapshot::bytesLogical).orElse(0L),
+                settings.address(),
+                settings.hostname(),
+                settings.diskBytes());
+    }
+
+    private static SessionInfo.State atRest(Optional<Snapshot> newest) throws IOException {
+        if (newest.isEmpty()) {
+            return SessionInfo.State.CREATED;
+        }
+        if (Snapshots.checkpoint(newest.get()).isPresent()) {
+            return SessionInfo.State.SUSPENDED;
+        }
+        return switch (newest.get().kind()) {
+            case Snapshots.CREATE -> SessionInfo.State.CREATED;
+            case Snapshots.CRASH -> SessionInfo.State.CRASHED;
+            default -> SessionInfo.State.STOPPED;
+        };
     }
 
     /** Newest first. */
     public List<SnapshotInfo> history(String session) throws IOException {
-        return unfinished();
+        List<SnapshotInfo> history = new ArrayList<>();
+        for (Snapshot snapshot : vault().history(head(session).id())) {
+            history.add(new SnapshotInfo(
+                    snapshot.id(),
+                    snapshot.parent(),
+                    snapshot.created(),
+                    snapshot.kind(),
+                    snapshot.bytesNew(),
+                    snapshot.bytesLogical(),
+                    Snapshots.processes(snapshot)));
+        }
+        return history;
     }
 
     /** {@code fork NAME[@SNAPSHOT] NEW}; of a running session and no snapshot named, from this instant. */
     public SessionInfo fork(String session, Optional<String> snapshot, String newName) throws IOException {
-        return unfinished();
+        checkName(newName);
+        Vault vault = vault();
+        Head head = head(session);
+        if (snapshot.isEmpty() && RunDirectory.of(host, head.id()).supervised()) {
+            snapshot(session);
+            head = head(session);
+        }
+        Head parent = head;
+        SnapshotId from = snapshot.isPresent()
+                ? snapshot(vault, parent, snapshot.get()).id()
+                : parent.snapshot().orElseThrow(() -> noSnapshot(parent));
+        SessionId id = SessionId.random();
+        try (Lease lease = vault.acquire(id, host.id(), host.name(), false)) {
+            vault.putHead(Head.first(id, newName, Optional.of(from), parent.settings()), lease);
+        }
+        return inspect(newName);
     }
 
     /** {@code rm NAME}; {@code force} ends a running session first. */
     public void remove(String session, boolean force) throws IOException {
-        unfinished();
+        Vault vault = vault();
+        Head head = head(session);
+        RunDirectory run = RunDirectory.of(host, head.id());
+        if (force && run.supervised()) {
+            ask(session, Map.of("do", "kill"));
+        }
+        if (!run.claim()) {
+            throw new SatchelException(
+                    SatchelException.Kind.IN_USE,
+                    "'" + session + "' runs on this host: suspend or stop it first, or remove it with --force");
+        }
+        try (run) {
+            Lease lease = lease(head, force);
+            Volume.deleteLog(vault, head.id());
+            vault.delete(head.id(), lease);
+        }
     }
 
     /** {@code rm NAME@SNAPSHOT}. */
     public void removeSnapshot(String session, String snapshot) throws IOException {
-        unfinished();
-    }
-
-    @Override
-    public void close() {}
-
-    @SuppressWarnings("TypeParameterUnusedInFormals") // gone with the last unfinished body
-    private static <T> T unfinished() {
-        if (System.nanoTime() != 0) {
-            throw new UnsupportedOperationException("being written");
+        Vault vault = vault();
+        Head head = head(session);
+        Snapshot chosen = snapshot(vault, head, snapshot);
+        for (Head other : vault.heads()) {
+            if (other.snapshot().equals(Optional.of(chosen.id()))) {
+                throw new SatchelException(
+                        SatchelException.Kind.FAILED,
+                        "snapshot " + Snapshots.shortId(chosen.id()) + " is where '" + other.name()
+                                + "' stands: go to another with 'satchel resume " + other.name()
+                                + " --at', or remove the session");
+            }
         }
-        return java.util.Objects.requireNonNull(null);
+        vault.delete(chosen.id());
     }
 
     @Override
-    public String toString() {
-        return host + " " + vaultPath;
+    public void close() throws IOException {
+        if (opened != null) {
+            opened.close();
+            opened = null;
+        }
     }
 }

@@ -1,28 +1,477 @@
 package dev.satchel.session;
 
+import dev.satchel.linux.Fd;
+import dev.satchel.linux.IdMap;
+import dev.satchel.linux.LinuxException;
+import dev.satchel.linux.Mounts;
+import dev.satchel.linux.Namespaces;
+import dev.satchel.pod.Checkpoint;
+import dev.satchel.pod.CheckpointException;
+import dev.satchel.pod.Pod;
+import dev.satchel.pod.PodSpec;
+import dev.satchel.vault.ChunkMapRef;
+import dev.satchel.vault.ChunkWriter;
+import dev.satchel.vault.Head;
+import dev.satchel.vault.Lease;
+import dev.satchel.vault.Snapshot;
+import dev.satchel.vault.SnapshotId;
+import dev.satchel.vault.Vault;
+import dev.satchel.vault.WriteStats;
+import dev.satchel.volume.Frozen;
+import dev.satchel.volume.MountedVolume;
+import dev.satchel.volume.Volume;
+import dev.satchel.volume.VolumeOptions;
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.jspecify.annotations.Nullable;
 
-/** The one process that serves one running session. */
+/**
+ * The one process that serves one running session: puts its volume, network and pod together, takes snapshots of them, and takes
+ * them apart again. Owns everything of the session on this host, its lease included; {@link #close} undoes it in reverse order,
+ * also half-way. Thread-safe: one operation at a time.
+ */
 public final class Supervisor implements AutoCloseable {
-    private final ResumeResult result;
+    private static final long SHUT_DOWN_MILLIS = 10_000;
+    private static final long POD_POLL_MILLIS = 250;
+    private static final int ELOOP = 40;
 
-    Supervisor(ResumeResult result) {
-        this.result = result;
+    /** How {@link #start} is to bring the session up. */
+    record Start(Snapshot snapshot, boolean boot, VolumeOptions.ExistingLog log) {}
+
+    private interface Undo {
+        void run() throws IOException;
+    }
+
+    private final Vault vault;
+    private final Lease lease;
+    private final RunDirectory run;
+    private final Path criu;
+    private final Settings settings;
+    private final ExecutorService executor = Executors.newThreadPerTaskExecutor(
+            Thread.ofPlatform().name("supervisor-", 0).daemon().factory());
+    private final Deque<Undo> undo = new ArrayDeque<>();
+
+    private Head head;
+    private @Nullable Volume volume;
+    private @Nullable MountedVolume files;
+    private @Nullable Network network;
+    private @Nullable Pod pod;
+    private @Nullable ControlServer control;
+    private @Nullable ResumeResult result;
+    private boolean closed;
+
+    /** Whether the newest snapshot holds all there is, so that nothing of the log needs to be kept. */
+    private boolean safe;
+
+    /** Takes over the vault, the lease and the run directory. */
+    Supervisor(Vault vault, Lease lease, RunDirectory run, Path criu, Head head) throws IOException {
+        this.vault = vault;
+        this.lease = lease;
+        this.run = run;
+        this.criu = criu;
+        this.head = head;
+        this.settings = Settings.fromJson(head.settings());
+        undo.push(vault::close);
+        undo.push(lease::close);
+        undo.push(run::close);
+        undo.push(executor::shutdownNow);
+    }
+
+    /** Brings the session up from a snapshot. On failure everything is undone. */
+    void start(Start start, String vaultLocation) throws IOException {
+        try {
+            Optional<Checkpoint> checkpoint = start.boot() ? Optional.empty() : Snapshots.checkpoint(start.snapshot());
+            // What a pod needs does not depend on each other: files and network are made side by side.
+            Future<Network> networkMade = executor.submit(() -> Network.create(run, settings));
+            Path root;
+            try {
+                root = mountFiles(start);
+            } catch (IOException | RuntimeException e) {
+                abandon(networkMade, e);
+                throw e;
+            }
+            Network connected = get(networkMade);
+            network = connected;
+            undo.push(connected::close);
+            Files.createDirectories(run.pod());
+            if (checkpoint.isEmpty()) {
+                writeResolvConf(root, connected.resolvConf());
+            }
+            PodSpec spec = settings.podSpec();
+            Pod running = checkpoint.isPresent()
+                    ? Pod.restore(run.podId(), spec, run.pod(), root, connected, criu, vault.chunks(), checkpoint.get())
+                    : Pod.boot(run.podId(), spec, run.pod(), root, connected, criu);
+            pod = running;
+            undo.push(running::close);
+            run.note(vaultLocation, running.initPid());
+            ControlServer listening = ControlServer.listen(run.control(), this::command);
+            control = listening;
+            undo.push(listening::close);
+            result = new ResumeResult(
+                    head.name(),
+                    Optional.of(start.snapshot().id()),
+                    millisSinceStart(),
+                    checkpoint.map(Checkpoint::processes).orElse(1),
+                    checkpoint.isEmpty(),
+                    "");
+        } catch (IOException | RuntimeException e) {
+            closeBecause(e);
+            throw e;
+        }
+    }
+
+    private static void abandon(Future<Network> future, Exception because) {
+        try {
+            get(future).close();
+        } catch (IOException | RuntimeException e) {
+            because.addSuppressed(e);
+        }
+    }
+
+    private static <T> T get(Future<T> future) throws IOException {
+        try {
+            return future.get();
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof IOException cause) {
+                throw cause;
+            }
+            throw new IOException(e.getCause());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IOException("interrupted", e);
+        }
+    }
+
+    /** Mounts the session's file system, as it is and with the pod's ids. @return the latter */
+    private Path mountFiles(Start start) throws IOException {
+        long diskBytes = Math.max(settings.diskBytes(), Snapshots.diskBytes(start.snapshot()));
+        Volume opened = Volume.open(
+                vault,
+                run.session(),
+                Snapshots.volume(start.snapshot()),
+                Snapshots.diskBytes(start.snapshot()),
+                VolumeOptions.DEFAULT.withLog(start.log()));
+        volume = opened;
+        undo.push(() -> {
+            if (safe) {
+                opened.retire();
+            } else {
+                opened.close();
+            }
+        });
+        Files.createDirectories(run.files());
+        Files.createDirectories(run.root());
+        MountedVolume mounted = MountedVolume.mount(opened, run.volume(), run.files());
+        files = mounted;
+        undo.push(mounted::close);
+        if (diskBytes > opened.sizeBytes()) {
+            mounted.grow(diskBytes);
+        }
+        List<IdMap> ids = List.of(new IdMap(0, settings.idBase(), PodSpec.ID_COUNT));
+        try (Fd user = Namespaces.user(ids, ids)) {
+            Mounts.idmappedBind(run.files(), run.root(), user, false);
+        }
+        undo.push(this::unmountRoot);
+        return run.root();
+    }
+
+    private void unmountRoot() throws IOException {
+        if (Mounts.isMountPoint(run.root())) {
+            Mounts.unmount(run.root(), Mounts.MNT_DETACH);
+        }
+    }
+
+    /** resolv.conf(5); a link is the image's own way of doing it, and left alone. */
+    private static void writeResolvConf(Path root, String text) throws IOException {
+        try (Fd directory = Fd.open(root, Fd.O_PATH | Fd.O_DIRECTORY | Fd.O_CLOEXEC);
+                Fd file = directory.openInRoot(
+                        "etc/resolv.conf", Fd.O_WRONLY | Fd.O_CREAT | Fd.O_TRUNC | Fd.O_CLOEXEC, 0644, false);
+                Arena arena = Arena.ofConfined()) {
+            file.writeFully(arena.allocateFrom(text).asSlice(0, text.length()), 0);
+        } catch (LinuxException e) {
+            if (e.errno() != ELOOP) {
+                throw e;
+            }
+        }
+    }
+
+    /** Since this program was started, its JVM included; proc_pid_stat(5) counts in ticks of 10 ms. */
+    private static long millisSinceStart() {
+        return System.currentTimeMillis()
+                - ProcessHandle.current().info().startInstant().orElseThrow().toEpochMilli();
     }
 
     /** How the session came to run. */
     public ResumeResult result() {
-        return result;
+        return present(result);
     }
 
-    /** Serves the session until it is suspended, stopped, or ends; then nothing of it is left on the host. Call once, after the terminal was let go. */
+    private static <T> T present(@Nullable T part) {
+        if (part == null) {
+            throw new IllegalStateException("the session is not up");
+        }
+        return part;
+    }
+
+    /**
+     * Serves the session until it is suspended, stopped, or ends by itself; then nothing of it is left on the host. Call once,
+     * after the terminal was let go.
+     */
     public void serve() throws IOException {
-        if (result.processes() >= 0) {
-            throw new UnsupportedOperationException("being written");
+        Pod running = present(pod);
+        while (true) {
+            boolean ended = running.awaitEnd(POD_POLL_MILLIS);
+            synchronized (this) {
+                if (closed) {
+                    return;
+                }
+                if (ended) {
+                    stop(Progress.NONE);
+                    return;
+                }
+            }
         }
     }
 
-    /** Ends what is left of the session on this host, without a snapshot; for failures between resume and serve. */
+    private JsonObject command(JsonObject request, Progress progress) throws IOException {
+        return switch (request.text("do")) {
+            case "suspend" -> Results.toJson(suspend(progress));
+            case "snapshot" -> Results.toJson(snapshot(progress));
+            case "stop" -> {
+                stop(progress);
+                yield new JsonObject(java.util.Map.of());
+            }
+            case "kill" -> {
+                close();
+                yield new JsonObject(java.util.Map.of());
+            }
+            case "exec" -> Results.ofLine(execLine(request));
+            case "status" ->
+                Results.ofStatus(
+                        present(pod).initPid(),
+                        present(pod).processes(),
+                        present(network).hostSideAddress());
+            default -> throw new IOException("the supervisor does not know '" + request.text("do") + "'");
+        };
+    }
+
+    private synchronized List<String> execLine(JsonObject request) throws IOException {
+        return present(pod).execLine(request.optionalText("user"), request.truth("terminal"), request.texts("command"));
+    }
+
+    /** Takes files and processes into the vault; when this returns all of it is durable and nothing is left here. */
+    synchronized SuspendResult suspend(Progress progress) throws IOException {
+        long startNanos = System.nanoTime();
+        SuspendResult taken = capture(Snapshots.SUSPEND, false, progress);
+        safe = true;
+        close();
+        return new SuspendResult(
+                taken.session(),
+                taken.snapshot(),
+                taken.frozenMillis(),
+                (System.nanoTime() - startNanos) / 1_000_000,
+                taken.processes(),
+                taken.bytesMemory(),
+                taken.bytesNew());
+    }
+
+    /** The same, and the session goes on. */
+    synchronized SuspendResult snapshot(Progress progress) throws IOException {
+        return capture(Snapshots.SNAPSHOT, true, progress);
+    }
+
+    private SuspendResult capture(String kind, boolean leaveRunning, Progress progress) throws IOException {
+        Captured captured = new Captured(kind, leaveRunning, progress);
+        try (ChunkWriter writer = vault.chunks().writer(vault.chunks().ownDomain())) {
+            captured.writer = writer;
+            // What programs wrote is on its way to the disk before they are stopped, so that they stand still for less.
+            present(files).sync();
+            present(pod).checkpoint(leaveRunning, vault.chunks(), writer, captured);
+        } catch (CheckpointException e) {
+            throw new SatchelException(
+                    SatchelException.Kind.FAILED,
+                    "'" + head.name() + "' can't be frozen: " + e.getMessage()
+                            + ": it goes on running; end what can't be frozen and try again",
+                    e);
+        } finally {
+            captured.close();
+        }
+        return captured.result();
+    }
+
+    /** One instant of the session on its way into the vault. */
+    private final class Captured implements Pod.Capture, AutoCloseable {
+        private final String kind;
+        private final boolean leaveRunning;
+        private final Progress progress;
+        private final long startNanos = System.nanoTime();
+        private @Nullable ChunkWriter writer;
+        private long freezingNanos;
+        private long capturedNanos;
+        private long storedNanos;
+        private @Nullable Future<?> synced;
+        private @Nullable Frozen frozenFiles;
+        private @Nullable Checkpoint checkpoint;
+        private @Nullable SnapshotId snapshot;
+        private long bytesNew;
+
+        Captured(String kind, boolean leaveRunning, Progress progress) {
+            this.kind = kind;
+            this.leaveRunning = leaveRunning;
+            this.progress = progress;
+        }
+
+        @Override
+        public void freezing() {
+            freezingNanos = System.nanoTime();
+            progress.at("freezing", 0, 0);
+        }
+
+        @Override
+        public void frozen() {
+            // Nobody writes any more: what is left goes out while CRIU reads memory.
+            synced = executor.submit((Callable<Void>) () -> {
+                present(files).sync();
+                return null;
+            });
+        }
+
+        @Override
+        public void captured() throws IOException {
+            get(present(synced));
+            MountedVolume mounted = present(files);
+            mounted.freeze();
+            try {
+                frozenFiles = present(volume).snapshot();
+            } finally {
+                mounted.thaw();
+            }
+            capturedNanos = System.nanoTime();
+        }
+
+        @Override
+        public void store(Pod.PendingCheckpoint pending) throws IOException {
+            progress.at("storing", 0, 0);
+            if (leaveRunning) {
+                capturedNanos = System.nanoTime();
+            }
+            Frozen instant = present(frozenFiles);
+            ChunkWriter chunks = present(writer);
+            int helpers = Runtime.getRuntime().availableProcessors();
+            Future<ChunkMapRef> volumeStored = executor.submit(() -> instant.store(chunks, executor, helpers));
+            Checkpoint stored = pending.store();
+            checkpoint = stored;
+            ChunkMapRef volumeMap = get(volumeStored);
+            WriteStats stats = chunks.commit();
+            bytesNew = stats.bytesNew();
+            snapshot = commit(kind, volumeMap, Optional.of(stored), bytesNew);
+            instant.close();
+            frozenFiles = null;
+            if (leaveRunning) {
+                present(volume).rebase(volumeMap);
+            }
+            storedNanos = System.nanoTime();
+        }
+
+        SuspendResult result() {
+            Checkpoint stored = present(checkpoint);
+            return new SuspendResult(
+                    head.name(),
+                    present(snapshot),
+                    (capturedNanos - freezingNanos) / 1_000_000,
+                    (storedNanos - startNanos) / 1_000_000,
+                    stored.processes(),
+                    stored.bytesMemory(),
+                    bytesNew);
+        }
+
+        @Override
+        public void close() throws IOException {
+            if (frozenFiles != null) {
+                frozenFiles.close();
+            }
+        }
+    }
+
+    /** Names the new snapshot in the session's head; from then on it is the session. */
+    private SnapshotId commit(String kind, ChunkMapRef volumeMap, Optional<Checkpoint> checkpoint, long bytesNew)
+            throws IOException {
+        SnapshotId id = vault.put(Snapshots.draft(
+                head.id(),
+                head.snapshot(),
+                kind,
+                volumeMap,
+                checkpoint,
+                present(volume).sizeBytes(),
+                bytesNew));
+        Head next = head.next(Optional.of(id), head.settings());
+        vault.putHead(next, lease);
+        head = next;
+        return id;
+    }
+
+    /** Ends the processes cleanly and takes the files into the vault. */
+    synchronized void stop(Progress progress) throws IOException {
+        progress.at("shutting down", 0, 0);
+        Pod running = present(pod);
+        running.shutDown(SHUT_DOWN_MILLIS);
+        present(control).close();
+        running.close();
+        unmountRoot();
+        present(files).close();
+        progress.at("storing", 0, 0);
+        Volume stopped = present(volume);
+        try (ChunkWriter writer = vault.chunks().writer(vault.chunks().ownDomain());
+                Frozen instant = stopped.snapshot()) {
+            ChunkMapRef map =
+                    instant.store(writer, executor, Runtime.getRuntime().availableProcessors());
+            WriteStats stats = writer.commit();
+            commit(Snapshots.STOP, map, Optional.empty(), stats.bytesNew());
+        }
+        safe = true;
+        close();
+    }
+
+    private void closeBecause(Exception because) {
+        try {
+            close();
+        } catch (IOException | RuntimeException e) {
+            because.addSuppressed(e);
+        }
+    }
+
+    /** Ends what is left of the session on this host, without a snapshot. Everything is tried; the first failure is thrown. */
     @Override
-    public void close() throws IOException {}
+    public synchronized void close() throws IOException {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        IOException failure = null;
+        while (!undo.isEmpty()) {
+            try {
+                undo.pop().run();
+            } catch (IOException | RuntimeException e) {
+                if (failure == null) {
+                    failure = e instanceof IOException io ? io : new IOException(e);
+                } else {
+                    failure.addSuppressed(e);
+                }
+            }
+        }
+        if (failure != null) {
+            throw failure;
+        }
+    }
 }

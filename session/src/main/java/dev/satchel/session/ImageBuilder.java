@@ -1,0 +1,212 @@
+package dev.satchel.session;
+
+import dev.satchel.linux.FileSystems;
+import dev.satchel.vault.ChunkMapRef;
+import dev.satchel.vault.ChunkWriter;
+import dev.satchel.vault.ImageId;
+import dev.satchel.vault.ImageManifest;
+import dev.satchel.vault.KeyDomain;
+import dev.satchel.vault.SessionId;
+import dev.satchel.vault.Vault;
+import dev.satchel.volume.Frozen;
+import dev.satchel.volume.MountedVolume;
+import dev.satchel.volume.Volume;
+import dev.satchel.volume.VolumeOptions;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+
+/**
+ * Fills a new disk with a root file system and keeps it in the vault as an image, under keys of its own. The disk is a volume from
+ * the start: nothing of it is ever on the host in plaintext but what the tools that fill it keep for themselves while they run.
+ */
+final class ImageBuilder {
+    /** Of an image's disk; what is not used takes no space, and {@code create --disk} makes it larger. */
+    private static final long DISK_BYTES = 8L << 30;
+
+    private static final String INIT = "usr/lib/satchel/init";
+    private static final Path STATIC_INIT = Path.of("/usr/bin/tini-static");
+
+    private final Host host;
+    private final Vault vault;
+    private final Progress progress;
+
+    ImageBuilder(Host host, Vault vault, Progress progress) {
+        this.host = host;
+        this.vault = vault;
+        this.progress = progress;
+    }
+
+    private interface Filler {
+        void fill(Path root) throws IOException;
+    }
+
+    ImageInfo build(String name, String recipe) throws IOException {
+        Path directory = recipe.contains("/") ? Path.of(recipe) : host.recipes().resolve(recipe);
+        if (!Files.exists(directory)) {
+            throw new SatchelException(
+                    SatchelException.Kind.NOT_FOUND,
+                    "there is no recipe '" + recipe + "': name 'minimal', 'desktop' or a recipe's directory");
+        }
+        return make(
+                name,
+                root -> run(
+                        List.of(host.recipes().resolve("build").toString(), directory.toString(), root.toString())));
+    }
+
+    ImageInfo importTar(String name, Path tar) throws IOException {
+        if (!Files.isReadable(tar)) {
+            throw new SatchelException(
+                    SatchelException.Kind.NOT_FOUND, "there is no file " + tar + " to import: check its path");
+        }
+        return make(name, root -> {
+            progress.at("unpacking", 0, 0);
+            run(List.of(
+                    "tar",
+                    "--extract",
+                    "--file",
+                    tar.toAbsolutePath().toString(),
+                    "--directory",
+                    root.toString(),
+                    "--numeric-owner",
+                    "--same-owner",
+                    "--preserve-permissions",
+                    "--sparse",
+                    "--acls",
+                    "--xattrs",
+                    "--xattrs-include=*"));
+        });
+    }
+
+    private ImageInfo make(String name, Filler filler) throws IOException {
+        Path directory = Files.createTempDirectory(
+                host.state(),
+                "image-",
+                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        SessionId disk = SessionId.random();
+        VolumeOptions defaults = VolumeOptions.DEFAULT;
+        // Folding in the background would put chunks into the vault's own domain; the image's are to be its own.
+        VolumeOptions options = new VolumeOptions(
+                defaults.log(),
+                defaults.cacheChunks(),
+                defaults.readAheadSlots(),
+                defaults.idleFoldMillis(),
+                defaults.idleFoldSlots(),
+                DISK_BYTES,
+                false);
+        KeyDomain keys = KeyDomain.random();
+        Volume volume = Volume.open(vault, disk, ChunkMapRef.EMPTY, DISK_BYTES, options);
+        ExecutorService executor =
+                Executors.newThreadPerTaskExecutor(Thread.ofPlatform().daemon().factory());
+        try {
+            Path mountPoint = Files.createDirectory(directory.resolve("files"));
+            Path work = directory.resolve("volume");
+            progress.at("making a file system", 0, 0);
+            MountedVolume.format(volume, work);
+            List<String> command;
+            long bytes;
+            try (MountedVolume mounted = MountedVolume.mount(volume, work, mountPoint)) {
+                filler.fill(mountPoint);
+                command = prepare(mountPoint);
+                mounted.sync();
+                mounted.trim();
+                FileSystems.Usage usage = FileSystems.usage(mountPoint);
+                bytes = (usage.blocks() - usage.freeBlocks()) * usage.blockSizeBytes();
+            }
+            progress.at("storing", 0, 0);
+            ChunkMapRef map;
+            try (ChunkWriter writer = vault.chunks().writer(keys);
+                    Frozen instant = volume.snapshot()) {
+                map = instant.store(writer, executor, Runtime.getRuntime().availableProcessors());
+                writer.commit();
+            }
+            ImageManifest image = new ImageManifest(
+                    ImageId.random(),
+                    name,
+                    Instant.now().truncatedTo(ChronoUnit.MILLIS),
+                    keys,
+                    map,
+                    DISK_BYTES,
+                    bytes,
+                    Json.write(Map.of("command", command)));
+            vault.putImage(image);
+            return info(image);
+        } finally {
+            executor.shutdownNow();
+            volume.retire();
+            for (String part : new String[] {"files", "volume", "log", ""}) {
+                Files.deleteIfExists(directory.resolve(part));
+            }
+        }
+    }
+
+    /** What the first process of sessions of this image is; an image without one of ours gets an init that waits. */
+    private static List<String> prepare(Path root) throws IOException {
+        for (String part :
+                new String[] {"dev", "dev/pts", "dev/shm", "dev/mqueue", "proc", "sys", "run", "tmp", "etc", "var"}) {
+            Path directory = root.resolve(part);
+            if (!Files.exists(directory, java.nio.file.LinkOption.NOFOLLOW_LINKS)) {
+                Files.createDirectory(directory);
+            }
+        }
+        if (Files.isRegularFile(root.resolve(INIT), java.nio.file.LinkOption.NOFOLLOW_LINKS)) {
+            return List.of("/" + INIT);
+        }
+        if (!Files.exists(STATIC_INIT)) {
+            throw new SatchelException(
+                    SatchelException.Kind.HOST_LACKS, STATIC_INIT + " is missing: install Debian's package 'tini'");
+        }
+        Path own = root.resolve("usr/lib/satchel");
+        Files.createDirectories(own);
+        Files.copy(
+                STATIC_INIT,
+                own.resolve("tini"),
+                StandardCopyOption.COPY_ATTRIBUTES,
+                StandardCopyOption.REPLACE_EXISTING);
+        return List.of("/usr/lib/satchel/tini", "--", "/bin/sleep", "infinity");
+    }
+
+    static ImageInfo info(ImageManifest image) {
+        return new ImageInfo(image.name(), image.bytesLogical(), image.created());
+    }
+
+    /** Runs a tool; what it prints is progress, what it says when it fails is the error. */
+    private void run(List<String> line) throws IOException {
+        Path errors = Files.createTempFile("satchel-", ".log");
+        try {
+            Process process = new ProcessBuilder(line)
+                    .redirectInput(ProcessBuilder.Redirect.from(new java.io.File("/dev/null")))
+                    .redirectError(errors.toFile())
+                    .start();
+            try (BufferedReader reader = process.inputReader(StandardCharsets.UTF_8)) {
+                for (String step = reader.readLine(); step != null; step = reader.readLine()) {
+                    progress.at(step, 0, 0);
+                }
+                int code = process.waitFor();
+                if (code != 0) {
+                    List<String> lines = Files.readAllLines(errors);
+                    throw new IOException(Path.of(line.getFirst()).getFileName() + " failed with exit code " + code
+                            + ": " + String.join("; ", lines.subList(Math.max(0, lines.size() - 3), lines.size())));
+                }
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new IOException("interrupted", e);
+            } finally {
+                process.descendants().forEach(ProcessHandle::destroy);
+                process.destroy();
+            }
+        } finally {
+            Files.delete(errors);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+package dev.satchel.session;
+
+import dev.satchel.vault.SnapshotId;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** What supervisors answer, as JSON and back. */
+final class Results {
+    private Results() {}
+
+    static JsonObject toJson(SuspendResult result) {
+        Map<String, Object> json = new LinkedHashMap<>();
+        json.put("session", result.session());
+        json.put("snapshot", result.snapshot().toString());
+        json.put("frozen_ms", result.frozenMillis());
+        json.put("total_ms", result.totalMillis());
+        json.put("processes", (long) result.processes());
+        json.put("bytes_memory", result.bytesMemory());
+        json.put("bytes_new", result.bytesNew());
+        return new JsonObject(json);
+    }
+
+    static SuspendResult suspend(JsonObject json) throws IOException {
+        return new SuspendResult(
+                json.text("session"),
+                SnapshotId.parse(json.text("snapshot")),
+                json.number("frozen_ms"),
+                json.number("total_ms"),
+                (int) json.number("processes"),
+                json.number("bytes_memory"),
+                json.number("bytes_new"));
+    }
+
+    static JsonObject ofLine(List<String> line) {
+        return new JsonObject(Map.of("line", line));
+    }
+
+    static JsonObject ofStatus(long initPid, List<Long> processes, String hostSideAddress) {
+        List<String> pids = new ArrayList<>();
+        for (long pid : processes) {
+            pids.add(Long.toString(pid));
+        }
+        return new JsonObject(Map.of("init_pid", initPid, "processes", pids, "host_side_address", hostSideAddress));
+    }
+}

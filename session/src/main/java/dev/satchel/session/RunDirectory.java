@@ -1,0 +1,208 @@
+package dev.satchel.session;
+
+import dev.satchel.linux.Fd;
+import dev.satchel.linux.Mounts;
+import dev.satchel.linux.Processes;
+import dev.satchel.pod.Pod;
+import dev.satchel.vault.SessionId;
+import dev.satchel.volume.MountedVolume;
+import java.io.IOException;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Where a running session keeps its mounts, sockets and bundle on this host. It is there exactly as long as the session runs; a
+ * lock on it, which the kernel takes back from a process that dies, says whether its supervisor lives. What a dead one left there
+ * is undone by the next command that wants the session.
+ */
+final class RunDirectory implements AutoCloseable {
+    private final Path path;
+    private final SessionId session;
+    private @Nullable Fd lock;
+
+    private RunDirectory(Path path, SessionId session) {
+        this.path = path;
+        this.session = session;
+    }
+
+    static RunDirectory of(Host host, SessionId session) {
+        return new RunDirectory(host.runDirectory(session), session);
+    }
+
+    /** What was left here, by a supervisor that lives or one that died. */
+    boolean exists() {
+        return Files.isDirectory(path);
+    }
+
+    /** Whether a supervisor holds it. */
+    boolean supervised() throws IOException {
+        if (!exists()) {
+            return false;
+        }
+        try (Fd file = Fd.open(path.resolve("lock"), Fd.O_RDWR | Fd.O_CLOEXEC)) {
+            return !file.tryLock();
+        } catch (dev.satchel.linux.LinuxException e) {
+            if (!exists() || e.errno() == 2) {
+                return false; // it ends just now
+            }
+            throw e;
+        }
+    }
+
+    /**
+     * Takes it for this process, having undone what a dead supervisor left.
+     *
+     * @return false when a supervisor that lives has it
+     */
+    boolean claim() throws IOException {
+        Files.createDirectories(
+                path, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        Fd file = Fd.open(path.resolve("lock"), Fd.O_RDWR | Fd.O_CREAT | Fd.O_CLOEXEC, 0600);
+        try {
+            if (!file.tryLock()) {
+                file.close();
+                return false;
+            }
+            lock = file;
+            undoLeftovers();
+        } catch (IOException | RuntimeException e) {
+            lock = null;
+            file.close();
+            throw e;
+        }
+        return true;
+    }
+
+    private void undoLeftovers() throws IOException {
+        Pod.cleanUp(podId());
+        Network.cleanUp(this);
+        for (Path mount : new Path[] {pod().resolve("pages"), pod().resolve("images"), root()}) {
+            for (int depth = 0; depth < 8 && Mounts.isMountPoint(mount); depth++) {
+                Mounts.unmount(mount, Mounts.MNT_DETACH);
+            }
+        }
+        MountedVolume.cleanUpAfterCrash(volume());
+        for (int depth = 0; depth < 8 && Mounts.isMountPoint(files()); depth++) {
+            Mounts.unmount(files(), Mounts.MNT_DETACH);
+        }
+        deleteAllBut(path.resolve("lock"));
+    }
+
+    private void deleteAllBut(Path kept) throws IOException {
+        Files.walkFileTree(path, new SimpleFileVisitor<>() {
+            @Override
+            public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
+                if (!file.equals(kept)) {
+                    Files.delete(file);
+                }
+                return FileVisitResult.CONTINUE;
+            }
+
+            @Override
+            public FileVisitResult postVisitDirectory(Path directory, @Nullable IOException failure)
+                    throws IOException {
+                if (failure != null) {
+                    throw failure;
+                }
+                if (!directory.equals(path)) {
+                    Files.delete(directory);
+                }
+                return FileVisitResult.CONTINUE;
+            }
+        });
+    }
+
+    /** Whether another process than this one supervises it. */
+    boolean heldByOther() throws IOException {
+        return lock == null && supervised();
+    }
+
+    SessionId session() {
+        return session;
+    }
+
+    /** The pod's name on this host: two hosts on one machine may run two sessions of one id. */
+    String podId() {
+        return session + "-" + Integer.toHexString(path.toString().hashCode());
+    }
+
+    Path control() {
+        return path.resolve("control");
+    }
+
+    Path volume() {
+        return path.resolve("volume");
+    }
+
+    /** The file system as it is. */
+    Path files() {
+        return path.resolve("files");
+    }
+
+    /** The file system with the pod's ids. */
+    Path root() {
+        return path.resolve("root");
+    }
+
+    Path network() {
+        return path.resolve("network");
+    }
+
+    Path pod() {
+        return path.resolve("pod");
+    }
+
+    /** Where the supervisor writes what it has to say; gone with the session. */
+    Path supervisorLog() {
+        return path.resolve("supervisor.log");
+    }
+
+    /** Notes what others need to know. */
+    void note(String vault, long initPid) throws IOException {
+        Path fresh = path.resolve("note.new");
+        Files.write(
+                fresh,
+                Json.write(Map.of(
+                        "vault", vault,
+                        "supervisor_pid", (long) Processes.pid(),
+                        "init_pid", initPid)));
+        Files.move(fresh, path.resolve("note"), StandardCopyOption.ATOMIC_MOVE);
+    }
+
+    Optional<JsonObject> note() throws IOException {
+        try {
+            return Optional.of(Json.read(Files.readAllBytes(path.resolve("note"))));
+        } catch (NoSuchFileException e) {
+            return Optional.empty();
+        }
+    }
+
+    /** Removes it; everything in it must have been undone by its owners. */
+    @Override
+    public void close() throws IOException {
+        Fd held = lock;
+        if (held == null) {
+            return;
+        }
+        lock = null;
+        try (held) {
+            for (Path mount : new Path[] {files(), root()}) {
+                if (Mounts.isMountPoint(mount)) {
+                    throw new IOException(mount + " is still mounted: unmount it, then remove " + path);
+                }
+            }
+            deleteAllBut(path.resolve("lock"));
+            Files.delete(path.resolve("lock"));
+            Files.delete(path);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+package dev.satchel.session;
+
+import dev.satchel.pod.PodSpec;
+import java.io.IOException;
+import java.time.Instant;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+
+/**
+ * What a session is for life; kept sealed in its head.
+ *
+ * @param image name of the image that it was made from
+ * @param network number of its private network, see {@link #address}
+ */
+record Settings(
+        String image,
+        Instant created,
+        long diskBytes,
+        OptionalLong memoryBytes,
+        Optional<Double> cpus,
+        List<String> command,
+        Map<String, String> environment,
+        String geometry,
+        boolean suspendOnClose,
+        String hostname,
+        long idBase,
+        int network) {
+    /** The private networks that sessions live in: the /30s of 10.96.0.0/12. The host that a session runs on does not see them. */
+    static final int NETWORKS = 1 << 18;
+
+    static final int NETWORK_BITS = 30;
+
+    private static final int NETWORK_PREFIX = (10 << 24) | (96 << 16);
+
+    Settings {
+        if (network < 0 || network >= NETWORKS) {
+            throw new IllegalArgumentException("network " + network);
+        }
+    }
+
+    /** The session's own address, the same wherever it runs. */
+    String address() {
+        return dotted(NETWORK_PREFIX + network * 4 + 2);
+    }
+
+    /** Where it sends what is not for itself, and asks for names. */
+    String gateway() {
+        return dotted(NETWORK_PREFIX + network * 4 + 1);
+    }
+
+    private static String dotted(int address) {
+        return (address >>> 24) + "." + ((address >>> 16) & 255) + "." + ((address >>> 8) & 255) + "."
+                + (address & 255);
+    }
+
+    PodSpec podSpec() {
+        Map<String, String> all = new LinkedHashMap<>(environment);
+        all.put("SATCHEL_GEOMETRY", geometry);
+        return new PodSpec(command, all, hostname, idBase, memoryBytes, cpus);
+    }
+
+    byte[] toJson() throws IOException {
+        Map<String, Object> json = new LinkedHashMap<>();
+        json.put("image", image);
+        json.put("created", created.toEpochMilli());
+        json.put("disk_bytes", diskBytes);
+        memoryBytes.ifPresent(bytes -> json.put("memory_bytes", bytes));
+        cpus.ifPresent(count -> json.put("cpus", count));
+        json.put("command", command);
+        json.put("environment", environment);
+        json.put("geometry", geometry);
+        json.put("suspend_on_close", suspendOnClose);
+        json.put("hostname", hostname);
+        json.put("id_base", idBase);
+        json.put("network", network);
+        return Json.write(json);
+    }
+
+    static Settings fromJson(byte[] bytes) throws IOException {
+        JsonObject json = Json.read(bytes);
+        return new Settings(
+                json.text("image"),
+                Instant.ofEpochMilli(json.number("created")),
+                json.number("disk_bytes"),
+                json.has("memory_bytes") ? OptionalLong.of(json.number("memory_bytes")) : OptionalLong.empty(),
+                json.optionalFraction("cpus"),
+                json.texts("command"),
+                json.textMap("environment"),
+                json.text("geometry"),
+                json.truth("suspend_on_close"),
+                json.text("hostname"),
+                json.number("id_base"),
+                (int) json.number("network"));
+    }
+}

@@ -220,7 +220,7 @@ final class Invocation implements AutoCloseable {
     }
 
     @Override
-    public void close() {
+    public void close() throws IOException {
         Satchel open = satchel;
         satchel = null;
         try {

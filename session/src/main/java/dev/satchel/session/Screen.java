@@ -36,17 +36,21 @@ final class Screen {
     /** @param processes of the session, in the host's pid namespace */
     static Screen of(String session, List<Long> processes) throws IOException {
         for (long pid : processes) {
-            try {
-                if (Files.readString(Path.of("/proc/" + pid + "/comm")).strip().equals("Xvfb")) {
-                    return read(pid);
-                }
-            } catch (NoSuchFileException e) {
-                continue; // it has just ended
+            if (isServer(pid)) {
+                return read(pid);
             }
         }
         throw new SatchelException(
                 SatchelException.Kind.FAILED,
                 "'" + session + "' has no screen: no X server runs in it; see 'satchel logs " + session + "'");
+    }
+
+    private static boolean isServer(long pid) throws IOException {
+        try {
+            return Files.readString(Path.of("/proc/" + pid + "/comm")).strip().equals("Xvfb");
+        } catch (NoSuchFileException e) {
+            return false; // it has just ended
+        }
     }
 
     private static Screen read(long pid) throws IOException {

@@ -34,6 +34,9 @@ final class ImageBuilder {
     /** Of an image's disk; what is not used takes no space, and {@code create --disk} makes it larger. */
     private static final long DISK_BYTES = 8L << 30;
 
+    /** Of what is written while it is filled: the tools' temporary files included. */
+    private static final long LOG_BYTES_MAX = 4L << 30;
+
     private static final String INIT = "usr/lib/satchel/init";
     private static final Path STATIC_INIT = Path.of("/usr/bin/tini-static");
 
@@ -102,7 +105,7 @@ final class ImageBuilder {
                 defaults.readAheadSlots(),
                 defaults.idleFoldMillis(),
                 defaults.idleFoldSlots(),
-                DISK_BYTES,
+                LOG_BYTES_MAX,
                 false);
         KeyDomain keys = KeyDomain.random();
         Volume volume = Volume.open(vault, disk, ChunkMapRef.EMPTY, DISK_BYTES, options);

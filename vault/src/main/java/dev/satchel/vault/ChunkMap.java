@@ -345,6 +345,7 @@ public final class ChunkMap {
                 if (node.dirty || rootRef != null) {
                     higher.children[0] = node;
                     higher.refs[0] = rootRef;
+                    higher.dirty = true;
                 }
                 rootRef = null;
                 root = higher;
@@ -396,7 +397,7 @@ public final class ChunkMap {
 
         /**
          * Stores the nodes that changed since the map was loaded or last stored; the map can be loaded once the writer
-         * has committed. The edit may go on.
+         * has committed. The edit may go on, but not when the writer's batch is lost: then it is lost too.
          */
         public ChunkMapRef store(ChunkWriter writer) throws IOException {
             Node node = root();

@@ -1,0 +1,219 @@
+package dev.satchel.vault;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class DirectoryBackendTest {
+    @TempDir
+    Path directory;
+
+    private static MemorySegment bytes(Arena arena, String text) {
+        return TestVaults.segment(arena, text.getBytes(UTF_8));
+    }
+
+    private static Optional<String> text(Backend backend, String name) throws IOException {
+        return backend.get(name, 1000).map(bytes -> new String(bytes, UTF_8));
+    }
+
+    @Test
+    void keepsTheContract() throws IOException {
+        try (DirectoryBackend backend = new DirectoryBackend(directory.resolve("a/b"));
+                Arena arena = Arena.ofConfined()) {
+            assertThat(backend.list("")).isEmpty();
+            assertThat(backend.get("x", 10)).isEmpty();
+            assertThat(backend.putIfAbsent("packs/one", bytes(arena, "on"), bytes(arena, "e")))
+                    .isTrue();
+            assertThat(backend.putIfAbsent("packs/one", bytes(arena, "other"))).isFalse();
+            assertThat(text(backend, "packs/one")).contains("one");
+            assertThat(backend.size("packs/one")).contains(3L);
+            MemorySegment range = arena.allocate(10);
+            assertThat(backend.getRange("packs/one", 1, range)).isEqualTo(2);
+            assertThat(range.getString(0)).isEqualTo("ne");
+            assertThat(backend.getRange("packs/one", 7, range)).isZero();
+            assertThatThrownBy(() -> backend.getRange("packs/two", 0, range)).isInstanceOf(NoSuchException.class);
+            assertThatThrownBy(() -> backend.get("packs/one", 2)).isInstanceOf(DamagedException.class);
+            try (PackFile file = backend.begin();
+                    PackFile thrownAway = backend.begin()) {
+                file.append(bytes(arena, "two"));
+                thrownAway.append(bytes(arena, "three"));
+                assertThat(backend.list("")).containsExactly("packs/one");
+                file.sync();
+                backend.commit(Map.of("packs/x/two", file));
+            }
+            assertThat(backend.list("packs")).containsExactly("packs/one", "packs/x/two");
+            assertThat(backend.list("pac")).isEmpty();
+            backend.delete("packs/one");
+            backend.delete("packs/one");
+            assertThat(backend.list("packs")).containsExactly("packs/x/two");
+            assertThatThrownBy(() -> backend.getRange("packs/one", 0, range)).isInstanceOf(NoSuchException.class);
+        }
+        assertThat(directory.resolve("a/b/.tmp")).isEmptyDirectory();
+    }
+
+    @Test
+    void replacesOnlyWhatIsExpected() throws IOException {
+        try (DirectoryBackend backend = new DirectoryBackend(directory)) {
+            byte[] one = {1};
+            byte[] two = {2};
+            assertThat(backend.replace("h/e", Optional.of(one), two)).isFalse();
+            assertThat(backend.replace("h/e", Optional.empty(), one)).isTrue();
+            assertThat(backend.replace("h/e", Optional.empty(), two)).isFalse();
+            assertThat(backend.replace("h/e", Optional.of(two), two)).isFalse();
+            assertThat(backend.replace("h/e", Optional.of(one), two)).isTrue();
+            assertThat(backend.get("h/e", 5)).contains(two);
+        }
+    }
+
+    @Test
+    void refusesNamesThatCouldLeaveTheDirectory() throws IOException {
+        try (DirectoryBackend backend = new DirectoryBackend(directory)) {
+            for (String name : List.of(
+                    "",
+                    "/",
+                    "a/",
+                    "/a",
+                    "..",
+                    "a/../b",
+                    ".tmp/x",
+                    "A",
+                    "a b",
+                    "a/b/c/d/e",
+                    "a//b",
+                    "ä",
+                    "x".repeat(81))) {
+                assertThatThrownBy(() -> backend.get(name, 1))
+                        .as("%s", name)
+                        .isInstanceOf(IllegalArgumentException.class);
+            }
+        }
+    }
+
+    @Test
+    void logsGrowAreReadAndCut() throws IOException {
+        try (DirectoryBackend backend = new DirectoryBackend(directory);
+                Arena arena = Arena.ofConfined()) {
+            assertThatThrownBy(() -> backend.openLog("log/s/1", false)).isInstanceOf(NoSuchException.class);
+            try (AppendLog log = backend.openLog("log/s/1", true)) {
+                assertThat(log.append(bytes(arena, "hello "))).isZero();
+                assertThat(log.append(bytes(arena, "world"))).isEqualTo(6);
+                log.sync();
+                MemorySegment read = arena.allocate(20);
+                assertThat(log.read(6, read)).isEqualTo(5);
+                assertThat(read.getString(0)).isEqualTo("world");
+                assertThatThrownBy(() -> backend.openLog("log/s/1", false)).hasMessageContaining("in use");
+                log.truncate(5);
+                assertThat(log.append(bytes(arena, "!"))).isEqualTo(5);
+            }
+            try (AppendLog log = backend.openLog("log/s/1", false)) {
+                assertThat(log.size()).isEqualTo(6);
+            }
+            assertThat(text(backend, "log/s/1")).contains("hello!");
+        }
+    }
+
+    @Test
+    void removesWhatDeadWritersLeftAndNothingElse() throws IOException {
+        try (DirectoryBackend backend = new DirectoryBackend(directory);
+                DirectoryBackend other = new DirectoryBackend(directory);
+                Arena arena = Arena.ofConfined();
+                PackFile alive = backend.begin()) {
+            alive.append(bytes(arena, "alive"));
+            Files.writeString(directory.resolve(".tmp/0123456789abcdef"), "dead");
+            assertThat(other.removeAbandoned()).isEqualTo(4);
+            alive.commit("x");
+            assertThat(text(other, "x")).contains("alive");
+            assertThat(directory.resolve(".tmp")).isEmptyDirectory();
+        }
+    }
+
+    @Test
+    void aFullDeviceIsSaidCleanlyAndHarmsNothing() throws Exception {
+        Path mount = Files.createDirectory(directory.resolve("small"));
+        run("mount", "-t", "tmpfs", "-o", "size=6m,mode=0700", "satchel-test", mount.toString());
+        try {
+            Vault vault = TestVaults.create(mount);
+            SessionId session = SessionId.random();
+            ChunkRef kept;
+            try (Lease lease = vault.acquire(session, new HostId(1, 1), "here", false)) {
+                vault.putHead(Head.first(session, "work", Optional.empty(), new byte[0]), lease);
+                kept = store(vault, 1, 1);
+                long before = used(mount);
+                assertThatThrownBy(() -> store(vault, 100, 60))
+                        .isInstanceOf(VaultFullException.class)
+                        .hasMessageContaining(": free some");
+                assertThat(mount.resolve(".tmp")).isEmptyDirectory();
+                assertThat(used(mount)).isEqualTo(before);
+                try (AppendLog log = vault.backend().openLog("log/x", true);
+                        Arena arena = Arena.ofConfined()) {
+                    log.append(bytes(arena, "abc"));
+                    MemorySegment large = arena.allocate(8 << 20);
+                    assertThatThrownBy(() -> log.append(large)).isInstanceOf(VaultFullException.class);
+                    assertThat(log.size()).isEqualTo(3);
+                    assertThat(log.append(bytes(arena, "def"))).isEqualTo(3);
+                    // Now to the brim: not even a head fits any more.
+                    MemorySegment page = arena.allocate(4096);
+                    fill(log, page);
+                    Head head = vault.head(session).orElseThrow();
+                    assertThatThrownBy(() -> vault.putHead(head.next(Optional.empty(), new byte[10_000]), lease))
+                            .isInstanceOf(VaultFullException.class);
+                    assertThatThrownBy(() -> vault.put(TestVaults.draft(session, Optional.empty(), ChunkMapRef.EMPTY)))
+                            .isInstanceOf(VaultFullException.class);
+                    assertThat(vault.head(session).orElseThrow().generation()).isEqualTo(1);
+                    log.truncate(0);
+                    vault.putHead(head.next(Optional.empty(), new byte[10_000]), lease);
+                }
+                assertThat(mount.resolve(".tmp")).isEmptyDirectory();
+            }
+            assertThat(TestVaults.read(vault, kept)).isEqualTo(TestVaults.noise(1, 200_000));
+            assertThat(vault.verify(ProgressListener.NONE).errors()).isEmpty();
+            vault.close();
+        } finally {
+            run("umount", mount.toString());
+        }
+    }
+
+    private static void fill(AppendLog log, MemorySegment page) throws IOException {
+        while (true) {
+            try {
+                log.append(page);
+            } catch (VaultFullException full) {
+                return;
+            }
+        }
+    }
+
+    private static ChunkRef store(Vault vault, int seed, int count) throws IOException {
+        try (ChunkWriter writer = vault.chunks().writer(vault.chunks().ownDomain())) {
+            ChunkRef last = TestVaults.put(writer, TestVaults.noise(seed, 200_000));
+            for (int i = 1; i < count; i++) {
+                last = TestVaults.put(writer, TestVaults.noise(seed + i, 200_000));
+            }
+            writer.commit();
+            return last;
+        }
+    }
+
+    private static long used(Path mount) throws IOException {
+        var store = Files.getFileStore(mount);
+        return store.getTotalSpace() - store.getUnallocatedSpace();
+    }
+
+    private static void run(String... command) throws Exception {
+        Process process = new ProcessBuilder(command).inheritIO().start();
+        assertThat(process.waitFor(20, TimeUnit.SECONDS)).isTrue();
+        assertThat(process.exitValue()).as(String.join(" ", command)).isZero();
+    }
+}

@@ -212,6 +212,20 @@ class LauncherTest {
                 .isEqualTo("satchel: not root: sessions need mounts and namespaces of their own;"
                         + " run it as root, or with sudo\n");
 
+        // Help that a command inside is asked for is none of ours.
+        Ended inside = run(
+                Optional.empty(),
+                "setpriv",
+                "--reuid=65534",
+                "--clear-groups",
+                satchel,
+                "exec",
+                "exit",
+                "0",
+                "--",
+                "--help");
+        assertThat(inside.exitCode()).isEqualTo(1);
+
         Ended help =
                 run(Optional.empty(), "setpriv", "--reuid=65534", "--clear-groups", satchel, "--help", "exit", "9");
         assertThat(help.exitCode()).isEqualTo(9);

@@ -13,7 +13,8 @@ import java.util.List;
 import javax.imageio.ImageIO;
 
 /**
- * What a session shows: the frame buffer of its X server, which Xvfb keeps in shared memory ({@code -shmem}, Xvfb(1)) as an X window
+ * What a session shows: the frame buffer of its X server, which Xvfb keeps in a mapped file or in shared memory
+ * ({@code -fbdir}, {@code -shmem}; Xvfb(1)) as an X window
  * dump, read from outside through {@code /proc/PID/mem}. Nothing inside is asked or stopped; a picture taken while something is
  * drawn may show half of it.
  */
@@ -57,7 +58,8 @@ final class Screen {
         try (FileChannel memory = FileChannel.open(Path.of("/proc/" + pid + "/mem"), StandardOpenOption.READ)) {
             for (String line : Files.readAllLines(Path.of("/proc/" + pid + "/maps"))) {
                 // proc_pid_maps(5): FROM-TO perms offset device inode /SYSV00000000 (deleted)
-                if (!line.contains(" /SYSV")) {
+                // or, with -fbdir as the images have it: ... /run/satchel/display/Xvfb_screen0
+                if (!line.contains(" /SYSV") && !line.endsWith("/Xvfb_screen0")) {
                     continue;
                 }
                 long from = Long.parseUnsignedLong(line.substring(0, line.indexOf('-')), 16);
@@ -67,7 +69,8 @@ final class Screen {
                 }
             }
         }
-        throw new IOException("the session's X server does not share its screen: its image starts Xvfb without -shmem");
+        throw new IOException(
+                "the session's X server does not share its screen: its image starts Xvfb without -fbdir or -shmem");
     }
 
     /** An X window dump: XWDFile.h; header fields are big-endian, pixels in the server's own order. */

@@ -3,6 +3,7 @@ package dev.satchel.vault;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.satchel.linux.crypto.SecretBytes;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -302,6 +303,44 @@ class ChunkStoreTest {
                 assertThat(TestVaults.read(again, volume.get(1).orElseThrow())).isEqualTo(TestVaults.text(8, 1000));
                 assertThat(again.verify(ProgressListener.NONE).errors()).isEmpty();
             }
+        }
+    }
+
+    @Test
+    void refusesWhatAnotherHolderOfAnImageSealedUnderAGenuineId() throws IOException {
+        byte[] evil = TestVaults.text(666, 5000);
+        try (Vault vault = TestVaults.create(directory);
+                KeyDomain keys = KeyDomain.random();
+                ChunkCodec codec = new ChunkCodec();
+                SecretBytes key = SecretBytes.random(32);
+                Arena arena = Arena.ofConfined();
+                PackFile file = vault.backend().begin()) {
+            ChunkId genuine = codec.idOf(keys, TestVaults.segment(arena, TestVaults.text(1, 5000)));
+            // A whole and well-sealed pack, by somebody who has the image's keys.
+            Pack pack = codec.wrap(keys, key);
+            file.append(ChunkCodec.bound(arena, keys.id(), pack.high(), pack.low()));
+            file.append(TestVaults.segment(arena, pack.wrapped()));
+            MemorySegment sealed = arena.allocate(ChunkCodec.STORED_BYTES_MAX);
+            int stored = codec.encode(key, genuine, Pack.HEADER_BYTES, TestVaults.segment(arena, evil), sealed);
+            file.append(sealed.asSlice(0, stored));
+            MemorySegment entry = arena.allocate(Pack.ENTRY_BYTES);
+            genuine.write(entry, 0);
+            entry.set(Bytes.INT, 32, Pack.HEADER_BYTES);
+            entry.set(Bytes.INT, 36, stored);
+            entry.set(Bytes.INT, 40, codec.codec() << 24 | evil.length);
+            MemorySegment end = arena.allocate(Pack.ENTRY_BYTES + 16 + Pack.TRAILER_BYTES);
+            codec.sealDirectory(key, pack, file.size(), entry, end.asSlice(0, Pack.ENTRY_BYTES + 16));
+            end.set(Bytes.INT, Pack.ENTRY_BYTES + 16, Pack.ENTRY_BYTES + 16);
+            MemorySegment.copy(TestVaults.segment(arena, Pack.TRAILER_MAGIC), 0, end, Pack.ENTRY_BYTES + 16 + 4, 8);
+            file.append(end);
+            file.commit(pack.name());
+            vault.putImage(new ImageManifest(
+                    ImageId.random(), "desktop", java.time.Instant.EPOCH, keys, ChunkMapRef.EMPTY, 1, 1, new byte[0]));
+            ChunkRef ref = new ChunkRef(keys.id(), genuine, evil.length);
+            assertThat(vault.chunks().contains(ref)).isTrue();
+            assertThatThrownBy(() -> TestVaults.read(vault, ref))
+                    .isInstanceOf(DamagedException.class)
+                    .hasMessageContaining("forged");
         }
     }
 

@@ -147,9 +147,7 @@ final class ImageBuilder {
         } finally {
             executor.shutdownNow();
             volume.retire();
-            for (String part : new String[] {"files", "volume", "log", ""}) {
-                Files.deleteIfExists(directory.resolve(part));
-            }
+            DirectoryTree.delete(directory);
         }
     }
 

@@ -7,13 +7,10 @@ import dev.satchel.pod.Pod;
 import dev.satchel.vault.SessionId;
 import dev.satchel.volume.MountedVolume;
 import java.io.IOException;
-import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Map;
 import java.util.Optional;
@@ -94,31 +91,7 @@ final class RunDirectory implements AutoCloseable {
         for (int depth = 0; depth < 8 && Mounts.isMountPoint(files()); depth++) {
             Mounts.unmount(files(), Mounts.MNT_DETACH);
         }
-        deleteAllBut(path.resolve("lock"));
-    }
-
-    private void deleteAllBut(Path kept) throws IOException {
-        Files.walkFileTree(path, new SimpleFileVisitor<>() {
-            @Override
-            public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
-                if (!file.equals(kept)) {
-                    Files.delete(file);
-                }
-                return FileVisitResult.CONTINUE;
-            }
-
-            @Override
-            public FileVisitResult postVisitDirectory(Path directory, @Nullable IOException failure)
-                    throws IOException {
-                if (failure != null) {
-                    throw failure;
-                }
-                if (!directory.equals(path)) {
-                    Files.delete(directory);
-                }
-                return FileVisitResult.CONTINUE;
-            }
-        });
+        DirectoryTree.deleteContents(path, path.resolve("lock"));
     }
 
     /** Whether another process than this one supervises it. */
@@ -200,7 +173,7 @@ final class RunDirectory implements AutoCloseable {
                     throw new IOException(mount + " is still mounted: unmount it, then remove " + path);
                 }
             }
-            deleteAllBut(path.resolve("lock"));
+            DirectoryTree.deleteContents(path, path.resolve("lock"));
             Files.delete(path.resolve("lock"));
             Files.delete(path);
         }

@@ -522,9 +522,7 @@ public final class Satchel implements AutoCloseable {
                 copyLog(mounted.mountPoint(), out);
             }
         } finally {
-            for (String part : new String[] {"volume", "files", ""}) {
-                Files.deleteIfExists(directory.resolve(part));
-            }
+            DirectoryTree.delete(directory);
         }
     }
 

@@ -15,7 +15,6 @@ public final class FileSystems {
     private static final long FIFREEZE = 0xC0045877L;
     private static final long FITHAW = 0xC0045878L;
     private static final long FITRIM = 0xC0185879L;
-    private static final long EXT4_IOC_RESIZE_FS = 0x40086610L;
 
     private FileSystems() {}
 
@@ -52,15 +51,6 @@ public final class FileSystems {
             range.set(JAVA_LONG, 8, -1L);
             ioctl(inside, FITRIM, range.address(), "FITRIM");
             return range.get(JAVA_LONG, 8);
-        }
-    }
-
-    /** Makes a mounted ext4 larger (EXT4_IOC_RESIZE_FS); its device must be large enough. */
-    public static void growExt4(Path inside, long blocks) throws LinuxException {
-        try (Arena arena = Arena.ofShared()) {
-            MemorySegment count = arena.allocate(JAVA_LONG);
-            count.set(JAVA_LONG, 0, blocks);
-            ioctl(inside, EXT4_IOC_RESIZE_FS, count.address(), "EXT4_IOC_RESIZE_FS, " + blocks);
         }
     }
 

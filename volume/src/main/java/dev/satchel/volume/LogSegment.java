@@ -7,23 +7,26 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 import dev.satchel.linux.crypto.AesGcm;
 import dev.satchel.linux.crypto.SecretBytes;
 import dev.satchel.linux.crypto.SecureRandom;
+import dev.satchel.linux.crypto.Sha256;
 import dev.satchel.vault.AppendLog;
 import dev.satchel.vault.DamagedException;
 import dev.satchel.vault.Vault;
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One file of the write log. Sealed piece by piece (see {@link LogCipher}) under a key derived from the vault's key and the
- * 32 random bytes at its beginning.
+ * One file of the write log. Sealed piece by piece (see {@link LogCipher}) under a key derived from the vault's key, the
+ * segment's name and the 32 random bytes at its beginning: SHA-256(salt, name) is the context of {@link Vault#deriveKey}.
  *
  * <pre>
  * preamble   "SATCHLOG" · version u32 = 1 · 0 u32 · salt 32 bytes                          in clear
  * record     header: sealed { type u32 · count u32 · block u64 · durable u64 · range u64 }  48 bytes with its tag
- *   STATE    sealed {@link LogState} of count bytes with its tag, then zeros up to a multiple of 16
+ *   STATE    sealed {@link LogState} of count bytes with its tag
  *   WRITE    count × sealed block                                                           4112 bytes each
  *   DISCARD  nothing: range blocks from block on read as zeros
  * </pre>
@@ -41,6 +44,9 @@ final class LogSegment implements AutoCloseable {
     static final int BLOCKS_MAX = 256;
 
     static final int RECORD_BYTES_MAX = HEADER_BYTES + BLOCKS_MAX * SEALED_BLOCK_BYTES;
+
+    /** The first record, a state, ends here; it is durable before another one is appended. */
+    static final int FIRST_RECORD_END = PREAMBLE_BYTES + HEADER_BYTES + LogState.BYTES + AesGcm.TAG_BYTES;
 
     static final int TYPE_STATE = 1;
     static final int TYPE_WRITE = 2;
@@ -93,8 +99,7 @@ final class LogSegment implements AutoCloseable {
             preamble.set(INT, 12, 0);
             MemorySegment salt = preamble.asSlice(SALT_AT, SALT_BYTES);
             SecureRandom.fill(salt);
-            LogSegment segment =
-                    new LogSegment(name, sequence, log, vault.deriveKey(KEY_PURPOSE, salt.toArray(JAVA_BYTE)));
+            LogSegment segment = new LogSegment(name, sequence, log, key(vault, name, salt));
             try {
                 log.append(preamble);
                 segment.end = PREAMBLE_BYTES;
@@ -143,11 +148,24 @@ final class LogSegment implements AutoCloseable {
                 throw new DamagedException(name + " has version " + preamble.get(INT, 8)
                         + ", this program reads version " + VERSION + ": use a newer program");
             }
-            byte[] salt = preamble.asSlice(SALT_AT, SALT_BYTES).toArray(JAVA_BYTE);
-            return new LogSegment(name, sequence, log, vault.deriveKey(KEY_PURPOSE, salt));
+            MemorySegment salt = preamble.asSlice(SALT_AT, SALT_BYTES);
+            return new LogSegment(name, sequence, log, key(vault, name, salt));
         } catch (IOException | RuntimeException e) {
             log.close();
             throw e;
+        }
+    }
+
+    /** Of the salt and the name, so that a segment put under another session's or another number's name opens nothing. */
+    private static SecretBytes key(Vault vault, String name, MemorySegment salt) throws IOException {
+        try (Arena arena = Arena.ofConfined()) {
+            byte[] nameBytes = name.getBytes(StandardCharsets.US_ASCII);
+            MemorySegment named = arena.allocate(SALT_BYTES + (long) nameBytes.length);
+            MemorySegment.copy(salt, 0, named, 0, SALT_BYTES);
+            MemorySegment.copy(nameBytes, 0, named, JAVA_BYTE, SALT_BYTES, nameBytes.length);
+            MemorySegment context = arena.allocate(Sha256.BYTES);
+            Sha256.hash(named, context);
+            return vault.deriveKey(KEY_PURPOSE, context.toArray(JAVA_BYTE));
         }
     }
 
@@ -180,7 +198,10 @@ final class LogSegment implements AutoCloseable {
         }
         end = at;
         if (at < size) {
-            if (knownEnd > 0 || durableSaidBehind(at, size, record, header, writer.cipher()) > at) {
+            // Nothing follows the first record before that is durable.
+            if (knownEnd > 0
+                    || (at == PREAMBLE_BYTES && size > FIRST_RECORD_END)
+                    || durableSaidBehind(at, size, record, header, writer.cipher()) > at) {
                 throw new DamagedException(name + " is damaged at byte " + at
                         + ", inside of what was safely stored: restore the vault from a copy, or resume the newest"
                         + " snapshot without what was written since");
@@ -213,11 +234,11 @@ final class LogSegment implements AutoCloseable {
 
     private long readState(long body, int count, long size, MemorySegment record, LogCipher cipher, Visitor visitor)
             throws IOException {
-        long bodyBytes = stateBodyBytes(count);
-        MemorySegment sealed = record.asSlice(0, count + AesGcm.TAG_BYTES);
+        long bodyBytes = (long) count + AesGcm.TAG_BYTES;
+        MemorySegment sealed = record.asSlice(0, bodyBytes);
         MemorySegment plain = record.asSlice(0, count);
         if (body + bodyBytes > size
-                || log.read(body, sealed) < sealed.byteSize()
+                || log.read(body, sealed) < bodyBytes
                 || !cipher.open(key.segment(), LogCipher.STATE, body, sealed, plain)) {
             return -1;
         }
@@ -279,10 +300,6 @@ final class LogSegment implements AutoCloseable {
         return said;
     }
 
-    private static long stateBodyBytes(int count) {
-        return ((long) count + AesGcm.TAG_BYTES + 15) & -16;
-    }
-
     private void putHeader(LogWriter writer, int type, int count, long block, long extra) {
         MemorySegment header = writer.header();
         header.set(INT, 0, type);
@@ -315,19 +332,11 @@ final class LogSegment implements AutoCloseable {
     void appendState(LogWriter writer, LogState state) throws IOException {
         byte[] bytes = state.toBytes();
         putHeader(writer, TYPE_STATE, bytes.length, 0, 0);
-        long bodyBytes = stateBodyBytes(bytes.length);
-        MemorySegment body = writer.buffer().asSlice(HEADER_BYTES, bodyBytes);
-        body.fill((byte) 0);
+        MemorySegment body = writer.buffer().asSlice(HEADER_BYTES, (long) bytes.length + AesGcm.TAG_BYTES);
         MemorySegment plain = body.asSlice(0, bytes.length);
         MemorySegment.copy(bytes, 0, plain, JAVA_BYTE, 0, bytes.length);
-        writer.cipher()
-                .seal(
-                        key.segment(),
-                        LogCipher.STATE,
-                        end + HEADER_BYTES,
-                        plain,
-                        body.asSlice(0, bytes.length + AesGcm.TAG_BYTES));
-        append(writer, HEADER_BYTES + bodyBytes);
+        writer.cipher().seal(key.segment(), LogCipher.STATE, end + HEADER_BYTES, plain, body);
+        append(writer, HEADER_BYTES + body.byteSize());
     }
 
     /**
@@ -459,6 +468,11 @@ final class LogSegment implements AutoCloseable {
     /** Bytes in whole records. */
     long end() {
         return end;
+    }
+
+    /** Bytes on stable storage. */
+    long durable() {
+        return durable;
     }
 
     @Override

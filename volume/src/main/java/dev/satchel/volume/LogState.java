@@ -30,7 +30,7 @@ record LogState(long sizeBytes, ChunkMapRef base, long firstSegment, long previo
     private static final int MAP_REF_BYTES = 1 + REF_BYTES + 8 + 8;
     private static final int FIXED_BYTES = 8 + MAP_REF_BYTES + 8 + 8 + 4;
 
-    static final int BYTES_MAX = FIXED_BYTES + ROOTS_MAX * (MAP_REF_BYTES + 8);
+    static final int BYTES = (FIXED_BYTES + ROOTS_MAX * (MAP_REF_BYTES + 8) + 15) & -16;
 
     /** A map that contains everything up to the end of a segment, and nothing of later ones. */
     record Root(ChunkMapRef map, long throughSegment) {
@@ -82,8 +82,9 @@ record LogState(long sizeBytes, ChunkMapRef base, long firstSegment, long previo
         return Optional.empty();
     }
 
+    /** Always {@link #BYTES}, zeros at the end, so that a segment's first record always ends at the same place. */
     byte[] toBytes() {
-        ByteBuffer out = ByteBuffer.allocate(FIXED_BYTES + roots.size() * (MAP_REF_BYTES + 8));
+        ByteBuffer out = ByteBuffer.allocate(BYTES);
         out.putLong(sizeBytes);
         put(out, base);
         out.putLong(firstSegment).putLong(previousEnd).putInt(roots.size());
@@ -102,7 +103,7 @@ record LogState(long sizeBytes, ChunkMapRef base, long firstSegment, long previo
             long firstSegment = in.getLong();
             long previousEnd = in.getLong();
             int count = in.getInt();
-            if (count < 1 || count > ROOTS_MAX || in.remaining() != count * (MAP_REF_BYTES + 8)) {
+            if (count < 1 || count > ROOTS_MAX || in.remaining() < count * (MAP_REF_BYTES + 8)) {
                 throw new IllegalArgumentException(count + " roots");
             }
             List<Root> roots = new ArrayList<>(count);

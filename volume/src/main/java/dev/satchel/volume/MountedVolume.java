@@ -11,7 +11,6 @@ import dev.satchel.linux.Mounts;
 import dev.satchel.linux.fuse.FuseFile;
 import dev.satchel.linux.fuse.FuseMount;
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,21 +23,20 @@ import org.jspecify.annotations.Nullable;
  * A volume's ext4 in the tree of files: volume, served by FUSE as one file in a private directory, under a loop device with
  * direct I/O, mounted. Owns all of these but the volume; undoes them in reverse, also when mounting fails half-way.
  *
- * <p>The file and the device are 16 TiB long whatever the volume's size: so the file system can grow while it is mounted and
- * nothing under it need be told.
- *
  * <p>For one thread at a time, but for {@link #sync}.
  */
 public final class MountedVolume implements AutoCloseable {
     private static final String DISK = "disk";
     private static final String FILE = "volume";
     private static final String FS_NAME = "satchel-volume";
+    /** How many requests are with the device at the same time; each thread's buffer costs what its largest request needed. */
+    private static final int THREADS = 8;
+
     private static final int EXT4_BLOCK_BYTES = 4096;
     private static final long FORMAT_BYTES_MIN = 16L << 20;
     /** How long the last users of a file system may take to let go of it: a dying mount namespace does so a little later. */
     private static final long RELEASE_MILLIS_MAX = 1_000;
 
-    private final Volume volume;
     private final FuseMount fuse;
     private final LoopDevice loop;
     private final Path mountPoint;
@@ -46,8 +44,7 @@ public final class MountedVolume implements AutoCloseable {
     private boolean frozen;
     private boolean closed;
 
-    private MountedVolume(Volume volume, FuseMount fuse, LoopDevice loop, Path mountPoint) {
-        this.volume = volume;
+    private MountedVolume(FuseMount fuse, LoopDevice loop, Path mountPoint) {
         this.fuse = fuse;
         this.loop = loop;
         this.mountPoint = mountPoint;
@@ -62,7 +59,7 @@ public final class MountedVolume implements AutoCloseable {
      */
     public static MountedVolume mount(Volume volume, Path directory, Path mountPoint) throws IOException {
         Path target = mountPoint.toRealPath();
-        MountedVolume made = attach(volume, volume, directory, target, false);
+        MountedVolume made = attach(volume, directory, target, false);
         boolean done = false;
         try {
             // Barriers and relatime are the defaults (ext4(5)).
@@ -88,7 +85,7 @@ public final class MountedVolume implements AutoCloseable {
                     "a file system on " + volume.sizeBytes() + " bytes: " + FORMAT_BYTES_MIN + " are needed");
         }
         volume.discard(0, volume.sizeBytes());
-        try (MountedVolume made = attach(volume, volume, directory, directory, false)) {
+        try (MountedVolume made = attach(volume, directory, directory, false)) {
             // Features that every kernel since 5.4 can mount: sessions travel. No 64bit: a volume has 16 TiB at most.
             // Nothing
             // reserved for root. The volume reads as zeros, so nothing is zeroed now or after the first mount.
@@ -110,6 +107,23 @@ public final class MountedVolume implements AutoCloseable {
                     "nodiscard,assume_storage_prezeroed=1",
                     made.loop.path().toString(),
                     Long.toString(volume.sizeBytes() / 1024) + "k"));
+        }
+        volume.flush();
+    }
+
+    /**
+     * Makes a volume and the ext4 on it larger, with resize2fs(8). It must not be mounted, and must have been unmounted or frozen
+     * properly: its journal must be empty.
+     *
+     * @param directory as in {@link #mount}
+     * @param sizeBytes a multiple of 4096, not below the present size
+     */
+    public static void grow(Volume volume, Path directory, long sizeBytes) throws IOException {
+        volume.grow(sizeBytes);
+        // Growing while mounted needs CAP_SYS_RESOURCE (EXT4_IOC_RESIZE_FS), which containers lack.
+        try (MountedVolume made = attach(volume, directory, directory, false)) {
+            // Forced: it otherwise wants an e2fsck after each mount.
+            run(List.of("resize2fs", "-f", made.loop.path().toString()));
         }
         volume.flush();
     }
@@ -141,10 +155,9 @@ public final class MountedVolume implements AutoCloseable {
      *
      * @param snapshot stays the caller's, and open until after {@link #close}
      */
-    public static MountedVolume mountReadOnly(Volume volume, Frozen snapshot, Path directory, Path mountPoint)
-            throws IOException {
+    public static MountedVolume mountReadOnly(Frozen snapshot, Path directory, Path mountPoint) throws IOException {
         Path target = mountPoint.toRealPath();
-        MountedVolume made = attach(volume, snapshot, directory, target, true);
+        MountedVolume made = attach(snapshot, directory, target, true);
         boolean done = false;
         try {
             Mounts.mount(
@@ -163,7 +176,7 @@ public final class MountedVolume implements AutoCloseable {
         }
     }
 
-    private static MountedVolume attach(Volume volume, FuseFile disk, Path directory, Path target, boolean readOnly)
+    private static MountedVolume attach(FuseFile disk, Path directory, Path target, boolean readOnly)
             throws IOException {
         requireNonNull(disk, "disk");
         Path private0700 = Files.createDirectories(
@@ -171,64 +184,19 @@ public final class MountedVolume implements AutoCloseable {
                 .toRealPath();
         Path at = private0700.resolve(DISK);
         Files.createDirectories(at);
-        FuseMount fuse = FuseMount.mount(at, FS_NAME, Map.of(FILE, new Reserve(disk)), FuseMount.Options.DEFAULT);
+        FuseMount fuse = FuseMount.mount(
+                at,
+                FS_NAME,
+                Map.of(FILE, disk),
+                new FuseMount.Options(THREADS, false, FuseMount.Options.DEFAULT.failures()));
         LoopDevice loop = null;
         try {
             loop = LoopDevice.attach(
                     at.resolve(FILE), new LoopDevice.Options(readOnly, true, Geometry.BLOCK_BYTES, true));
-            return new MountedVolume(volume, fuse, loop, target);
+            return new MountedVolume(fuse, loop, target);
         } finally {
             if (loop == null) {
                 fuse.close();
-            }
-        }
-    }
-
-    /** A disk that goes on up to 16 TiB: zeros, which can't be written. */
-    private record Reserve(FuseFile disk) implements FuseFile {
-        @Override
-        public long sizeBytes() {
-            return Geometry.VOLUME_BYTES_MAX;
-        }
-
-        @Override
-        public boolean writable() {
-            return disk.writable();
-        }
-
-        @Override
-        public void read(long offset, MemorySegment dst) throws IOException {
-            long inside = Math.clamp(disk.sizeBytes() - offset, 0, dst.byteSize());
-            if (inside == dst.byteSize()) {
-                disk.read(offset, dst);
-                return;
-            }
-            if (inside > 0) {
-                disk.read(offset, dst.asSlice(0, inside));
-            }
-            dst.asSlice(inside).fill((byte) 0);
-        }
-
-        @Override
-        public void write(long offset, MemorySegment src) throws IOException {
-            if (offset + src.byteSize() > disk.sizeBytes()) {
-                throw new LinuxException(
-                        "write(volume of " + disk.sizeBytes() + " bytes, " + offset + ", " + src.byteSize() + ")",
-                        Errno.ENOSPC);
-            }
-            disk.write(offset, src);
-        }
-
-        @Override
-        public void flush() throws IOException {
-            disk.flush();
-        }
-
-        @Override
-        public void discard(long offset, long length) throws IOException {
-            long inside = Math.min(length, disk.sizeBytes() - offset);
-            if (inside > 0) {
-                disk.discard(offset, inside);
             }
         }
     }
@@ -265,16 +233,6 @@ public final class MountedVolume implements AutoCloseable {
     /** Discards what the file system does not use, so that no snapshot carries it. @return bytes discarded */
     public long trim() throws IOException {
         return FileSystems.trim(mountPoint);
-    }
-
-    /**
-     * Makes volume and file system larger while they are in use.
-     *
-     * @param sizeBytes a multiple of 4096, not below the present size
-     */
-    public void grow(long sizeBytes) throws IOException {
-        volume.grow(sizeBytes);
-        FileSystems.growExt4(mountPoint, sizeBytes / EXT4_BLOCK_BYTES);
     }
 
     /**

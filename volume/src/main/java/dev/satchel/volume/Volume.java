@@ -50,6 +50,9 @@ public final class Volume implements FuseFile, AutoCloseable {
     static final int DIRTY_SLOTS_MAX = 49_152;
     private static final int DIRTY_SLOTS_FOLD = DIRTY_SLOTS_MAX / 2;
     private static final int LAYERS_FOLD = 4;
+    /** After how many times the idle time it is folded whether idle or not. */
+    private static final long FOLD_ANYWAY = 15;
+
     private static final long FOLD_RETRY_MILLIS = 5_000;
     /** How long the folding thread sleeps when nothing wakes it. */
     private static final long ASLEEP_MILLIS = 3_600_000;
@@ -87,7 +90,10 @@ public final class Volume implements FuseFile, AutoCloseable {
 
     private final Object folderLock = new Object();
     private volatile boolean folderAsleep;
-    private volatile long lastWriteNanos;
+    private volatile long lastRequestNanos;
+    /** Since when it has been worth folding, as far as the folding thread knows; 0 if it is not. */
+    private long dirtySinceNanos;
+
     private volatile @Nullable IOException foldFailure;
     private final AtomicLong foldedSlots = new AtomicLong();
     private final long replayedBytes;
@@ -123,7 +129,7 @@ public final class Volume implements FuseFile, AutoCloseable {
             replayed += layer.index.loggedBlocks() << Geometry.BLOCK_SHIFT;
         }
         this.replayedBytes = replayed;
-        this.lastWriteNanos = System.nanoTime();
+        this.lastRequestNanos = System.nanoTime();
         this.folder = new Thread(this::foldInBackground, "volume-fold");
         folder.setDaemon(true);
     }
@@ -206,6 +212,7 @@ public final class Volume implements FuseFile, AutoCloseable {
         } finally {
             unpin(pinned);
         }
+        lastRequestNanos = System.nanoTime();
         readAhead.saw(offset, dst.byteSize(), sizeBytes);
     }
 
@@ -472,6 +479,9 @@ public final class Volume implements FuseFile, AutoCloseable {
     /** The layer that takes writes; made when there is none. Append lock held. */
     private Layer activeLayer() throws IOException {
         Layer newest = newestLayer();
+        if (newest != null && newest.segment.syncHasFailed()) {
+            throw new IOException("an earlier sync of the volume's log failed: check the vault's device, then resume");
+        }
         if (newest != null && !newest.frozen) {
             if (newest.segment.end() + LogSegment.RECORD_BYTES_MAX <= BlockIndex.OFFSET_MAX) {
                 return newest;
@@ -510,6 +520,7 @@ public final class Volume implements FuseFile, AutoCloseable {
         LogSegment segment = LogSegment.create(vault, log.name(nextSequence), nextSequence, writer);
         try {
             segment.appendState(writer, begun);
+            segment.sync();
         } catch (IOException | RuntimeException e) {
             try {
                 segment.close();
@@ -527,10 +538,7 @@ public final class Volume implements FuseFile, AutoCloseable {
         layers.add(layer);
         layers.addAll(present.layers);
         replaceView(present.base, present.throughSegment, List.copyOf(layers));
-        if (!unneeded.isEmpty()) {
-            segment.sync();
-            deleteUnneeded();
-        }
+        deleteUnneeded();
         return layer;
     }
 
@@ -575,7 +583,7 @@ public final class Volume implements FuseFile, AutoCloseable {
             state = next;
             boolean begun = false;
             try {
-                beginLayer(true).segment.sync();
+                beginLayer(true);
                 begun = true;
             } finally {
                 if (!begun) {
@@ -781,7 +789,7 @@ public final class Volume implements FuseFile, AutoCloseable {
     }
 
     private void wrote() {
-        lastWriteNanos = System.nanoTime();
+        lastRequestNanos = System.nanoTime();
         if (folderAsleep && worthFolding(dirt())) {
             synchronized (folderLock) {
                 folderLock.notifyAll();
@@ -869,9 +877,17 @@ public final class Volume implements FuseFile, AutoCloseable {
             return 0;
         }
         if (!worthFolding(dirt)) {
+            dirtySinceNanos = 0;
             return ASLEEP_MILLIS;
         }
-        return options.idleFoldMillis() - (System.nanoTime() - lastWriteNanos) / 1_000_000;
+        long now = System.nanoTime();
+        if (dirtySinceNanos == 0) {
+            dirtySinceNanos = now;
+        }
+        // Programs come first; but one that never rests must not make the next suspend a long one.
+        return Math.min(
+                options.idleFoldMillis() - (now - lastRequestNanos) / 1_000_000,
+                FOLD_ANYWAY * options.idleFoldMillis() - (now - dirtySinceNanos) / 1_000_000);
     }
 
     /** Folds what is dirty and commits it; the present layers go. */
@@ -964,6 +980,12 @@ public final class Volume implements FuseFile, AutoCloseable {
                 foldedSlots.get(),
                 cache.hits(),
                 cache.misses());
+    }
+
+    /** How much of the newest segment is on stable storage. */
+    long newestDurable() {
+        Layer newest = newestLayer();
+        return newest == null ? 0 : newest.segment.durable();
     }
 
     /**

@@ -8,7 +8,8 @@ import static java.util.Objects.requireNonNull;
  * @param log what happens to a log that is there already
  * @param cacheChunks decoded chunks of the base kept in memory, 256 KiB each; 4 to 1024
  * @param readAheadSlots how far ahead of a sequential reader chunks are decoded; 0 to 16
- * @param idleFoldMillis after how long without a write folding begins, if it is worth it
+ * @param idleFoldMillis after how long without a request folding begins, if it is worth it; after 15 times that it begins
+ *     whether idle or not
  * @param idleFoldSlots how many slots must be dirty for that
  * @param dirtyBytesMax how much may be dirty, or logged, before folding begins whether idle or not; at four times that
  *     writers wait for it
@@ -30,8 +31,8 @@ public record VolumeOptions(
         DISCARD
     }
 
-    /** Replays, caches 16 MiB, folds when 16 MiB of slots are dirty for 2 s without a write, or 1 GiB of data. */
-    public static final VolumeOptions DEFAULT = new VolumeOptions(ExistingLog.REPLAY, 64, 4, 2_000, 64, 1L << 30, true);
+    /** Replays, caches 16 MiB, folds when 64 slots (16 MiB) are dirty and nothing was done for 2 s, or 4 GiB are dirty. */
+    public static final VolumeOptions DEFAULT = new VolumeOptions(ExistingLog.REPLAY, 64, 4, 2_000, 64, 4L << 30, true);
 
     public VolumeOptions {
         requireNonNull(log, "log");

@@ -37,11 +37,13 @@ final class DnsRelay implements Closeable {
     static final int QUERIES_MAX = 64;
     static final int CONNECTIONS_MAX = 16;
 
-    /** Asked twice at most, all servers in turn: within the 5 s after which resolver(3) asks again. */
+    /** How long to wait for a server before the next one is asked. */
+    static final int ANSWER_TIMEOUT_MILLIS = 1500;
+
+    /** Asked twice at most, all servers in turn, and no longer than three times that: resolver(3) asks again after 5 s. */
     private static final int ROUNDS = 2;
 
-    private static final int ANSWER_TIMEOUT_MILLIS = 1500;
-    private static final int TOTAL_TIMEOUT_MILLIS = 4500;
+    private static final int TIMEOUTS_MAX = 3;
     private static final int CONNECTION_IDLE_MILLIS = 10_000;
 
     /** Header alone, RFC 1035 §4.1.1. */
@@ -58,15 +60,18 @@ final class DnsRelay implements Closeable {
     private final DatagramChannel datagrams;
     private final ServerSocket connections;
     private final Resolvers resolvers;
+    private final int answerTimeoutMillis;
     private final Semaphore queries = new Semaphore(QUERIES_MAX);
     private final Semaphore places = new Semaphore(CONNECTIONS_MAX);
     private final Set<Closeable> open = ConcurrentHashMap.newKeySet();
     private volatile boolean closed;
 
-    private DnsRelay(DatagramChannel datagrams, ServerSocket connections, Resolvers resolvers) {
+    private DnsRelay(
+            DatagramChannel datagrams, ServerSocket connections, Resolvers resolvers, int answerTimeoutMillis) {
         this.datagrams = datagrams;
         this.connections = connections;
         this.resolvers = resolvers;
+        this.answerTimeoutMillis = answerTimeoutMillis;
     }
 
     /**
@@ -74,7 +79,7 @@ final class DnsRelay implements Closeable {
      *
      * @param address where to listen; port 0 takes a free one (the same for both protocols is not promised then)
      */
-    static DnsRelay start(InetSocketAddress address, Resolvers resolvers) throws IOException {
+    static DnsRelay start(InetSocketAddress address, Resolvers resolvers, int answerTimeoutMillis) throws IOException {
         DatagramChannel datagrams = DatagramChannel.open(StandardProtocolFamily.INET);
         try {
             datagrams.bind(address);
@@ -85,7 +90,7 @@ final class DnsRelay implements Closeable {
                         new InetSocketAddress(
                                 address.getAddress(), ((InetSocketAddress) datagrams.getLocalAddress()).getPort()),
                         BACKLOG);
-                DnsRelay relay = new DnsRelay(datagrams, connections, resolvers);
+                DnsRelay relay = new DnsRelay(datagrams, connections, resolvers, answerTimeoutMillis);
                 Thread.ofVirtual().name("dns udp").start(relay::serveDatagrams);
                 Thread.ofVirtual().name("dns tcp").start(relay::serveConnections);
                 return relay;
@@ -139,7 +144,7 @@ final class DnsRelay implements Closeable {
 
     /** @return the first answer of any server, or null if none came in time */
     private byte @Nullable [] askByDatagram(byte[] query) throws IOException {
-        long deadline = System.nanoTime() + TOTAL_TIMEOUT_MILLIS * 1_000_000L;
+        long deadline = System.nanoTime() + 1_000_000L * TIMEOUTS_MAX * answerTimeoutMillis;
         byte[] answer = new byte[DATAGRAM_MAX];
         for (int round = 0; round < ROUNDS; round++) {
             for (InetAddress server : resolvers.servers()) {
@@ -150,7 +155,7 @@ final class DnsRelay implements Closeable {
                     try {
                         socket.connect(server, PORT);
                         socket.send(new DatagramPacket(query, query.length));
-                        long giveUp = Math.min(deadline, System.nanoTime() + ANSWER_TIMEOUT_MILLIS * 1_000_000L);
+                        long giveUp = Math.min(deadline, System.nanoTime() + answerTimeoutMillis * 1_000_000L);
                         DatagramPacket packet = new DatagramPacket(answer, answer.length);
                         while (true) {
                             long remainingMillis = (giveUp - System.nanoTime()) / 1_000_000L;
@@ -241,8 +246,8 @@ final class DnsRelay implements Closeable {
             try (Socket socket = new Socket()) {
                 opened(socket);
                 try {
-                    socket.connect(new InetSocketAddress(server, PORT), ANSWER_TIMEOUT_MILLIS);
-                    socket.setSoTimeout(ANSWER_TIMEOUT_MILLIS);
+                    socket.connect(new InetSocketAddress(server, PORT), answerTimeoutMillis);
+                    socket.setSoTimeout(answerTimeoutMillis);
                     socket.setOption(StandardSocketOptions.TCP_NODELAY, true);
                     write(socket.getOutputStream(), query);
                     byte[] answer = read(new DataInputStream(socket.getInputStream()));
@@ -307,7 +312,7 @@ final class DnsRelay implements Closeable {
         }
     }
 
-    /** Ends all it does; the sockets are closed on return, so that none keeps the router's namespace alive. */
+    /** Ends all it does. Its threads, and with the last of them the sockets, which keep the router's namespace alive, go at once. */
     @Override
     public void close() throws IOException {
         closed = true;

@@ -58,9 +58,9 @@ final class HostNetwork {
             add rule inet satchel prerouting iifname "satchel-*" meta nfproto ipv6 drop
             add rule inet satchel prerouting iifname "satchel-*" ct state established,related accept
             add rule inet satchel prerouting iifname "satchel-*" fib daddr type != unicast reject with icmp type admin-prohibited
-            add rule inet satchel input iifname "satchel-*" ct state != established,related drop
+            add rule inet satchel input iifname "satchel-*" ct state new,invalid,untracked drop
             add rule inet satchel forward iifname "satchel-*" oifname "satchel-*" reject with icmp type admin-prohibited
-            add rule inet satchel forward oifname "satchel-*" ct state != established,related drop
+            add rule inet satchel forward oifname "satchel-*" ct state new,invalid,untracked drop
             add rule inet satchel forward iifname "satchel-*" tcp flags syn tcp option maxseg size set rt mtu
             add rule inet satchel forward iifname != "satchel-*" iifname @forwarding oifname != "satchel-*" ct state new ct status & dnat == 0 drop
             add rule inet satchel postrouting iifname "satchel-*" oifname != "satchel-*" masquerade
@@ -175,13 +175,18 @@ final class HostNetwork {
         removeUnused();
     }
 
-    /** Deletes one of the calling thread's namespace, unless it is gone already, or goes meanwhile with its other end. */
+    /** Deletes one of the calling thread's namespace. */
     static void removeInterface(String name) throws IOException {
+        changeInterface(name, "link delete dev " + name);
+    }
+
+    /** Does that with an interface of the calling thread's namespace, unless it is gone, or goes meanwhile with its other end. */
+    static void changeInterface(String name, String command) throws IOException {
         if (!interfaces().contains(name)) {
             return;
         }
         try {
-            NetworkCommand.ip("link delete dev " + name + "\n").finish();
+            NetworkCommand.ip(command + "\n").finish();
         } catch (IOException e) {
             if (interfaces().contains(name)) {
                 throw e;

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -130,6 +131,9 @@ public final class PodNetwork implements AutoCloseable {
 
     private static final String IN_ROUTER = "inside";
 
+    private static final long CARRIER_TIMEOUT_NANOS = 100_000_000L;
+    private static final long CARRIER_POLL_NANOS = 200_000L;
+
     private final Config config;
     private final Path record;
     private final NetworkNamespace host;
@@ -233,6 +237,8 @@ public final class PodNetwork implements AutoCloseable {
         // answered with a reset.
         Files.writeString(settings.resolve("netfilter/nf_conntrack_tcp_loose"), "0");
         Files.writeString(settings.resolve("netfilter/nf_conntrack_tcp_be_liberal"), "1");
+        // Refusals go to the session alone, and each program that tries is to have its own at once.
+        Files.writeString(settings.resolve("ipv4/icmp_ratelimit"), "0");
         Files.writeString(settings.resolve("ipv4/ip_forward"), "1");
         NetworkCommand.ip("link set dev lo up\n"
                         // On lo, so that the relay can listen while the session is unplugged.
@@ -245,7 +251,9 @@ public final class PodNetwork implements AutoCloseable {
                 .finish();
         return config.dns()
                 ? Optional.of(DnsRelay.start(
-                        new InetSocketAddress(config.gateway(), DnsRelay.PORT), new Resolvers(config.resolvConf())))
+                        new InetSocketAddress(config.gateway(), DnsRelay.PORT),
+                        new Resolvers(config.resolvConf()),
+                        DnsRelay.ANSWER_TIMEOUT_MILLIS))
                 : Optional.empty();
     }
 
@@ -276,6 +284,8 @@ public final class PodNetwork implements AutoCloseable {
                 router.call(() -> NetworkCommand.ip("link add name " + IN_ROUTER + " type veth peer name eth0 address "
                                 + config.mac() + " netns " + pod.path() + "\n"
                                 + "link set dev " + IN_ROUTER + " up\n"
+                                // The gateway's address again: Java sees no interface without one, see awaitCarrier.
+                                + "address add " + gateway + "/32 dev " + IN_ROUTER + "\n"
                                 + "route add " + address + "/32 dev " + IN_ROUTER + " src " + gateway + "\n")
                         .finish());
                 try {
@@ -289,7 +299,25 @@ public final class PodNetwork implements AutoCloseable {
                     throw e;
                 }
                 plugged = true;
+                router.call(PodNetwork::awaitCarrier);
             }
+        }
+    }
+
+    /**
+     * Of a veth pair, the end that came up first drops what it sends until the kernel's link watch has noticed that the other is up
+     * too: usually within a millisecond, but a SYN lost here is a second lost there. In the router's namespace.
+     */
+    private static boolean awaitCarrier() throws IOException {
+        long deadline = System.nanoTime() + CARRIER_TIMEOUT_NANOS;
+        while (true) {
+            NetworkInterface inside = NetworkInterface.getByName(IN_ROUTER);
+            boolean up = inside != null && inside.isUp();
+            // Not worth failing for: it comes up a little later.
+            if (up || System.nanoTime() - deadline > 0) {
+                return up;
+            }
+            LockSupport.parkNanos(CARRIER_POLL_NANOS);
         }
     }
 
@@ -303,8 +331,10 @@ public final class PodNetwork implements AutoCloseable {
             if (!plugged) {
                 return;
             }
-            router.call(() ->
-                    NetworkCommand.ip("link set dev " + IN_ROUTER + " down\n").finish());
+            router.call(() -> {
+                HostNetwork.changeInterface(IN_ROUTER, "link set dev " + IN_ROUTER + " down");
+                return router;
+            });
             plugged = false;
             removal = new Removal(router);
         }

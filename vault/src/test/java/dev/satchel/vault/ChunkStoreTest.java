@@ -344,6 +344,65 @@ class ChunkStoreTest {
         }
     }
 
+    /** The kernel tells of a failed write-back once, fsync(2): who syncs later hears nothing of it. */
+    @Test
+    void aCommitFailsWhenAPackCouldNotBeSyncedInTheBackground() throws IOException {
+        TestVaults.create(directory).close();
+        Backend failing = new ForwardingBackend(new DirectoryBackend(directory)) {
+            @Override
+            public PackFile begin() throws IOException {
+                PackFile file = super.begin();
+                return new PackFile() {
+                    @Override
+                    public void append(MemorySegment bytes) throws IOException {
+                        file.append(bytes);
+                    }
+
+                    @Override
+                    public long size() {
+                        return file.size();
+                    }
+
+                    @Override
+                    public void sync() throws IOException {
+                        try {
+                            Thread.sleep(200);
+                        } catch (InterruptedException e) {
+                            Thread.currentThread().interrupt();
+                        }
+                        throw new IOException("input/output error");
+                    }
+
+                    @Override
+                    public void commit(String name) throws IOException {
+                        file.commit(name);
+                    }
+
+                    @Override
+                    public void close() throws IOException {
+                        file.close();
+                    }
+                };
+            }
+
+            @Override
+            public void commit(java.util.Map<String, PackFile> files) throws IOException {
+                for (var file : files.entrySet()) {
+                    file.getValue().commit(file.getKey());
+                }
+            }
+        };
+        try (VaultKey key = Vault.unlock(failing, TestVaults.PASSPHRASE);
+                Vault vault = Vault.open(failing, key, HeadWitness.NONE);
+                ChunkWriter writer = writer(vault)) {
+            TestVaults.put(writer, TestVaults.text(1, 1000));
+            assertThatThrownBy(writer::commit).hasStackTraceContaining("input/output error");
+            assertThatThrownBy(writer::commit).isInstanceOf(IOException.class);
+        }
+        assertThat(files("/packs/")).isEmpty();
+        assertThat(files("/.tmp/")).isEmpty();
+    }
+
     @Test
     void theIndexHoldsHalfAMillionChunks() {
         ChunkIndex index = new ChunkIndex();

@@ -62,7 +62,8 @@ final class CreateCommand extends Command {
     int run(Invocation invocation) throws IOException {
         Long diskBytes = disk.getValue();
         Long memoryBytes = memory.getValue();
-        Optional<List<String>> variables = optional(environment);
+        Optional<List<String>> given = optional(environment);
+        Map<String, String> variables = given.isPresent() ? Environment.parse(given.get(), invocation) : Map.of();
         Optional<Double> processors = optional(cpus);
         Optional<String> screen = optional(geometry);
         SessionInfo session = invocation
@@ -73,7 +74,7 @@ final class CreateCommand extends Command {
                         diskBytes == null ? OptionalLong.empty() : OptionalLong.of(diskBytes),
                         memoryBytes == null ? OptionalLong.empty() : OptionalLong.of(memoryBytes),
                         processors,
-                        variables.isPresent() ? Environment.parse(variables.get(), invocation) : Map.of(),
+                        variables,
                         screen.orElse(GEOMETRY_DEFAULT),
                         given(suspendOnClose)));
         invocation.print(new SessionDoneReport(

@@ -1,0 +1,184 @@
+package dev.satchel.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
+import dev.satchel.session.ImageInfo;
+import dev.satchel.session.ResumeResult;
+import dev.satchel.session.SessionInfo;
+import dev.satchel.session.SnapshotInfo;
+import dev.satchel.session.SuspendResult;
+import dev.satchel.vault.SnapshotId;
+import dev.satchel.vault.VaultId;
+import dev.satchel.vault.VaultInfo;
+import dev.satchel.vault.VerifyReport;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+/** What scripts read and people see. A field that is renamed here breaks somebody's script. */
+class ReportTest {
+    private static final SnapshotId ID = SnapshotId.parse("3f2a9c81".repeat(8));
+    private static final SnapshotId PARENT = SnapshotId.parse("0123456789abcdef".repeat(4));
+    private static final Instant THEN = Instant.parse("2026-11-20T10:00:00Z");
+    private static final Instant NOW = Instant.parse("2026-11-20T13:30:00Z");
+    private static final SessionInfo RUNNING = new SessionInfo(
+            "work",
+            SessionInfo.State.RUNNING,
+            "desktop",
+            Optional.of(ID),
+            Optional.of("tower"),
+            THEN,
+            5L << 20,
+            3L << 30,
+            "10.88.0.2",
+            "work",
+            8L << 30);
+
+    @Test
+    void suspend() throws Exception {
+        SuspendReport report =
+                new SuspendReport(new SuspendResult("work", ID, 310, 905, 42, 400 << 20, 30 << 20), "suspended");
+
+        assertThat(json(report::fields))
+                .isEqualTo(
+                        "{\"session\":\"work\",\"snapshot\":\"" + ID
+                                + "\",\"frozen_ms\":310,\"total_ms\":905,\"processes\":42,\"bytes_memory\":419430400,\"bytes_new\":31457280}");
+        assertThat(text(report))
+                .isEqualTo("work suspended as 3f2a9c813f2a in 0.91 s: 42 processes, frozen for 0.31 s,"
+                        + " 400 MiB of memory, 30.0 MiB new in the vault\n");
+    }
+
+    @Test
+    void resume() throws Exception {
+        ResumeReport restored =
+                new ResumeReport(new ResumeResult("work", Optional.of(ID), 580, 42, false, "http://127.0.0.1:1/x"));
+        assertThat(json(restored::fields))
+                .isEqualTo(
+                        "{\"session\":\"work\",\"snapshot\":\"" + ID
+                                + "\",\"total_ms\":580,\"processes\":42,\"booted\":false,\"view_url\":\"http://127.0.0.1:1/x\"}");
+        assertThat(text(restored))
+                .isEqualTo("work resumed from 3f2a9c813f2a in 0.58 s: 42 processes\nview it at http://127.0.0.1:1/x\n");
+
+        ResumeReport booted = new ResumeReport(new ResumeResult("work", Optional.empty(), 1234, 1, true, ""));
+        assertThat(json(booted::fields))
+                .isEqualTo("{\"session\":\"work\",\"snapshot\":null,\"total_ms\":1234,\"processes\":1,\"booted\":true,"
+                        + "\"view_url\":null}");
+        assertThat(text(booted)).isEqualTo("work booted in 1.23 s\n");
+    }
+
+    @Test
+    void session() throws Exception {
+        SessionReport report = new SessionReport(RUNNING, NOW);
+        String fields = "{\"session\":\"work\",\"state\":\"running\",\"image\":\"desktop\",\"snapshot\":\"" + ID
+                + "\",\"host\":\"tower\",\"created\":\"2026-11-20T10:00:00Z\",\"bytes_stored\":5242880,"
+                + "\"bytes_logical\":3221225472,\"address\":\"10.88.0.2\",\"hostname\":\"work\",\"disk_bytes\":8589934592}";
+
+        assertThat(json(report::fields)).isEqualTo(fields);
+        assertThat(json(new SessionDoneReport(report, "done")::fields)).isEqualTo(fields);
+        assertThat(text(new SessionDoneReport(report, "done"))).isEqualTo("done\n");
+        assertThat(text(report))
+                .contains("Session    work\n", "Host       tower\n", "Created    2026-11-20T10:00:00Z (3 hours ago)\n");
+
+        Table table = SessionReport.table();
+        table.add(report.cells());
+        table.add(new SessionReport(
+                        new SessionInfo(
+                                "a-longer-name",
+                                SessionInfo.State.CREATED,
+                                "minimal",
+                                Optional.empty(),
+                                Optional.empty(),
+                                NOW,
+                                0,
+                                0,
+                                "10.88.0.3",
+                                "x",
+                                0),
+                        NOW)
+                .cells());
+        StringBuilder text = new StringBuilder();
+        table.appendTo(text);
+        assertThat(text.toString()).isEqualTo("""
+                SESSION         STATE     IMAGE     SNAPSHOT       HOST    CREATED         STORED
+                work            running   desktop   3f2a9c813f2a   tower   3 hours ago   5.00 MiB
+                a-longer-name   created   minimal   -              -       just now           0 B
+                """);
+    }
+
+    @Test
+    void history() throws Exception {
+        HistoryRow row =
+                new HistoryRow("work", new SnapshotInfo(ID, Optional.of(PARENT), THEN, "suspend", 100, 200, 42), NOW);
+
+        assertThat(json(row::fields))
+                .isEqualTo("{\"session\":\"work\",\"snapshot\":\"" + ID + "\",\"parent\":\"" + PARENT
+                        + "\",\"created\":\"2026-11-20T10:00:00Z\",\"kind\":\"suspend\",\"bytes_new\":100,"
+                        + "\"bytes_logical\":200,\"processes\":42}");
+        assertThat(row.cells())
+                .containsExactly("3f2a9c813f2a", "suspend", "3 hours ago", "0123456789ab", "42", "100 B", "200 B");
+    }
+
+    @Test
+    void image() throws Exception {
+        ImageReport report = new ImageReport(new ImageInfo("desktop", 1_500_000_000, THEN), "built", NOW);
+
+        assertThat(json(report::fields))
+                .isEqualTo("{\"image\":\"desktop\",\"bytes\":1500000000,\"created\":\"2026-11-20T10:00:00Z\"}");
+        assertThat(text(report)).isEqualTo("image desktop built: 1.40 GiB\n");
+        assertThat(report.cells()).containsExactly("desktop", "3 hours ago", "1.40 GiB");
+    }
+
+    @Test
+    void vault() throws Exception {
+        VaultId id = VaultId.parse("00112233445566778899aabbccddeeff");
+        VaultInfoReport info = new VaultInfoReport("/v", new VaultInfo(id, 1, 2, 3, 4, 5, 6));
+        assertThat(json(info::fields))
+                .isEqualTo(
+                        "{\"vault\":\"/v\",\"id\":\"" + id
+                                + "\",\"sessions\":1,\"snapshots\":2,\"images\":3,\"chunks\":4,\"bytes_stored\":5,\"bytes_logical\":6}");
+        assertThat(text(info)).contains("Sessions    1\n", "Stored      5 B\n");
+
+        VerifyOutcome whole = new VerifyOutcome("/v", new VerifyReport(10, 2, List.of()));
+        assertThat(json(whole::fields))
+                .isEqualTo("{\"vault\":\"/v\",\"chunks_checked\":10,\"objects_checked\":2,\"errors\":[]}");
+        assertThat(text(whole)).isEqualTo("10 chunks and 2 other objects checked: all is well\n");
+
+        VerifyOutcome damaged = new VerifyOutcome("/v", new VerifyReport(10, 2, List.of("pack 1", "pack 2")));
+        assertThat(json(damaged::fields)).endsWith("\"errors\":[\"pack 1\",\"pack 2\"]}");
+        assertThat(text(damaged)).startsWith("pack 1\npack 2\n").contains("not all is well");
+    }
+
+    @Test
+    void sentence() throws Exception {
+        SentenceReport report = new SentenceReport("work \"removed\"", "session", "work", "snapshot", "3f\"");
+
+        assertThat(json(report::fields)).isEqualTo("{\"session\":\"work\",\"snapshot\":\"3f\\\"\"}");
+        assertThat(text(report)).isEqualTo("work \"removed\"\n");
+    }
+
+    private interface Fields {
+        void write(JsonGenerator json) throws IOException;
+    }
+
+    private static String json(Fields fields) throws IOException {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        try (JsonGenerator json = new JsonFactory().createGenerator(bytes)) {
+            json.writeStartObject();
+            fields.write(json);
+            json.writeEndObject();
+        }
+        return bytes.toString(StandardCharsets.UTF_8);
+    }
+
+    private static String text(Report report) {
+        StringBuilder text = new StringBuilder();
+        report.text(text);
+        return text.toString();
+    }
+}

@@ -1,19 +1,27 @@
 package dev.satchel.cli;
 
+import java.io.IOException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Ctrl-C, kill and hang-up: the thread that carries out the command is interrupted, and the JVM ends only when it has unwound, so
  * that whatever it had begun is undone by those who own it. The exit code is then the JVM's, 128 + the signal's number.
  */
-class Interruption {
+final class Interruption {
+    /** What is done when a signal comes, in place of interrupting. */
+    interface Ending {
+        void end() throws IOException;
+    }
+
     /** How long undoing may take before the JVM ends all the same; undoing takes mounts and processes down, so seconds at most. */
     private static final long UNWIND_SECONDS_MAX = 30;
 
     private final Thread thread;
     private final CountDownLatch unwound = new CountDownLatch(1);
     private volatile boolean came;
+    private volatile @Nullable Ending ending;
 
     /** For that thread; hears of no signal before {@link #ofThisThread} installs it. */
     Interruption(Thread thread) {
@@ -37,9 +45,21 @@ class Interruption {
         return came;
     }
 
-    /** The command is done, or undone; or it from now on somebody else hears of signals ({@code resume}, once the session is served). */
+    /** The command is done, or undone. */
     void done() {
         unwound.countDown();
+    }
+
+    /**
+     * From now on this process is a supervisor: a signal is to end what it supervises, and other threads have work of their own,
+     * answers under way first of all, so that the process ends with the last of them.
+     */
+    void handOver(Ending ending) {
+        this.ending = ending;
+    }
+
+    boolean handedOver() {
+        return ending != null;
     }
 
     private void interrupt() {
@@ -47,9 +67,16 @@ class Interruption {
             return;
         }
         came = true;
-        thread.interrupt();
+        Ending instead = ending;
         try {
+            if (instead != null) {
+                instead.end();
+                return;
+            }
+            thread.interrupt();
             boolean ignored = unwound.await(UNWIND_SECONDS_MAX, TimeUnit.SECONDS);
+        } catch (IOException e) {
+            System.err.println("satchel: " + Failure.of(e).message());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt(); // nobody does; then the JVM ends now
         }

@@ -26,6 +26,9 @@ public final class Main {
         } finally {
             interruption.done();
         }
+        if (interruption.handedOver()) {
+            return; // the JVM ends with the last thread: the answer to `suspend` may still be on its way
+        }
         // Not System.exit, which asks for a logger first, and so starts java.logging. Whoever opened something has
         // closed it by now;
         // a signal that comes meanwhile ends the JVM with its own code.

@@ -48,7 +48,7 @@ final class ResumeCommand extends Command {
             if (launcher.isPresent()) {
                 launcher.get().letGo();
             }
-            invocation.interruption().done();
+            invocation.interruption().handOver(supervisor::close);
             supervisor.serve();
         }
         return 0;

@@ -50,6 +50,12 @@ final class Part {
                 interruption.done();
                 System.exit(1);
             }
+            case "supervise" -> {
+                Interruption interruption = Interruption.ofThisThread();
+                interruption.handOver(() -> System.out.println("ended"));
+                System.out.println("serves");
+                Thread.sleep(60_000);
+            }
             default -> throw new IllegalArgumentException(arguments[0]);
         }
     }

@@ -105,18 +105,27 @@ class ProcessTest {
 
     @Test
     void aSignalHasTheCommandUndoneBeforeTheProcessEnds() throws Exception {
-        for (String[] signal : new String[][] {{"INT", "130"}, {"TERM", "143"}, {"HUP", "129"}}) {
-            Process process = new ProcessBuilder(Part.commandLine("undo")).start();
-            try (var output = process.inputReader()) {
-                assertThat(output.readLine()).isEqualTo("works");
-                assertThat(new ProcessBuilder("kill", "-s", signal[0], Long.toString(process.pid()))
-                                .start()
-                                .waitFor())
-                        .isZero();
-                assertThat(output.readLine()).isEqualTo("undone true");
-            }
-            assertThat(process.waitFor()).isEqualTo(Integer.parseInt(signal[1]));
+        endsBy("INT", 130, "undo", "works", "undone true");
+        endsBy("TERM", 143, "undo", "works", "undone true");
+        endsBy("HUP", 129, "undo", "works", "undone true");
+    }
+
+    @Test
+    void aSignalHasASupervisorEndWhatItServes() throws Exception {
+        endsBy("TERM", 143, "supervise", "serves", "ended");
+    }
+
+    private static void endsBy(String signal, int exitCode, String part, String before, String after) throws Exception {
+        Process process = new ProcessBuilder(Part.commandLine(part)).start();
+        try (var output = process.inputReader()) {
+            assertThat(output.readLine()).isEqualTo(before);
+            assertThat(new ProcessBuilder("kill", "-s", signal, Long.toString(process.pid()))
+                            .start()
+                            .waitFor())
+                    .isZero();
+            assertThat(output.readLine()).isEqualTo(after);
         }
+        assertThat(process.waitFor()).isEqualTo(exitCode);
     }
 
     // --- Becoming something else
@@ -128,13 +137,16 @@ class ProcessTest {
                         "replace",
                         "sh",
                         "-c",
-                        "echo $$; ls /proc/$$/fd | tr '\\n' ' '; grep SigBlk /proc/$$/status; kill -TERM $$"))
+                        "echo $$; echo /proc/self/fd/*; grep SigBlk /proc/$$/status; kill -TERM $$"))
                 .start();
         process.getOutputStream().close();
         String[] lines = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).split("\n", -1);
 
         assertThat(lines[0]).as("the same process").isEqualTo(Long.toString(process.pid()));
-        assertThat(lines[1]).isEqualTo("0 1 2 SigBlk:\t0000000000000000");
+        assertThat(lines[1])
+                .as("no descriptor but the shell's own, of the directory it lists")
+                .isEqualTo("/proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2 /proc/self/fd/3");
+        assertThat(lines[2]).isEqualTo("SigBlk:\t0000000000000000");
         assertThat(process.waitFor()).isEqualTo(143);
     }
 

@@ -22,6 +22,9 @@ import org.jspecify.annotations.Nullable;
  * is undone by the next command that wants the session.
  */
 final class RunDirectory implements AutoCloseable {
+    private static final Path ROOTS = Path.of("/run/satchel");
+    private static final int MOUNT_DEPTH_MAX = 8;
+
     private final Path path;
     private final SessionId session;
     private @Nullable Fd lock;
@@ -82,13 +85,14 @@ final class RunDirectory implements AutoCloseable {
     private void undoLeftovers() throws IOException {
         Pod.cleanUp(podId());
         Network.cleanUp(this);
-        for (Path mount : new Path[] {pod().resolve("pages"), pod().resolve("images"), root()}) {
-            for (int depth = 0; depth < 8 && Mounts.isMountPoint(mount); depth++) {
+        removeRoot();
+        for (Path mount : new Path[] {pod().resolve("pages"), pod().resolve("images")}) {
+            for (int depth = 0; depth < MOUNT_DEPTH_MAX && Mounts.isMountPoint(mount); depth++) {
                 Mounts.unmount(mount, Mounts.MNT_DETACH);
             }
         }
         MountedVolume.cleanUpAfterCrash(volume());
-        for (int depth = 0; depth < 8 && Mounts.isMountPoint(files()); depth++) {
+        for (int depth = 0; depth < MOUNT_DEPTH_MAX && Mounts.isMountPoint(files()); depth++) {
             Mounts.unmount(files(), Mounts.MNT_DETACH);
         }
         DirectoryTree.deleteContents(path, path.resolve("lock"));
@@ -121,9 +125,30 @@ final class RunDirectory implements AutoCloseable {
         return path.resolve("files");
     }
 
-    /** The file system with the pod's ids. */
+    /**
+     * The file system with the pod's ids. Not in the state directory: the pod's first process, nobody outside, must be able to walk
+     * there, and a state directory may lie where only root can.
+     */
     Path root() {
-        return path.resolve("root");
+        return ROOTS.resolve(podId()).resolve("root");
+    }
+
+    /** Makes {@link #root}, in a directory that only the host's root and the pod's can enter. */
+    void makeRoot(long idBase) throws IOException {
+        Path directory = ROOTS.resolve(podId());
+        Files.createDirectories(ROOTS, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx--x--x")));
+        Files.createDirectory(directory, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        Files.setAttribute(directory, "unix:gid", (int) idBase);
+        Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwx--x---"));
+        Files.createDirectory(root());
+    }
+
+    /** Unmounts and removes {@link #root}; does nothing when it is not there. */
+    void removeRoot() throws IOException {
+        for (int depth = 0; depth < MOUNT_DEPTH_MAX && Mounts.isMountPoint(root()); depth++) {
+            Mounts.unmount(root(), Mounts.MNT_DETACH);
+        }
+        DirectoryTree.delete(ROOTS.resolve(podId()));
     }
 
     Path network() {
@@ -168,10 +193,8 @@ final class RunDirectory implements AutoCloseable {
         }
         lock = null;
         try (held) {
-            for (Path mount : new Path[] {files(), root()}) {
-                if (Mounts.isMountPoint(mount)) {
-                    throw new IOException(mount + " is still mounted: unmount it, then remove " + path);
-                }
+            if (Mounts.isMountPoint(files())) {
+                throw new IOException(files() + " is still mounted: unmount it, then remove " + path);
             }
             DirectoryTree.deleteContents(path, path.resolve("lock"));
             Files.delete(path.resolve("lock"));

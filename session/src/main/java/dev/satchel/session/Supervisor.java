@@ -106,13 +106,14 @@ public final class Supervisor implements AutoCloseable {
             undo.push(connected::close);
             Files.createDirectories(run.pod());
             if (checkpoint.isEmpty()) {
-                writeResolvConf(root, connected.resolvConf());
+                writeResolvConf(run.files(), connected.resolvConf());
             }
             PodSpec spec = settings.podSpec();
             Pod running = checkpoint.isPresent()
                     ? Pod.restore(run.podId(), spec, run.pod(), root, connected, criu, vault.chunks(), checkpoint.get())
                     : Pod.boot(run.podId(), spec, run.pod(), root, connected, criu);
             pod = running;
+            safe = false;
             undo.push(running::close);
             run.note(vaultLocation, running.initPid());
             ControlServer listening = ControlServer.listen(run.control(), this::command);
@@ -155,6 +156,8 @@ public final class Supervisor implements AutoCloseable {
 
     /** Mounts the session's file system, as it is and with the pod's ids. @return the latter */
     private Path mountFiles(Start start) throws IOException {
+        // Until programs run, the disk holds nothing that is not in the snapshot, or in a log that was there before.
+        safe = start.log() == VolumeOptions.ExistingLog.DISCARD || !Volume.hasLog(vault, run.session());
         long diskBytes = Math.max(settings.diskBytes(), Snapshots.diskBytes(start.snapshot()));
         Volume opened = Volume.open(
                 vault,
@@ -171,25 +174,20 @@ public final class Supervisor implements AutoCloseable {
             }
         });
         Files.createDirectories(run.files());
-        Files.createDirectories(run.root());
+        if (diskBytes > opened.sizeBytes()) {
+            MountedVolume.grow(opened, run.volume(), diskBytes);
+        }
         MountedVolume mounted = MountedVolume.mount(opened, run.volume(), run.files());
         files = mounted;
         undo.push(mounted::close);
-        if (diskBytes > opened.sizeBytes()) {
-            mounted.grow(diskBytes);
-        }
         List<IdMap> ids = List.of(new IdMap(0, settings.idBase(), PodSpec.ID_COUNT));
         try (Fd user = Namespaces.user(ids, ids)) {
+            run.makeRoot(settings.idBase());
+            undo.push(run::removeRoot);
             Mounts.idmappedBind(run.files(), run.root(), user, false);
         }
-        undo.push(this::unmountRoot);
-        return run.root();
-    }
 
-    private void unmountRoot() throws IOException {
-        if (Mounts.isMountPoint(run.root())) {
-            Mounts.unmount(run.root(), Mounts.MNT_DETACH);
-        }
+        return run.root();
     }
 
     /** resolv.conf(5); a link is the image's own way of doing it, and left alone. */
@@ -428,7 +426,7 @@ public final class Supervisor implements AutoCloseable {
         running.shutDown(SHUT_DOWN_MILLIS);
         present(control).close();
         running.close();
-        unmountRoot();
+        run.removeRoot();
         present(files).close();
         progress.at("storing", 0, 0);
         Volume stopped = present(volume);

@@ -199,7 +199,8 @@ final class NetworkLab implements Closeable {
             try {
                 socket.setSoTimeout(3000);
                 socket.setTcpNoDelay(true);
-                socket.connect(new InetSocketAddress(InetAddress.ofLiteral(to), port), 500);
+                // More than the second after which a lost SYN is sent again: busy machines lose the first.
+                socket.connect(new InetSocketAddress(InetAddress.ofLiteral(to), port), 1300);
                 return socket;
             } catch (IOException e) {
                 socket.close();

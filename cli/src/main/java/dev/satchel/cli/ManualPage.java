@@ -18,7 +18,6 @@ final class ManualPage {
 
     private String write(Definition root) {
         roff.append(".TH SATCHEL 1 \"\" \"satchel ").append(Program.VERSION).append("\" \"User Commands\"\n");
-        roff.append(".nh\n.ad l\n"); // option names must not be broken at their hyphens
         section("NAME");
         line(root.spec().name() + " - " + root.summary().replace(": ", ", "));
         section("SYNOPSIS");

@@ -221,7 +221,7 @@ class DefinitionsTest {
         boolean example = false;
         for (String line : lines) {
             if (line.startsWith(".")) {
-                assertThat(line).matches("\\.(TH|SH|SS|PP|TP|B|EX|EE|nh|ad)( .*)?");
+                assertThat(line).matches("\\.(TH|SH|SS|PP|TP|B|EX|EE)( .*)?");
                 long quotes = line.chars().filter(c -> c == '"').count();
                 assertThat(quotes).as(line).isIn(0L, 2L, 6L);
             } else {

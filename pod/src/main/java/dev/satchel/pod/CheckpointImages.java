@@ -20,43 +20,48 @@ import org.jspecify.annotations.Nullable;
  */
 final class CheckpointImages implements AutoCloseable {
     private static final int SERVER_THREADS = 3;
+    private static final String PAGES = "pages";
 
     private final Path directory;
     private final Path pagesDirectory;
     private final List<CheckpointPages> pages = new ArrayList<>();
     private @Nullable FuseMount pagesMount;
 
-    private CheckpointImages(Path directory, Path pagesDirectory) {
+    private CheckpointImages(Path directory) {
         this.directory = directory;
-        this.pagesDirectory = pagesDirectory;
+        this.pagesDirectory = directory.resolve(PAGES);
     }
 
-    /** An empty directory below {@code run} for a dump to write to. */
-    static CheckpointImages empty(Path run) throws IOException {
+    /**
+     * An empty directory below {@code run} for a dump to write to.
+     *
+     * @param owner root of the pod, as whom CRIU opens some images from within the pod's user namespace
+     */
+    static CheckpointImages empty(Path run, long owner) throws IOException {
         Path directory = run.resolve("images");
         Files.createDirectories(directory);
-        mountMemory(directory);
-        return new CheckpointImages(directory, run.resolve("pages"));
+        mountMemory(directory, "mode=0700,size=100%,uid=" + owner + ",gid=" + owner);
+        return new CheckpointImages(directory);
     }
 
     /** tmpfs(5); its {@code noswap} is there since Linux 6.4. */
-    private static void mountMemory(Path directory) throws IOException {
+    private static void mountMemory(Path directory, String options) throws IOException {
         long flags = Mounts.MS_NOSUID | Mounts.MS_NODEV | Mounts.MS_NOEXEC;
         try {
-            Mounts.mount("satchel", directory, "tmpfs", flags, "mode=0700,size=100%,noswap");
+            Mounts.mount("satchel", directory, "tmpfs", flags, options + ",noswap");
         } catch (dev.satchel.linux.LinuxException e) {
             if (Files.readString(Path.of("/proc/swaps")).lines().count() > 1) {
                 throw new IOException(
                         "this kernel can't keep a checkpoint out of swap space: run swapoff -a, or use Linux 6.4 or newer",
                         e);
             }
-            Mounts.mount("satchel", directory, "tmpfs", flags, "mode=0700,size=100%");
+            Mounts.mount("satchel", directory, "tmpfs", flags, options);
         }
     }
 
     /** A directory below {@code run} that shows a checkpoint. */
-    static CheckpointImages of(Path run, ChunkStore chunks, Checkpoint checkpoint) throws IOException {
-        CheckpointImages images = empty(run);
+    static CheckpointImages of(Path run, long owner, ChunkStore chunks, Checkpoint checkpoint) throws IOException {
+        CheckpointImages images = empty(run, owner);
         try {
             images.show(chunks, checkpoint);
             return images;
@@ -77,15 +82,15 @@ final class CheckpointImages implements AutoCloseable {
             CheckpointPages pagesFile = new CheckpointPages(chunks, map, file);
             pages.add(pagesFile);
             served.put(file.name(), pagesFile);
-            Files.createSymbolicLink(directory.resolve(file.name()), pagesDirectory.resolve(file.name()));
+            // Relative: CRIU, in the pod's user namespace, could not walk here from the root directory.
+            Files.createSymbolicLink(directory.resolve(file.name()), Path.of(PAGES, file.name()));
         }
         Files.createDirectories(pagesDirectory);
-        FuseMount.Options defaults = FuseMount.Options.DEFAULT;
         pagesMount = FuseMount.mount(
                 pagesDirectory,
                 "satchel-pages",
                 served,
-                new FuseMount.Options(SERVER_THREADS, defaults.allowOther(), defaults.failures()));
+                new FuseMount.Options(SERVER_THREADS, true, FuseMount.Options.DEFAULT.failures()));
     }
 
     Path directory() {
@@ -97,7 +102,6 @@ final class CheckpointImages implements AutoCloseable {
         try {
             if (pagesMount != null) {
                 pagesMount.close();
-                Files.delete(pagesDirectory);
             }
         } finally {
             pages.forEach(CheckpointPages::close);

@@ -137,7 +137,7 @@ public final class Pod implements AutoCloseable {
             Checkpoint checkpoint)
             throws IOException {
         Cgroup cgroup = Cgroup.create(cgroupPath(id), spec.memoryBytes(), spec.cpus());
-        try (CheckpointImages images = CheckpointImages.of(run, chunks, checkpoint);
+        try (CheckpointImages images = CheckpointImages.of(run, spec.idBase(), chunks, checkpoint);
                 Hooks hooks = Hooks.start(run, RESTORE_ACTIONS, (action, initPid) -> {
                     if (action.equals("setup-namespaces")) {
                         network.plug(initPid);
@@ -195,7 +195,7 @@ public final class Pod implements AutoCloseable {
      */
     public void checkpoint(boolean leaveRunning, ChunkStore chunks, ChunkWriter writer, Capture capture)
             throws IOException {
-        try (CheckpointImages images = CheckpointImages.empty(run)) {
+        try (CheckpointImages images = CheckpointImages.empty(run, spec.idBase())) {
             CheckpointWriter[] pending = {null};
             try (Hooks hooks = Hooks.start(run, DUMP_ACTIONS, (action, initPid) -> {
                 switch (action) {

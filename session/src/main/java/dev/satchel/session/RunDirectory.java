@@ -86,7 +86,7 @@ final class RunDirectory implements AutoCloseable {
         Pod.cleanUp(podId());
         Network.cleanUp(this);
         removeRoot();
-        for (Path mount : new Path[] {pod().resolve("pages"), pod().resolve("images")}) {
+        for (Path mount : new Path[] {pod().resolve("images").resolve("pages"), pod().resolve("images")}) {
             for (int depth = 0; depth < MOUNT_DEPTH_MAX && Mounts.isMountPoint(mount); depth++) {
                 Mounts.unmount(mount, Mounts.MNT_DETACH);
             }
@@ -136,8 +136,10 @@ final class RunDirectory implements AutoCloseable {
     /** Makes {@link #root}, in a directory that only the host's root and the pod's can enter. */
     void makeRoot(long idBase) throws IOException {
         Path directory = ROOTS.resolve(podId());
-        Files.createDirectories(ROOTS, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx--x--x")));
-        Files.createDirectory(directory, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        Files.createDirectories(
+                ROOTS, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx--x--x")));
+        Files.createDirectory(
+                directory, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
         Files.setAttribute(directory, "unix:gid", (int) idBase);
         Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwx--x---"));
         Files.createDirectory(root());

@@ -38,7 +38,7 @@ public final class FuseMount implements Closeable {
      * How it is served.
      *
      * @param threads that serve requests, each with a buffer of 1 MiB outside the heap
-     * @param allowOther whether users other than this one may enter
+     * @param allowOther whether users other than this one may enter and read, those of user namespaces below too
      * @param failures is told of failed requests
      */
     public record Options(int threads, boolean allowOther, FailureListener failures) {
@@ -70,7 +70,8 @@ public final class FuseMount implements Closeable {
             workers[i] = Thread.ofPlatform()
                     .daemon()
                     .name("fuse-" + connection + "-" + i)
-                    .unstarted(new FuseWorker(device, served, options.failures(), () -> ended(options.failures())));
+                    .unstarted(new FuseWorker(
+                            device, served, options.allowOther(), options.failures(), () -> ended(options.failures())));
         }
     }
 

@@ -45,6 +45,7 @@ final class FuseWorker implements Runnable {
 
     private final Fd device;
     private final ServedDirectory directory;
+    private final boolean others;
     private final FuseMount.FailureListener failures;
     private final Runnable ended;
     private final int uid = Processes.uid();
@@ -53,7 +54,9 @@ final class FuseWorker implements Runnable {
     /** Set at the start of {@link #run}. */
     private MemorySegment buffer = MemorySegment.NULL;
 
-    FuseWorker(Fd device, ServedDirectory directory, FuseMount.FailureListener failures, Runnable ended) {
+    FuseWorker(
+            Fd device, ServedDirectory directory, boolean others, FuseMount.FailureListener failures, Runnable ended) {
+        this.others = others;
         this.device = device;
         this.directory = directory;
         this.failures = failures;
@@ -292,6 +295,9 @@ final class FuseWorker implements Runnable {
         FuseFile file = directory.file(node);
         long size = file == null ? PAGE : file.sizeBytes();
         int mode = file == null ? Protocol.S_IFDIR | 0700 : Protocol.S_IFREG | (file.writable() ? 0600 : 0400);
+        if (others) {
+            mode |= file == null ? 0055 : 0044;
+        }
         buffer.asSlice(at, Protocol.ATTR).fill((byte) 0);
         buffer.set(JAVA_LONG, at, node);
         buffer.set(JAVA_LONG, at + 8, size);

@@ -49,8 +49,8 @@ final class NetworkLab implements Closeable {
     private final String hostBefore;
 
     NetworkLab() throws IOException {
-        host = NetworkNamespace.create();
-        world = NetworkNamespace.create();
+        host = forwardingNothing(NetworkNamespace.create());
+        world = forwardingNothing(NetworkNamespace.create());
         world.call(() -> NetworkCommand.ip("link set lo up\n"
                         + "link add lan mtu 1400 type veth peer name up0 mtu 1400 netns " + host.path() + "\n"
                         + "link add dmz type veth peer name up1 netns " + host.path() + "\n"
@@ -80,6 +80,14 @@ final class NetworkLab implements Closeable {
             echoUdp(host, address);
         }
         hostBefore = hostState();
+    }
+
+    /** New namespaces take over this from the machine's own, where a session may be running. */
+    private static NetworkNamespace forwardingNothing(NetworkNamespace namespace) throws IOException {
+        for (String name : List.of("all", "default", "lo")) {
+            namespace.call(() -> Files.writeString(Path.of("/proc/sys/net/ipv4/conf", name, "forwarding"), "0"));
+        }
+        return namespace;
     }
 
     private static String addresses(String... addresses) {
@@ -121,7 +129,7 @@ final class NetworkLab implements Closeable {
 
     /** A process alone in a new network namespace, in the place of a pod's init. */
     Pod pod() throws IOException {
-        NetworkNamespace namespace = NetworkNamespace.create();
+        NetworkNamespace namespace = forwardingNothing(NetworkNamespace.create());
         Process init = namespace.call(() -> new ProcessBuilder("sleep", "300").start());
         Pod pod = new Pod(namespace, init);
         opened.add(pod);

@@ -48,7 +48,7 @@ final class ResumeCommand extends Command {
             if (launcher.isPresent()) {
                 launcher.get().letGo();
             }
-            invocation.interruption().handOver(supervisor::close);
+            invocation.interruption().handOver(supervisor::rescue);
             supervisor.serve();
         }
         return 0;

@@ -6,7 +6,9 @@ import dev.satchel.linux.PidFd;
 import dev.satchel.linux.Processes;
 import dev.satchel.vault.ChunkStore;
 import dev.satchel.vault.ChunkWriter;
+import java.io.Closeable;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -16,6 +18,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * A session's processes, running on this host's kernel inside a private virtual namespace. Owns them and their control group, not
@@ -72,6 +77,7 @@ public final class Pod implements AutoCloseable {
     private final Criu criu;
     private final Runc runc;
     private final PidFd init;
+    private CompletableFuture<Void> imagesClosed = CompletableFuture.completedFuture(null);
 
     private Pod(
             String id,
@@ -125,31 +131,65 @@ public final class Pod implements AutoCloseable {
         }
     }
 
+    /** A checkpoint's images, ready for CRIU to read. {@link #restore} closes them; a second call does nothing. */
+    public static final class Images implements Closeable {
+        private final CheckpointImages images;
+        private final AtomicBoolean closed = new AtomicBoolean();
+
+        private Images(CheckpointImages images) {
+            this.images = images;
+        }
+
+        @Override
+        public void close() throws IOException {
+            if (closed.compareAndSet(false, true)) {
+                images.close();
+            }
+        }
+    }
+
+    /** Makes a checkpoint's images ready; depends on nothing else of the session. */
+    public static Images images(PodSpec spec, Path run, ChunkStore chunks, Checkpoint checkpoint) throws IOException {
+        return new Images(CheckpointImages.of(run, spec.idBase(), chunks, checkpoint));
+    }
+
     /** Brings a pod back from a checkpoint; see {@link #boot}. When this returns its programs run. */
-    public static Pod restore(
-            String id,
-            PodSpec spec,
-            Path run,
-            Path root,
-            Plug network,
-            Path criu,
-            ChunkStore chunks,
-            Checkpoint checkpoint)
+    public static Pod restore(String id, PodSpec spec, Path run, Path root, Plug network, Path criu, Images images)
             throws IOException {
         Cgroup cgroup = Cgroup.create(cgroupPath(id), spec.memoryBytes(), spec.cpus());
-        try (CheckpointImages images = CheckpointImages.of(run, spec.idBase(), chunks, checkpoint);
-                Hooks hooks = Hooks.start(run, RESTORE_ACTIONS, (action, initPid) -> {
-                    if (action.equals("setup-namespaces")) {
-                        network.plug(initPid);
-                    } else {
-                        network.restored(initPid);
-                    }
-                })) {
+        try (Hooks hooks = Hooks.start(run, RESTORE_ACTIONS, (action, initPid) -> {
+            if (action.equals("setup-namespaces")) {
+                network.plug(initPid);
+            } else {
+                network.restored(initPid);
+            }
+        })) {
             Criu program = new Criu(criu);
-            long initPid = program.restore(root, images.directory(), run, cgroup, hooks);
-            return new Pod(id, spec, run, root, cgroup, network, program, new Runc(run), PidFd.open(initPid));
+            long initPid = program.restore(root, images.images.directory(), run, cgroup, hooks);
+            Pod pod = new Pod(id, spec, run, root, cgroup, network, program, new Runc(run), PidFd.open(initPid));
+            // The kernel takes its time over it, and nobody waits for it but the next checkpoint.
+            pod.imagesClosed = CompletableFuture.runAsync(() -> {
+                try {
+                    images.close();
+                } catch (IOException e) {
+                    throw new UncheckedIOException(e);
+                }
+            });
+            return pod;
         } catch (IOException | RuntimeException e) {
-            undo(e, cgroup::close);
+            undo(e, images::close, cgroup::close);
+            throw e;
+        }
+    }
+
+    /** Waits until what a restore left behind is gone. */
+    private void awaitImagesClosed() throws IOException {
+        try {
+            imagesClosed.join();
+        } catch (CompletionException e) {
+            if (e.getCause() instanceof UncheckedIOException cause) {
+                throw cause.getCause();
+            }
             throw e;
         }
     }
@@ -195,6 +235,7 @@ public final class Pod implements AutoCloseable {
      */
     public void checkpoint(boolean leaveRunning, ChunkStore chunks, ChunkWriter writer, Capture capture)
             throws IOException {
+        awaitImagesClosed();
         try (CheckpointImages images = CheckpointImages.empty(run, spec.idBase())) {
             CheckpointWriter[] pending = {null};
             try (Hooks hooks = Hooks.start(run, DUMP_ACTIONS, (action, initPid) -> {
@@ -296,6 +337,7 @@ public final class Pod implements AutoCloseable {
         try (cgroup;
                 init) {
             end();
+            awaitImagesClosed();
         }
     }
 

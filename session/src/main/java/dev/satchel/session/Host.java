@@ -2,7 +2,6 @@ package dev.satchel.session;
 
 import dev.satchel.vault.HostId;
 import java.io.IOException;
-import java.net.InetAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -17,6 +16,8 @@ import java.nio.file.attribute.PosixFilePermissions;
  * @param recipes the directory of image recipes
  */
 public record Host(HostId id, String name, Path state, Path tools, Path recipes) {
+    private static final Path KERNEL_NAME = Path.of("/proc/sys/kernel/hostname");
+
     /** Opens a state directory, making it at first use. */
     public static Host open(Path state, Path tools, Path recipes) throws IOException {
         Path directory = state.toAbsolutePath().normalize();
@@ -40,7 +41,7 @@ public record Host(HostId id, String name, Path state, Path tools, Path recipes)
                 Files.delete(fresh);
             }
         }
-        return new Host(id, InetAddress.getLocalHost().getHostName(), directory, tools, recipes);
+        return new Host(id, Files.readString(KERNEL_NAME).strip(), directory, tools, recipes);
     }
 
     /** CRIU's program. */

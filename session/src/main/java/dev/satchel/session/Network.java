@@ -3,6 +3,7 @@ package dev.satchel.session;
 import dev.satchel.pod.Pod;
 import dev.satchel.pod.net.PodNetwork;
 import dev.satchel.vault.SessionId;
+import java.io.Closeable;
 import java.io.IOException;
 import java.net.Inet4Address;
 import java.net.InetAddress;
@@ -10,7 +11,7 @@ import java.nio.file.Files;
 import java.util.List;
 
 /** The session's network on this host, made from its settings. */
-final class Network implements Pod.Plug, AutoCloseable {
+final class Network implements Pod.Plug, Closeable {
     private final PodNetwork network;
 
     private Network(PodNetwork network) {

@@ -21,6 +21,7 @@ import dev.satchel.volume.Frozen;
 import dev.satchel.volume.MountedVolume;
 import dev.satchel.volume.Volume;
 import dev.satchel.volume.VolumeOptions;
+import java.io.Closeable;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
@@ -92,25 +93,20 @@ public final class Supervisor implements AutoCloseable {
     void start(Start start, String vaultLocation) throws IOException {
         try {
             Optional<Checkpoint> checkpoint = start.boot() ? Optional.empty() : Snapshots.checkpoint(start.snapshot());
-            // What a pod needs does not depend on each other: files and network are made side by side.
-            Future<Network> networkMade = executor.submit(() -> Network.create(run, settings));
-            Path root;
-            try {
-                root = mountFiles(start);
-            } catch (IOException | RuntimeException e) {
-                abandon(networkMade, e);
-                throw e;
-            }
+            Files.createDirectories(run.pod());
+            PodSpec spec = settings.podSpec();
+            // What a pod needs does not depend on each other: files, network and images are made side by side.
+            Future<Network> networkMade = making(() -> Network.create(run, settings));
+            Optional<Future<Pod.Images>> imagesMade =
+                    checkpoint.map(state -> making(() -> Pod.images(spec, run.pod(), vault.chunks(), state)));
+            Path root = mountFiles(start);
             Network connected = get(networkMade);
             network = connected;
-            undo.push(connected::close);
-            Files.createDirectories(run.pod());
             if (checkpoint.isEmpty()) {
                 writeResolvConf(run.files(), connected.resolvConf());
             }
-            PodSpec spec = settings.podSpec();
-            Pod running = checkpoint.isPresent()
-                    ? Pod.restore(run.podId(), spec, run.pod(), root, connected, criu, vault.chunks(), checkpoint.get())
+            Pod running = imagesMade.isPresent()
+                    ? Pod.restore(run.podId(), spec, run.pod(), root, connected, criu, get(imagesMade.get()))
                     : Pod.boot(run.podId(), spec, run.pod(), root, connected, criu);
             pod = running;
             safe = false;
@@ -132,12 +128,19 @@ public final class Supervisor implements AutoCloseable {
         }
     }
 
-    private static void abandon(Future<Network> future, Exception because) {
-        try {
-            get(future).close();
-        } catch (IOException | RuntimeException e) {
-            because.addSuppressed(e);
-        }
+    /** Begins to make a part on another thread; it will be undone if it comes to be. */
+    private <T extends Closeable> Future<T> making(Callable<T> part) {
+        Future<T> made = executor.submit(part);
+        undo.push(() -> {
+            T present;
+            try {
+                present = get(made);
+            } catch (IOException e) {
+                return; // it did not come to be; who wanted it was told
+            }
+            present.close();
+        });
+        return made;
     }
 
     private static <T> T get(Future<T> future) throws IOException {
@@ -439,6 +442,19 @@ public final class Supervisor implements AutoCloseable {
         }
         safe = true;
         close();
+    }
+
+    /** For a process that is told to end: suspends the session if it still runs, and ends it if that can't be done. */
+    public synchronized void rescue() throws IOException {
+        if (closed) {
+            return;
+        }
+        try {
+            suspend(Progress.NONE);
+        } catch (IOException | RuntimeException e) {
+            closeBecause(e);
+            throw e;
+        }
     }
 
     private void closeBecause(Exception because) {

@@ -33,14 +33,13 @@ final class CheckpointImages implements AutoCloseable {
     }
 
     /**
-     * An empty directory below {@code run} for a dump to write to.
-     *
-     * @param owner root of the pod, as whom CRIU opens some images from within the pod's user namespace
+     * An empty directory below {@code run}, which only root can enter, for a dump to write to. The directory itself is open to
+     * all: CRIU reads some images from within the pod's user namespace, as its root or, before that has its ids, as nobody.
      */
-    static CheckpointImages empty(Path run, long owner) throws IOException {
+    static CheckpointImages empty(Path run) throws IOException {
         Path directory = run.resolve("images");
         Files.createDirectories(directory);
-        mountMemory(directory, "mode=0700,size=100%,uid=" + owner + ",gid=" + owner);
+        mountMemory(directory, "mode=0755,size=100%");
         return new CheckpointImages(directory);
     }
 
@@ -60,8 +59,8 @@ final class CheckpointImages implements AutoCloseable {
     }
 
     /** A directory below {@code run} that shows a checkpoint. */
-    static CheckpointImages of(Path run, long owner, ChunkStore chunks, Checkpoint checkpoint) throws IOException {
-        CheckpointImages images = empty(run, owner);
+    static CheckpointImages of(Path run, ChunkStore chunks, Checkpoint checkpoint) throws IOException {
+        CheckpointImages images = empty(run);
         try {
             images.show(chunks, checkpoint);
             return images;

@@ -149,8 +149,8 @@ public final class Pod implements AutoCloseable {
     }
 
     /** Makes a checkpoint's images ready; depends on nothing else of the session. */
-    public static Images images(PodSpec spec, Path run, ChunkStore chunks, Checkpoint checkpoint) throws IOException {
-        return new Images(CheckpointImages.of(run, spec.idBase(), chunks, checkpoint));
+    public static Images images(Path run, ChunkStore chunks, Checkpoint checkpoint) throws IOException {
+        return new Images(CheckpointImages.of(run, chunks, checkpoint));
     }
 
     /** Brings a pod back from a checkpoint; see {@link #boot}. When this returns its programs run. */
@@ -236,7 +236,7 @@ public final class Pod implements AutoCloseable {
     public void checkpoint(boolean leaveRunning, ChunkStore chunks, ChunkWriter writer, Capture capture)
             throws IOException {
         awaitImagesClosed();
-        try (CheckpointImages images = CheckpointImages.empty(run, spec.idBase())) {
+        try (CheckpointImages images = CheckpointImages.empty(run)) {
             CheckpointWriter[] pending = {null};
             try (Hooks hooks = Hooks.start(run, DUMP_ACTIONS, (action, initPid) -> {
                 switch (action) {

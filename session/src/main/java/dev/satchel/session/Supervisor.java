@@ -98,7 +98,7 @@ public final class Supervisor implements AutoCloseable {
             // What a pod needs does not depend on each other: files, network and images are made side by side.
             Future<Network> networkMade = making(() -> Network.create(run, settings));
             Optional<Future<Pod.Images>> imagesMade =
-                    checkpoint.map(state -> making(() -> Pod.images(spec, run.pod(), vault.chunks(), state)));
+                    checkpoint.map(state -> making(() -> Pod.images(run.pod(), vault.chunks(), state)));
             Path root = mountFiles(start);
             Network connected = get(networkMade);
             network = connected;

@@ -32,8 +32,11 @@ public final class Pod implements AutoCloseable {
         /** Connects the pod whose first process is {@code initPid}; its loopback comes up too. */
         void plug(long initPid) throws IOException;
 
-        /** Disconnects it, leaving its addresses' connections as they are. */
-        void unplug() throws IOException;
+        /** Lets no packet pass from now on; nothing inside notices. */
+        void block() throws IOException;
+
+        /** Lets packets pass again; does nothing when they do. */
+        void unblock() throws IOException;
 
         /** Its sockets are as they were, its programs about to run: what can't go on is to be ended. */
         void restored(long initPid) throws IOException;
@@ -240,9 +243,11 @@ public final class Pod implements AutoCloseable {
             CheckpointWriter[] pending = {null};
             try (Hooks hooks = Hooks.start(run, DUMP_ACTIONS, (action, initPid) -> {
                 switch (action) {
-                    case "pre-dump" -> capture.freezing();
+                    case "pre-dump" -> {
+                        network.block();
+                        capture.freezing();
+                    }
                     case "network-lock" -> {
-                        network.unplug();
                         pending[0] = new CheckpointWriter(images.directory(), chunks, writer);
                         capture.frozen();
                     }
@@ -255,7 +260,7 @@ public final class Pod implements AutoCloseable {
                         }
                     }
                     // Only on failure, or when the pod is to go on; its processes still stand still.
-                    case "network-unlock" -> network.plug(init.pid());
+                    case "network-unlock" -> network.unblock();
                     default -> throw new IllegalStateException(action);
                 }
             })) {
@@ -263,6 +268,9 @@ public final class Pod implements AutoCloseable {
                 if (leaveRunning) {
                     capture.store(pending[0]::store);
                 }
+            } catch (IOException | RuntimeException e) {
+                undo(e, network::unblock); // what failed before CRIU's own undoing began
+                throw e;
             } finally {
                 if (pending[0] != null) {
                     pending[0].close();

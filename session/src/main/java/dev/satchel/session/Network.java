@@ -59,8 +59,13 @@ final class Network implements Pod.Plug, Closeable {
     }
 
     @Override
-    public void unplug() throws IOException {
-        network.unplug();
+    public void block() throws IOException {
+        network.block();
+    }
+
+    @Override
+    public void unblock() throws IOException {
+        network.unblock();
     }
 
     /** What /etc/resolv.conf inside says. */

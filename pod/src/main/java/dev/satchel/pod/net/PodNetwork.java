@@ -130,6 +130,7 @@ public final class PodNetwork implements AutoCloseable {
     private static final String RECORD = "network";
 
     private static final String IN_ROUTER = "inside";
+    private static final String BLOCKADE = "satchel_blockade";
 
     private static final long CARRIER_TIMEOUT_NANOS = 100_000_000L;
     private static final long CARRIER_POLL_NANOS = 200_000L;
@@ -145,6 +146,7 @@ public final class PodNetwork implements AutoCloseable {
     private final Object plugging = new Object();
 
     private boolean plugged;
+    private boolean blocked;
     private @Nullable Removal removal;
     private boolean closed;
 
@@ -322,7 +324,38 @@ public final class PodNetwork implements AutoCloseable {
     }
 
     /**
-     * Takes eth0 away. For CRIU this is {@code network-lock}. On return no packet passes any more in either direction; the interface
+     * From return on no packet passes in either direction, and nobody inside is told: eth0 keeps its carrier. CRIU can't dump a
+     * netlink socket with a message waiting (criu/sk-netlink.c), and a desktop has programs that listen for changes of interfaces, so
+     * that the interface must not change under frozen programs. Senders on both sides try again, later. A second call does nothing.
+     */
+    public void block() throws IOException {
+        synchronized (plugging) {
+            if (!blocked && plugged) {
+                router.call(() -> NetworkCommand.nft("table inet " + BLOCKADE + " {\n"
+                                + "chain in { type filter hook prerouting priority -500; iifname " + IN_ROUTER
+                                + " drop; }\n"
+                                + "chain out { type filter hook postrouting priority 500; oifname " + IN_ROUTER
+                                + " drop; }\n"
+                                + "}\n")
+                        .finish());
+                blocked = true;
+            }
+        }
+    }
+
+    /** Lets packets pass again; does nothing when they do. */
+    public void unblock() throws IOException {
+        synchronized (plugging) {
+            if (blocked) {
+                router.call(() -> NetworkCommand.nft("delete table inet " + BLOCKADE + "\n")
+                        .finish());
+                blocked = false;
+            }
+        }
+    }
+
+    /**
+     * Takes eth0 away. On return no packet passes any more in either direction; the interface
      * itself may stay for some 20 ms, which need not be waited for while the session is frozen. {@link #plug} and {@link #close} wait for
      * it. Does nothing if unplugged.
      */

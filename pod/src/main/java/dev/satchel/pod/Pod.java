@@ -80,7 +80,6 @@ public final class Pod implements AutoCloseable {
     private final Criu criu;
     private final Runc runc;
     private final PidFd init;
-    private boolean closed;
     private CompletableFuture<Void> imagesClosed = CompletableFuture.completedFuture(null);
 
     private Pod(
@@ -340,13 +339,9 @@ public final class Pod implements AutoCloseable {
         }
     }
 
-    /** Ends whatever still runs and removes the control group. A second call does nothing. */
+    /** Ends whatever still runs and removes the control group. */
     @Override
     public void close() throws IOException {
-        if (closed) {
-            return;
-        }
-        closed = true;
         try (cgroup;
                 init) {
             end();

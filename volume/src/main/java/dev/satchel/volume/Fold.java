@@ -21,7 +21,7 @@ final class Fold {
     private final View view;
     private final long sizeBytes;
     private final ChunkWriter writer;
-    private final SlotReaders readers;
+    private final Pool<SlotReader> readers;
     private final long[] slots;
     private final @Nullable ChunkRef[] folded;
     private final AtomicInteger next = new AtomicInteger();
@@ -33,7 +33,7 @@ final class Fold {
     private volatile boolean hurry;
 
     /** @param view pinned by the caller until the fold is over; all its layers frozen */
-    Fold(View view, long sizeBytes, ChunkWriter writer, SlotReaders readers) {
+    Fold(View view, long sizeBytes, ChunkWriter writer, Pool<SlotReader> readers) {
         this.view = view;
         this.sizeBytes = sizeBytes;
         this.writer = writer;

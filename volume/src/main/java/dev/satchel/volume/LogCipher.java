@@ -4,10 +4,12 @@ import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 
 import dev.satchel.linux.crypto.AesGcm;
+import dev.satchel.linux.crypto.SecretBytes;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Seals and opens pieces of log segments: AES-256-GCM, the nonce being the kind of piece (4 bytes) and its offset in the
@@ -24,21 +26,32 @@ final class LogCipher implements AutoCloseable {
     private static final ValueLayout.OfInt INT = JAVA_INT_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
     private static final ValueLayout.OfLong LONG = JAVA_LONG_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
 
+    private @Nullable SecretBytes last;
     private final AesGcm gcm = new AesGcm();
     private final Arena arena = Arena.ofShared();
     private final MemorySegment nonce = arena.allocate(AesGcm.NONCE_BYTES, 8);
 
-    void seal(MemorySegment key, int kind, long offset, MemorySegment plaintext, MemorySegment sealed) {
+    void seal(SecretBytes key, int kind, long offset, MemorySegment plaintext, MemorySegment sealed) {
         nonce.set(INT, 0, kind);
         nonce.set(LONG, 4, offset);
-        gcm.seal(key, nonce, MemorySegment.NULL, plaintext, sealed);
+        gcm.seal(scheduled(key), nonce, MemorySegment.NULL, plaintext, sealed);
     }
 
     /** Returns whether it is what was sealed at that offset; the plaintext is undefined if not. */
-    boolean open(MemorySegment key, int kind, long offset, MemorySegment sealed, MemorySegment plaintext) {
+    boolean open(SecretBytes key, int kind, long offset, MemorySegment sealed, MemorySegment plaintext) {
         nonce.set(INT, 0, kind);
         nonce.set(LONG, 4, offset);
-        return gcm.open(key, nonce, MemorySegment.NULL, sealed, plaintext);
+        return gcm.open(scheduled(key), nonce, MemorySegment.NULL, sealed, plaintext);
+    }
+
+    /** Blocks come in runs of one segment: its key is scheduled once for all of them. */
+    @SuppressWarnings("ReferenceEquality") // another segment's key is another object
+    private MemorySegment scheduled(SecretBytes key) {
+        if (key == last) {
+            return MemorySegment.NULL;
+        }
+        last = key;
+        return key.segment();
     }
 
     @Override

@@ -9,6 +9,7 @@ import dev.satchel.linux.crypto.SecretBytes;
 import dev.satchel.linux.crypto.SecureRandom;
 import dev.satchel.linux.crypto.Sha256;
 import dev.satchel.vault.AppendLog;
+import dev.satchel.vault.Backend;
 import dev.satchel.vault.DamagedException;
 import dev.satchel.vault.Vault;
 import java.io.IOException;
@@ -34,7 +35,8 @@ import org.jspecify.annotations.Nullable;
  * All numbers are big-endian. {@code durable} is the length of the segment that was on stable storage when the record was
  * written: what is found broken before that is damage, what is found broken behind it is what the crash tore.
  *
- * <p>Appending is for one thread at a time (the volume's append lock); {@link #readBlocks} and {@link #sync} for many.
+ * <p>Appending is for one thread at a time (the volume's append lock); {@link #seal}, {@link #readBlocks} and {@link #sync}
+ * are for many.
  */
 final class LogSegment implements AutoCloseable {
     static final int SEALED_BLOCK_BYTES = Geometry.BLOCK_BYTES + AesGcm.TAG_BYTES;
@@ -55,6 +57,10 @@ final class LogSegment implements AutoCloseable {
     /** How far behind a broken header a later one is looked for. */
     static final long SCAN_BYTES_MAX = 64L << 20;
 
+    /** Runs of so many blocks are taken for a part of a stream. */
+    private static final int STREAM_BLOCKS_MIN = 16;
+
+    private static final long READ_AHEAD_BYTES = 4L << 20;
     private static final int SALT_AT = 16;
     private static final int SALT_BYTES = 32;
     private static final long MAGIC = 0x53415443484c4f47L; // "SATCHLOG"
@@ -66,11 +72,17 @@ final class LogSegment implements AutoCloseable {
 
     private final String name;
     private final long sequence;
+    private final Backend backend;
     private final AppendLog log;
     private final SecretBytes key;
+    /** Where the last {@link #askAhead} ended; a hint, so races don't matter. */
+    private volatile long askedAhead;
 
     /** Where the next record begins. Changed by the appending thread only. */
     private volatile long end;
+
+    /** Where the last promised place ends, if that is behind the end. Guarded by the append lock. */
+    private long reserved;
 
     private final Object syncLock = new Object();
     /** Up to here it is on stable storage. Guarded by {@link #syncLock} for writing. */
@@ -79,7 +91,8 @@ final class LogSegment implements AutoCloseable {
     private boolean syncing;
     private @Nullable IOException syncFailure;
 
-    private LogSegment(String name, long sequence, AppendLog log, SecretBytes key) {
+    private LogSegment(Backend backend, String name, long sequence, AppendLog log, SecretBytes key) {
+        this.backend = backend;
         this.name = name;
         this.sequence = sequence;
         this.log = log;
@@ -99,7 +112,7 @@ final class LogSegment implements AutoCloseable {
             preamble.set(INT, 12, 0);
             MemorySegment salt = preamble.asSlice(SALT_AT, SALT_BYTES);
             SecureRandom.fill(salt);
-            LogSegment segment = new LogSegment(name, sequence, log, key(vault, name, salt));
+            LogSegment segment = new LogSegment(vault.backend(), name, sequence, log, key(vault, name, salt));
             try {
                 log.append(preamble);
                 segment.end = PREAMBLE_BYTES;
@@ -149,7 +162,7 @@ final class LogSegment implements AutoCloseable {
                         + ", this program reads version " + VERSION + ": use a newer program");
             }
             MemorySegment salt = preamble.asSlice(SALT_AT, SALT_BYTES);
-            return new LogSegment(name, sequence, log, key(vault, name, salt));
+            return new LogSegment(vault.backend(), name, sequence, log, key(vault, name, salt));
         } catch (IOException | RuntimeException e) {
             log.close();
             throw e;
@@ -239,7 +252,7 @@ final class LogSegment implements AutoCloseable {
         MemorySegment plain = record.asSlice(0, count);
         if (body + bodyBytes > size
                 || log.read(body, sealed) < bodyBytes
-                || !cipher.open(key.segment(), LogCipher.STATE, body, sealed, plain)) {
+                || !cipher.open(key, LogCipher.STATE, body, sealed, plain)) {
             return -1;
         }
         visitor.state(LogState.fromBytes(plain.toArray(JAVA_BYTE)));
@@ -258,7 +271,7 @@ final class LogSegment implements AutoCloseable {
             long from = (long) i * SEALED_BLOCK_BYTES;
             MemorySegment sealedBlock = record.asSlice(from, SEALED_BLOCK_BYTES);
             MemorySegment plain = record.asSlice(from, Geometry.BLOCK_BYTES);
-            if (!cipher.open(key.segment(), LogCipher.BLOCK, body + from, sealedBlock, plain)) {
+            if (!cipher.open(key, LogCipher.BLOCK, body + from, sealedBlock, plain)) {
                 return -1;
             }
         }
@@ -271,7 +284,7 @@ final class LogSegment implements AutoCloseable {
         MemorySegment sealed = buffer.asSlice(0, HEADER_BYTES);
         return at + HEADER_BYTES <= size
                 && log.read(at, sealed) == HEADER_BYTES
-                && cipher.open(key.segment(), LogCipher.HEADER, at, sealed, header);
+                && cipher.open(key, LogCipher.HEADER, at, sealed, header);
     }
 
     /**
@@ -288,8 +301,7 @@ final class LogSegment implements AutoCloseable {
         for (long window = broken; window < limit; window += windowBytes - HEADER_BYTES) {
             int got = log.read(window, buffer.asSlice(0, Math.min(windowBytes, limit - window)));
             for (long at = 0; at + HEADER_BYTES <= got; at += 16) {
-                if (cipher.open(
-                        key.segment(), LogCipher.HEADER, window + at, buffer.asSlice(at, HEADER_BYTES), header)) {
+                if (cipher.open(key, LogCipher.HEADER, window + at, buffer.asSlice(at, HEADER_BYTES), header)) {
                     said = Math.max(said, header.get(LONG, 16));
                     if (said > broken) {
                         return said;
@@ -300,20 +312,14 @@ final class LogSegment implements AutoCloseable {
         return said;
     }
 
-    private void putHeader(LogWriter writer, int type, int count, long block, long extra) {
+    private void putHeader(LogWriter writer, long at, int type, int count, long block, long range) {
         MemorySegment header = writer.header();
         header.set(INT, 0, type);
         header.set(INT, 4, count);
         header.set(LONG, 8, block);
         header.set(LONG, 16, durable);
-        header.set(LONG, 24, extra);
-        writer.cipher()
-                .seal(
-                        key.segment(),
-                        LogCipher.HEADER,
-                        end,
-                        header,
-                        writer.buffer().asSlice(0, HEADER_BYTES));
+        header.set(LONG, 24, range);
+        writer.cipher().seal(key, LogCipher.HEADER, at, header, writer.buffer().asSlice(0, HEADER_BYTES));
     }
 
     /**
@@ -331,41 +337,70 @@ final class LogSegment implements AutoCloseable {
 
     void appendState(LogWriter writer, LogState state) throws IOException {
         byte[] bytes = state.toBytes();
-        putHeader(writer, TYPE_STATE, bytes.length, 0, 0);
+        putHeader(writer, end, TYPE_STATE, bytes.length, 0, 0);
         MemorySegment body = writer.buffer().asSlice(HEADER_BYTES, (long) bytes.length + AesGcm.TAG_BYTES);
         MemorySegment plain = body.asSlice(0, bytes.length);
         MemorySegment.copy(bytes, 0, plain, JAVA_BYTE, 0, bytes.length);
-        writer.cipher().seal(key.segment(), LogCipher.STATE, end + HEADER_BYTES, plain, body);
+        writer.cipher().seal(key, LogCipher.STATE, end + HEADER_BYTES, plain, body);
         append(writer, HEADER_BYTES + body.byteSize());
     }
 
+    /** Length of a record of so many blocks. */
+    static long recordBytes(int blocks) {
+        return HEADER_BYTES + (long) blocks * SEALED_BLOCK_BYTES;
+    }
+
     /**
-     * Appends blocks that follow each other on the volume.
-     *
-     * @param blocks 1 to {@link #BLOCKS_MAX} of them
-     * @return where in the segment the first one is, the others following every {@link #SEALED_BLOCK_BYTES}
+     * Promises a place in the segment, behind all promised before. Either {@link #appendSealed} fills it, when all before are
+     * filled, or nothing is appended to this segment any more.
      */
-    long appendBlocks(LogWriter writer, long firstBlock, MemorySegment blocks) throws IOException {
+    long reserve(long bytes) {
+        long at = reservedEnd();
+        reserved = at + bytes;
+        return at;
+    }
+
+    /** Where the next record begins once all promised places are filled. */
+    long reservedEnd() {
+        return Math.max(end, reserved);
+    }
+
+    /**
+     * Seals blocks that follow each other on the volume into the writer's buffer, for one place in the segment only.
+     *
+     * @param at from {@link #reserve}
+     * @param blocks 1 to {@link #BLOCKS_MAX} of them
+     */
+    void seal(LogWriter writer, long at, long firstBlock, MemorySegment blocks) {
         int count = (int) (blocks.byteSize() >>> Geometry.BLOCK_SHIFT);
-        putHeader(writer, TYPE_WRITE, count, firstBlock, 0);
+        putHeader(writer, at, TYPE_WRITE, count, firstBlock, 0);
         MemorySegment buffer = writer.buffer();
         LogCipher cipher = writer.cipher();
-        long body = end + HEADER_BYTES;
+        long body = at + HEADER_BYTES;
         for (int i = 0; i < count; i++) {
             long to = (long) i * SEALED_BLOCK_BYTES;
             cipher.seal(
-                    key.segment(),
+                    key,
                     LogCipher.BLOCK,
                     body + to,
                     blocks.asSlice((long) i << Geometry.BLOCK_SHIFT, Geometry.BLOCK_BYTES),
                     buffer.asSlice(HEADER_BYTES + to, SEALED_BLOCK_BYTES));
         }
-        append(writer, HEADER_BYTES + (long) count * SEALED_BLOCK_BYTES);
+    }
+
+    /**
+     * Appends what {@link #seal} has put into the writer's buffer for the place that is now the end.
+     *
+     * @return where in the segment the first block is, the others following every {@link #SEALED_BLOCK_BYTES}
+     */
+    long appendSealed(LogWriter writer, int blocks) throws IOException {
+        long body = end + HEADER_BYTES;
+        append(writer, recordBytes(blocks));
         return body;
     }
 
     void appendDiscard(LogWriter writer, long firstBlock, long count) throws IOException {
-        putHeader(writer, TYPE_DISCARD, 0, firstBlock, count);
+        putHeader(writer, end, TYPE_DISCARD, 0, firstBlock, count);
         append(writer, HEADER_BYTES);
     }
 
@@ -378,6 +413,9 @@ final class LogSegment implements AutoCloseable {
     void readBlocks(long logOffset, int count, MemorySegment dst, MemorySegment scratch, LogCipher cipher)
             throws IOException {
         MemorySegment sealed = scratch.asSlice(0, (long) count * SEALED_BLOCK_BYTES);
+        if (count >= STREAM_BLOCKS_MIN) {
+            askAhead(logOffset + sealed.byteSize());
+        }
         int got = log.read(logOffset, sealed);
         if (got < sealed.byteSize()) {
             throw new DamagedException(name + " ends at byte " + (logOffset + got)
@@ -386,13 +424,25 @@ final class LogSegment implements AutoCloseable {
         for (int i = 0; i < count; i++) {
             long from = (long) i * SEALED_BLOCK_BYTES;
             if (!cipher.open(
-                    key.segment(),
+                    key,
                     LogCipher.BLOCK,
                     logOffset + from,
                     scratch.asSlice(from, SEALED_BLOCK_BYTES),
                     dst.asSlice((long) i << Geometry.BLOCK_SHIFT, Geometry.BLOCK_BYTES))) {
                 throw new DamagedException(name + " is damaged at byte " + (logOffset + from)
                         + ": restore the vault from a copy, or resume the newest snapshot");
+            }
+        }
+    }
+
+    /** Long runs come one behind the other: the device may fetch the next ones while this one is decrypted. */
+    private void askAhead(long from) {
+        long asked = askedAhead;
+        if (from > asked - READ_AHEAD_BYTES / 2 || from < asked - READ_AHEAD_BYTES) {
+            long start = from > asked || from < asked - READ_AHEAD_BYTES ? from : asked;
+            askedAhead = from + READ_AHEAD_BYTES;
+            if (start < end) {
+                backend.willNeed(name, start, Math.min(end, askedAhead) - start);
             }
         }
     }

@@ -3,7 +3,7 @@ package dev.satchel.volume;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
-/** What sealing a record needs: room for the largest one, and a cipher. Guarded by the volume's append lock. */
+/** What sealing a record needs: room for the largest one (1 MiB), and a cipher. For one thread at a time. */
 final class LogWriter implements AutoCloseable {
     private final Arena arena = Arena.ofShared();
     private final MemorySegment buffer = arena.allocate(LogSegment.RECORD_BYTES_MAX, 64);

@@ -22,6 +22,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -35,7 +36,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p><b>A full device</b> makes writes fail with ENOSPC; they work again when there is space.
  *
- * <p><b>Bounds</b>: the decoded chunks' cache ({@link VolumeOptions}), 1 MiB for sealing, 2 MiB for reading, 256 KiB a folding
+ * <p><b>Bounds</b>: the decoded chunks' cache ({@link VolumeOptions}), 3 MiB for sealing, 2 MiB for reading, 256 KiB a folding
  * thread, the indexes of dirty slots (272 bytes each; writers wait at {@value #DIRTY_SLOTS_MAX}).
  *
  * <p><b>Threads</b>: all methods may be called by many at once. Two locks: the append lock makes the order in the log the order
@@ -46,6 +47,15 @@ import org.jspecify.annotations.Nullable;
 public final class Volume implements FuseFile, AutoCloseable {
     /** Layers over the base, at which the next cut waits for folding. */
     static final int LAYERS_MAX = 16;
+
+    /** Threads that read at the same time; 270 KiB each. */
+    private static final int READERS_MAX = 8;
+
+    /** Large records that are sealed at the same time; 1 MiB each. */
+    private static final int SEALERS_MAX = 2;
+
+    /** Smaller writes are sealed under the append lock: that takes less than handing it over twice. */
+    private static final long SEAL_ASIDE_BYTES_MIN = 64 << 10;
 
     static final int DIRTY_SLOTS_MAX = 49_152;
     private static final int DIRTY_SLOTS_FOLD = DIRTY_SLOTS_MAX / 2;
@@ -62,12 +72,23 @@ public final class Volume implements FuseFile, AutoCloseable {
     private final VolumeOptions options;
     private final VolumeLog log;
     private final ChunkCache cache;
-    private final SlotReaders readers;
+    private final Pool<SlotReader> readers;
+    private final Pool<LogWriter> sealers;
     private final ReadAhead readAhead;
     private final Thread folder;
     private final long openedSizeBytes;
 
     private final ReentrantLock appendLock = new ReentrantLock();
+
+    /** Signalled when a promised place was filled or given up. */
+    private final Condition turn = appendLock.newCondition();
+
+    /** Records that are being sealed for promised places. Guarded by the append lock. */
+    private int promised;
+
+    /** Who waits for {@link #promised} to be 0, and goes before new promises. Guarded by the append lock. */
+    private int exclusiveWaiting;
+
     /** Guarded by the append lock, as all up to the next lock. */
     private final LogWriter writer;
 
@@ -120,7 +141,8 @@ public final class Volume implements FuseFile, AutoCloseable {
         this.sizeBytes = state.sizeBytes();
         this.openedSizeBytes = requestedSizeBytes;
         this.cache = new ChunkCache(chunks, options.cacheChunks());
-        this.readers = new SlotReaders(viewLock, chunks, cache);
+        this.readers = new Pool<>(READERS_MAX, () -> new SlotReader(viewLock, chunks, cache), SlotReader::close);
+        this.sealers = new Pool<>(SEALERS_MAX, LogWriter::new, LogWriter::close);
         this.readAhead = new ReadAhead(this, cache, options.readAheadSlots());
         long replayed = 0;
         view.pins = 1;
@@ -348,39 +370,147 @@ public final class Volume implements FuseFile, AutoCloseable {
     public void write(long offset, MemorySegment src) throws IOException {
         checkRange("write", offset, src.byteSize(), sizeBytes);
         awaitRoom();
-        appendLock.lock();
         try {
-            checkOpen();
-            if (Geometry.aligned(offset) && Geometry.aligned(src.byteSize())) {
-                writeAligned(offset, src);
+            if (!Geometry.aligned(offset) || !Geometry.aligned(src.byteSize())) {
+                lockToAppend();
+                try {
+                    writeUnaligned(offset, src, src.byteSize());
+                } finally {
+                    unlock();
+                }
+            } else if (src.byteSize() < SEAL_ASIDE_BYTES_MIN) {
+                lockToAppend();
+                try {
+                    writeAligned(offset, src);
+                } finally {
+                    unlock();
+                }
             } else {
-                writeUnaligned(offset, src, src.byteSize());
+                long partBytes = (long) LogSegment.BLOCKS_MAX << Geometry.BLOCK_SHIFT;
+                for (long done = 0; done < src.byteSize(); done += partBytes) {
+                    writeSealedAside(offset + done, src.asSlice(done, Math.min(partBytes, src.byteSize() - done)));
+                }
             }
         } catch (VaultFullException e) {
             throw full("write", offset, src.byteSize(), e);
-        } finally {
-            appendLock.unlock();
         }
         wrote();
     }
 
+    /** Takes the append lock when no place in the log is promised to anybody. */
+    private void lockToAppend() throws IOException {
+        appendLock.lock();
+        exclusiveWaiting++;
+        while (promised > 0) {
+            turn.awaitUninterruptibly();
+        }
+        exclusiveWaiting--;
+        if (closed) {
+            unlock();
+            checkOpen();
+        }
+    }
+
+    private void unlock() {
+        if (appendLock.hasWaiters(turn)) {
+            turn.signalAll();
+        }
+        appendLock.unlock();
+    }
+
+    /**
+     * Writes up to one record, sealed outside of the lock: several threads seal at the same time, each for a place in the log that
+     * was promised to it, and append in that order. When the layer is cut or its segment fails meanwhile, what was sealed for it
+     * is thrown away, and sealed again for the next one under its key.
+     */
+    private void writeSealedAside(long offset, MemorySegment src) throws IOException {
+        LogWriter sealer = sealers.take();
+        try {
+            boolean appended;
+            do {
+                appended = trySealedAside(sealer, Geometry.blockOf(offset), src);
+            } while (!appended);
+        } finally {
+            sealers.give(sealer);
+        }
+    }
+
+    private boolean trySealedAside(LogWriter sealer, long block, MemorySegment src) throws IOException {
+        int blocks = (int) (src.byteSize() >>> Geometry.BLOCK_SHIFT);
+        Layer layer;
+        long at;
+        View pinned;
+        appendLock.lock();
+        try {
+            while (exclusiveWaiting > 0) {
+                turn.awaitUninterruptibly();
+            }
+            checkOpen();
+            layer = activeLayer();
+            // The segment's key stays as long as the view is pinned.
+            pinned = pin();
+            at = layer.segment.reserve(LogSegment.recordBytes(blocks));
+            promised++;
+        } finally {
+            unlock();
+        }
+        boolean sealed = false;
+        try {
+            layer.segment.seal(sealer, at, block, src);
+            sealed = true;
+        } finally {
+            if (!sealed) {
+                appendLock.lock();
+                freeze(layer); // the place stays empty: nothing can come behind it
+                keptPromise();
+                unpin(pinned);
+            }
+        }
+        appendLock.lock();
+        try {
+            while (!layer.frozen && layer.segment.end() != at) {
+                turn.awaitUninterruptibly();
+            }
+            if (layer.frozen) {
+                return false;
+            }
+            append(layer, sealer, block, blocks);
+            return true;
+        } finally {
+            keptPromise();
+            unpin(pinned);
+        }
+    }
+
+    /** Append lock held, and let go. */
+    private void keptPromise() {
+        promised--;
+        unlock();
+    }
+
+    /** Append lock held, the record sealed for the end of the layer's segment. */
+    private void append(Layer layer, LogWriter sealed, long block, int blocks) throws IOException {
+        long at;
+        try {
+            at = layer.segment.appendSealed(sealed, blocks);
+        } catch (IOException e) {
+            endLayer(layer, e);
+            throw e;
+        }
+        synchronized (viewLock) {
+            layer.index.put(block, blocks, at, LogSegment.SEALED_BLOCK_BYTES);
+        }
+    }
+
+    /** Append lock held, nothing promised. */
     private void writeAligned(long offset, MemorySegment src) throws IOException {
         long done = 0;
         while (done < src.byteSize()) {
             long bytes = Math.min(src.byteSize() - done, (long) LogSegment.BLOCKS_MAX << Geometry.BLOCK_SHIFT);
-            MemorySegment part = bytes == src.byteSize() ? src : src.asSlice(done, bytes);
             long block = Geometry.blockOf(offset + done);
             Layer layer = activeLayer();
-            long at;
-            try {
-                at = layer.segment.appendBlocks(writer, block, part);
-            } catch (IOException e) {
-                endLayer(layer, e);
-                throw e;
-            }
-            synchronized (viewLock) {
-                layer.index.put(block, (int) (bytes >>> Geometry.BLOCK_SHIFT), at, LogSegment.SEALED_BLOCK_BYTES);
-            }
+            layer.segment.seal(writer, layer.segment.end(), block, src.asSlice(done, bytes));
+            append(layer, writer, block, (int) (bytes >>> Geometry.BLOCK_SHIFT));
             done += bytes;
         }
     }
@@ -420,9 +550,8 @@ public final class Volume implements FuseFile, AutoCloseable {
             return;
         }
         awaitRoom();
-        appendLock.lock();
+        lockToAppend();
         try {
-            checkOpen();
             long from = roundUp(offset);
             long to = (offset + length) & -Geometry.BLOCK_BYTES;
             if (from >= to) {
@@ -439,7 +568,7 @@ public final class Volume implements FuseFile, AutoCloseable {
         } catch (VaultFullException e) {
             throw full("discard", offset, length, e);
         } finally {
-            appendLock.unlock();
+            unlock();
         }
         wrote();
     }
@@ -483,7 +612,7 @@ public final class Volume implements FuseFile, AutoCloseable {
             throw new IOException("an earlier sync of the volume's log failed: check the vault's device, then resume");
         }
         if (newest != null && !newest.frozen) {
-            if (newest.segment.end() + LogSegment.RECORD_BYTES_MAX <= BlockIndex.OFFSET_MAX) {
+            if (newest.segment.reservedEnd() + LogSegment.RECORD_BYTES_MAX <= BlockIndex.OFFSET_MAX) {
                 return newest;
             }
             freeze(newest);
@@ -558,12 +687,13 @@ public final class Volume implements FuseFile, AutoCloseable {
         try {
             layer.segment.cutToEnd();
             if (layer.index.isEmpty() && !layer.carriesState && layer.segment.sequence() == nextSequence - 1) {
+                // Now, not when its last reader lets go: the next segment gets this one's name.
+                log.delete(layer.segment);
+                nextSequence--;
                 View present;
                 synchronized (viewLock) {
                     present = view;
                 }
-                layer.folded = true;
-                nextSequence--;
                 replaceView(present.base, present.throughSegment, present.layers.subList(1, present.layers.size()));
             }
         } catch (IOException e) {
@@ -629,7 +759,7 @@ public final class Volume implements FuseFile, AutoCloseable {
                 return new Frozen(this, newView(view.base, view.throughSegment, layers), sizeBytes, through);
             }
         } finally {
-            appendLock.unlock();
+            unlock();
         }
     }
 
@@ -651,14 +781,14 @@ public final class Volume implements FuseFile, AutoCloseable {
             } finally {
                 unpin(folding);
             }
-            appendLock.lock();
+            lockToAppend();
             try {
                 LogState.Root root = new LogState.Root(stored, frozen.throughSegment());
                 if (!state.roots().contains(root)) {
                     recordState(state.withRoot(root));
                 }
             } finally {
-                appendLock.unlock();
+                unlock();
             }
             return stored;
         } finally {
@@ -707,9 +837,8 @@ public final class Volume implements FuseFile, AutoCloseable {
      * @param base from {@link Frozen#store} of this volume
      */
     public void rebase(ChunkMapRef base) throws IOException {
-        appendLock.lock();
+        lockToAppend();
         try {
-            checkOpen();
             LogState.Root origin = state.rootOf(base)
                     .orElseThrow(() -> new IllegalArgumentException("the volume was never stored as " + base));
             List<LogState.Root> roots = new ArrayList<>();
@@ -730,7 +859,7 @@ public final class Volume implements FuseFile, AutoCloseable {
         } catch (VaultFullException e) {
             throw full("rebase", 0, sizeBytes, e);
         } finally {
-            appendLock.unlock();
+            unlock();
         }
         roomMade();
     }
@@ -918,14 +1047,14 @@ public final class Volume implements FuseFile, AutoCloseable {
                 chunkWriter.commit();
                 foldedSlots.addAndGet(fold.slotCount());
             }
-            appendLock.lock();
+            lockToAppend();
             try {
                 if (frozen.throughSegment() > presentThrough()) {
                     recordState(state.withBase(stored, frozen.throughSegment() + 1));
                     dropThrough(ChunkMap.load(chunks, stored), frozen.throughSegment());
                 }
             } finally {
-                appendLock.unlock();
+                unlock();
             }
         } finally {
             foldLock.unlock();
@@ -949,9 +1078,8 @@ public final class Volume implements FuseFile, AutoCloseable {
             throw new IllegalArgumentException(
                     "a volume of " + newSizeBytes + " bytes: multiples of 4096 up to 16 TiB are possible");
         }
-        appendLock.lock();
+        lockToAppend();
         try {
-            checkOpen();
             if (newSizeBytes < sizeBytes) {
                 throw new IllegalArgumentException(
                         "a volume of " + sizeBytes + " bytes can't shrink to " + newSizeBytes);
@@ -964,7 +1092,7 @@ public final class Volume implements FuseFile, AutoCloseable {
             }
             sizeBytes = newSizeBytes;
         } finally {
-            appendLock.unlock();
+            unlock();
         }
     }
 
@@ -982,10 +1110,10 @@ public final class Volume implements FuseFile, AutoCloseable {
                 cache.misses());
     }
 
-    /** How much of the newest segment is on stable storage. */
-    long newestDurable() {
+    /** The newest segment of the log, if there is one; what is not durable is in it. */
+    Optional<LogSegment> newestSegment() {
         Layer newest = newestLayer();
-        return newest == null ? 0 : newest.segment.durable();
+        return newest == null ? Optional.empty() : Optional.of(newest.segment);
     }
 
     /**
@@ -1016,7 +1144,7 @@ public final class Volume implements FuseFile, AutoCloseable {
                 closed = true;
             }
         } finally {
-            appendLock.unlock();
+            unlock();
         }
         IOException failure = null;
         stopFolding();
@@ -1025,13 +1153,19 @@ public final class Volume implements FuseFile, AutoCloseable {
         boolean clean = true;
         appendLock.lock();
         try {
+            while (promised > 0) {
+                turn.awaitUninterruptibly();
+            }
             synchronized (viewLock) {
                 last = view;
                 for (Layer layer : last.layers) {
                     clean &= layer.index.isEmpty();
                 }
             }
-            clean &= state.base().equals(state.roots().getFirst().map()) && sizeBytes == openedSizeBytes;
+            // With a second root, the session's head may name that one: then the log says what came after.
+            clean &= state.roots().size() == 1
+                    && state.base().equals(state.roots().getFirst().map())
+                    && sizeBytes == openedSizeBytes;
             if (!giveUp && !clean && !last.layers.isEmpty()) {
                 last.layers.getFirst().segment.sync();
             }
@@ -1046,6 +1180,7 @@ public final class Volume implements FuseFile, AutoCloseable {
         } catch (IOException e) {
             failure = failure == null ? e : failure;
         }
+        sealers.close();
         readers.close();
         cache.close();
         writer.close();

@@ -222,6 +222,21 @@ class WriteLogTest {
     }
 
     @Test
+    void aChangeBackToTheOldSnapshotIsAChange() throws IOException {
+        ChunkMapRef stored;
+        try (Volume volume = open()) {
+            Blocks.write(volume, 1, 10);
+            stored = vault.store(volume);
+            volume.discard(0, 64 * 4096);
+            volume.foldAll();
+        }
+        // The base is the one that the log began with; but the head may name the stored one by now.
+        try (Volume volume = open(stored)) {
+            assertThat(Blocks.read(volume, 1, 1)).containsExactly(0);
+        }
+    }
+
+    @Test
     void foldingAndRebasingFreeTheLog() throws IOException {
         ChunkMapRef base;
         try (Volume volume = open()) {

@@ -41,6 +41,7 @@ public final class AesGcm implements AutoCloseable {
     private final long context;
     private final Arena arena = Arena.ofShared();
     private final MemorySegment length = arena.allocate(JAVA_INT);
+    private boolean keyed;
     private boolean closed;
 
     /** Makes a context. */
@@ -60,7 +61,7 @@ public final class AesGcm implements AutoCloseable {
     /**
      * Encrypts. A pair of key and nonce must never be used for two plaintexts.
      *
-     * @param key 32 bytes
+     * @param key 32 bytes; or {@link MemorySegment#NULL} for the key of the call before, which saves a quarter of a microsecond
      * @param nonce 12 bytes
      * @param associated authenticated, not encrypted; may be empty
      * @param plaintext any length up to 2³¹ − 17
@@ -126,12 +127,17 @@ public final class AesGcm implements AutoCloseable {
         if (closed) {
             throw new IllegalStateException("this cipher has been closed");
         }
-        OpenSsl.requireSize(key, KEY_BYTES, "a key");
+        boolean sameKey = keyed && key.address() == 0;
+        if (!sameKey) {
+            OpenSsl.requireSize(key, KEY_BYTES, "a key");
+        }
         OpenSsl.requireSize(nonce, NONCE_BYTES, "a nonce");
         OpenSsl.requireNative(associated);
         try {
             OpenSsl.check(
-                    Libc.call(INIT, context, 0, 0, key.address(), nonce.address(), direction), "EVP_CipherInit_ex");
+                    Libc.call(INIT, context, 0, 0, sameKey ? 0 : key.address(), nonce.address(), direction),
+                    "EVP_CipherInit_ex");
+            keyed = true;
             if (associated.byteSize() > 0) {
                 update(0, associated, Math.toIntExact(associated.byteSize()));
             }

@@ -80,6 +80,7 @@ public final class Pod implements AutoCloseable {
     private final Criu criu;
     private final Runc runc;
     private final PidFd init;
+    private boolean closed;
     private CompletableFuture<Void> imagesClosed = CompletableFuture.completedFuture(null);
 
     private Pod(
@@ -339,9 +340,13 @@ public final class Pod implements AutoCloseable {
         }
     }
 
-    /** Ends whatever still runs and removes the control group. */
+    /** Ends whatever still runs and removes the control group. A second call does nothing. */
     @Override
     public void close() throws IOException {
+        if (closed) {
+            return;
+        }
+        closed = true;
         try (cgroup;
                 init) {
             end();

@@ -28,6 +28,7 @@ final class Commands {
             "image",
             "vault",
             "doctor",
+            "demo",
             "help",
             "completion",
             "manual");
@@ -64,6 +65,7 @@ final class Commands {
             case "vault info" -> new VaultInfoCommand();
             case "vault verify" -> new VaultVerifyCommand();
             case "doctor" -> new DoctorCommand();
+            case "demo" -> new DemoCommand();
             case "help" -> new HelpCommand();
             case "completion" -> new CompletionCommand();
             case "manual" -> new ManualCommand().hidden();

@@ -12,6 +12,7 @@ record ResumeReport(ResumeResult result) implements Report {
         json.writeStringField("snapshot", Snapshots.textOrNull(result.snapshot()));
         json.writeNumberField("total_ms", result.totalMillis());
         json.writeNumberField("processes", result.processes());
+        json.writeNumberField("criu_ms", result.criuMillis());
         json.writeBooleanField("booted", result.booted());
         json.writeStringField("view_url", result.viewUrl().isEmpty() ? null : result.viewUrl());
     }

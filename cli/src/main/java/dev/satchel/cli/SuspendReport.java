@@ -19,6 +19,7 @@ record SuspendReport(SuspendResult result, String did) implements Report {
         json.writeNumberField("processes", result.processes());
         json.writeNumberField("bytes_memory", result.bytesMemory());
         json.writeNumberField("bytes_new", result.bytesNew());
+        json.writeNumberField("criu_ms", result.criuMillis());
     }
 
     @Override

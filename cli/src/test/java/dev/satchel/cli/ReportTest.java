@@ -43,12 +43,12 @@ class ReportTest {
     @Test
     void suspend() throws Exception {
         SuspendReport report =
-                new SuspendReport(new SuspendResult("work", ID, 310, 905, 42, 400 << 20, 30 << 20), "suspended");
+                new SuspendReport(new SuspendResult("work", ID, 310, 905, 42, 400 << 20, 30 << 20, 290), "suspended");
 
         assertThat(json(report::fields))
                 .isEqualTo(
                         "{\"session\":\"work\",\"snapshot\":\"" + ID
-                                + "\",\"frozen_ms\":310,\"total_ms\":905,\"processes\":42,\"bytes_memory\":419430400,\"bytes_new\":31457280}");
+                                + "\",\"frozen_ms\":310,\"total_ms\":905,\"processes\":42,\"bytes_memory\":419430400,\"bytes_new\":31457280,\"criu_ms\":290}");
         assertThat(text(report))
                 .isEqualTo("work suspended as 3f2a9c813f2a in 0.91 s: 42 processes, frozen for 0.31 s,"
                         + " 400 MiB of memory, 30.0 MiB new in the vault\n");
@@ -56,19 +56,20 @@ class ReportTest {
 
     @Test
     void resume() throws Exception {
-        ResumeReport restored =
-                new ResumeReport(new ResumeResult("work", Optional.of(ID), 580, 42, false, "http://127.0.0.1:1/x"));
+        ResumeReport restored = new ResumeReport(
+                new ResumeResult("work", Optional.of(ID), 580, 42, false, "http://127.0.0.1:1/x", 300));
         assertThat(json(restored::fields))
                 .isEqualTo(
                         "{\"session\":\"work\",\"snapshot\":\"" + ID
-                                + "\",\"total_ms\":580,\"processes\":42,\"booted\":false,\"view_url\":\"http://127.0.0.1:1/x\"}");
+                                + "\",\"total_ms\":580,\"processes\":42,\"criu_ms\":300,\"booted\":false,\"view_url\":\"http://127.0.0.1:1/x\"}");
         assertThat(text(restored))
                 .isEqualTo("work resumed from 3f2a9c813f2a in 0.58 s: 42 processes\nview it at http://127.0.0.1:1/x\n");
 
-        ResumeReport booted = new ResumeReport(new ResumeResult("work", Optional.empty(), 1234, 1, true, ""));
+        ResumeReport booted = new ResumeReport(new ResumeResult("work", Optional.empty(), 1234, 1, true, "", 900));
         assertThat(json(booted::fields))
-                .isEqualTo("{\"session\":\"work\",\"snapshot\":null,\"total_ms\":1234,\"processes\":1,\"booted\":true,"
-                        + "\"view_url\":null}");
+                .isEqualTo(
+                        "{\"session\":\"work\",\"snapshot\":null,\"total_ms\":1234,\"processes\":1,\"criu_ms\":900,\"booted\":true,"
+                                + "\"view_url\":null}");
         assertThat(text(booted)).isEqualTo("work booted in 1.23 s\n");
     }
 

@@ -20,6 +20,7 @@ final class Results {
         json.put("processes", (long) result.processes());
         json.put("bytes_memory", result.bytesMemory());
         json.put("bytes_new", result.bytesNew());
+        json.put("criu_ms", result.criuMillis());
         return new JsonObject(json);
     }
 
@@ -31,7 +32,8 @@ final class Results {
                 json.number("total_ms"),
                 (int) json.number("processes"),
                 json.number("bytes_memory"),
-                json.number("bytes_new"));
+                json.number("bytes_new"),
+                json.number("criu_ms"));
     }
 
     static JsonObject ofLine(List<String> line) {

@@ -10,6 +10,7 @@ import java.util.Optional;
  * @param totalMillis from this program's start (the JVM's included) to programs running
  * @param processes restored, or 1 when it was booted
  * @param booted whether it was booted rather than restored
+ * @param criuMillis CRIU's own time of the total, or the OCI runtime's when it was booted
  */
 public record ResumeResult(
         String session,
@@ -17,4 +18,5 @@ public record ResumeResult(
         long totalMillis,
         int processes,
         boolean booted,
-        String viewUrl) {}
+        String viewUrl,
+        long criuMillis) {}

@@ -105,11 +105,14 @@ public final class Supervisor implements AutoCloseable {
             if (checkpoint.isEmpty()) {
                 writeResolvConf(run.files(), connected.resolvConf());
             }
-            Pod running = imagesMade.isPresent()
-                    ? Pod.restore(run.podId(), spec, run.pod(), root, connected, criu, get(imagesMade.get()))
+            Pod.Images images = imagesMade.isPresent() ? get(imagesMade.get()) : null;
+            long podNanos = System.nanoTime();
+            Pod running = images != null
+                    ? Pod.restore(run.podId(), spec, run.pod(), root, connected, criu, images)
                     : Pod.boot(run.podId(), spec, run.pod(), root, connected, criu);
             pod = running;
             safe = false;
+            long podMillis = (System.nanoTime() - podNanos) / 1_000_000;
             undo.push(running::close);
             run.note(vaultLocation, running.initPid());
             ControlServer listening = ControlServer.listen(run.control(), this::command);
@@ -121,7 +124,8 @@ public final class Supervisor implements AutoCloseable {
                     millisSinceStart(),
                     checkpoint.map(Checkpoint::processes).orElse(1),
                     checkpoint.isEmpty(),
-                    "");
+                    "",
+                    podMillis);
         } catch (IOException | RuntimeException e) {
             closeBecause(e);
             throw e;
@@ -284,7 +288,8 @@ public final class Supervisor implements AutoCloseable {
                 (System.nanoTime() - startNanos) / 1_000_000,
                 taken.processes(),
                 taken.bytesMemory(),
-                taken.bytesNew());
+                taken.bytesNew(),
+                taken.criuMillis());
     }
 
     /** The same, and the session goes on. */
@@ -298,6 +303,7 @@ public final class Supervisor implements AutoCloseable {
             captured.writer = writer;
             // What programs wrote is on its way to the disk before they are stopped, so that they stand still for less.
             present(files).sync();
+            captured.dumpNanos = System.nanoTime();
             present(pod).checkpoint(leaveRunning, vault.chunks(), writer, captured);
         } catch (CheckpointException e) {
             throw new SatchelException(
@@ -318,7 +324,9 @@ public final class Supervisor implements AutoCloseable {
         private final Progress progress;
         private final long startNanos = System.nanoTime();
         private @Nullable ChunkWriter writer;
+        private long dumpNanos;
         private long freezingNanos;
+        private long dumpedNanos;
         private long capturedNanos;
         private long storedNanos;
         private @Nullable Future<?> synced;
@@ -350,6 +358,7 @@ public final class Supervisor implements AutoCloseable {
 
         @Override
         public void captured() throws IOException {
+            dumpedNanos = System.nanoTime();
             get(present(synced));
             MountedVolume mounted = present(files);
             mounted.freeze();
@@ -394,7 +403,8 @@ public final class Supervisor implements AutoCloseable {
                     (storedNanos - startNanos) / 1_000_000,
                     stored.processes(),
                     stored.bytesMemory(),
-                    bytesNew);
+                    bytesNew,
+                    (dumpedNanos - dumpNanos) / 1_000_000);
         }
 
         @Override

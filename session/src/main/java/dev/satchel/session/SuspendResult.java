@@ -9,6 +9,7 @@ import dev.satchel.vault.SnapshotId;
  * @param totalMillis from the request to everything on stable storage, signed
  * @param bytesMemory pages of memory in the checkpoint
  * @param bytesNew bytes added to the vault
+ * @param criuMillis of the frozen time and what leads to it, CRIU's own: from its start to the state of all processes in memory
  */
 public record SuspendResult(
         String session,
@@ -17,4 +18,5 @@ public record SuspendResult(
         long totalMillis,
         int processes,
         long bytesMemory,
-        long bytesNew) {}
+        long bytesNew,
+        long criuMillis) {}

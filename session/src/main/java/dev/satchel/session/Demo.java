@@ -230,7 +230,7 @@ public final class Demo {
 
     private void timings(JsonObject suspended, JsonObject resumed, long resumeMillis) throws IOException {
         out.println();
-        out.println("timings                                       ms   of it CRIU");
+        out.println("timings                                            ms  of it CRIU");
         line("suspend: programs stand still", suspended.number("frozen_ms"), suspended.number("criu_ms"));
         line("suspend: all of it durable, nothing left", suspended.number("total_ms"), suspended.number("criu_ms"));
         line("resume: from the command to programs running", resumeMillis, resumed.number("criu_ms"));
@@ -240,9 +240,12 @@ public final class Demo {
     }
 
     private void line(String what, long millis, long criuMillis) {
-        out.println("  " + what
-                + " ".repeat(46 - what.length() - Long.toString(millis).length()) + millis
-                + " ".repeat(12 - Long.toString(criuMillis).length()) + criuMillis);
+        out.println("  " + what + padded(millis, 48 - what.length()) + padded(criuMillis, 12));
+    }
+
+    private static String padded(long number, int width) {
+        String digits = Long.toString(number);
+        return " ".repeat(Math.max(1, width - digits.length())) + digits;
     }
 
     private void copyIn(String name) throws IOException {

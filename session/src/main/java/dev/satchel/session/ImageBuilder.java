@@ -160,6 +160,8 @@ final class ImageBuilder {
                 Files.createDirectory(directory);
             }
         }
+        // runc gives a tmpfs the mode of the directory below it.
+        Files.setPosixFilePermissions(root.resolve("dev/shm"), PosixFilePermissions.fromString("rwxrwxrwx"));
         if (Files.isRegularFile(root.resolve(INIT), java.nio.file.LinkOption.NOFOLLOW_LINKS)) {
             return List.of("/" + INIT);
         }

@@ -7,6 +7,7 @@ import dev.satchel.pod.Pod;
 import dev.satchel.vault.SessionId;
 import dev.satchel.volume.MountedVolume;
 import java.io.IOException;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -186,6 +187,17 @@ final class RunDirectory implements AutoCloseable {
         }
     }
 
+    /** Another session's directory may be there, or come just now. */
+    private static void removeIfEmpty(@Nullable Path parent) throws IOException {
+        try {
+            if (parent != null) {
+                Files.deleteIfExists(parent);
+            }
+        } catch (DirectoryNotEmptyException e) {
+            return;
+        }
+    }
+
     /** Removes it; everything in it must have been undone by its owners. */
     @Override
     public void close() throws IOException {
@@ -201,6 +213,7 @@ final class RunDirectory implements AutoCloseable {
             DirectoryTree.deleteContents(path, path.resolve("lock"));
             Files.delete(path.resolve("lock"));
             Files.delete(path);
+            removeIfEmpty(path.getParent());
         }
     }
 }

@@ -127,7 +127,8 @@ public final class AesGcm implements AutoCloseable {
         if (closed) {
             throw new IllegalStateException("this cipher has been closed");
         }
-        boolean sameKey = keyed && key.address() == 0;
+        // A heap segment's address may be 0 too, and must not pass for it.
+        boolean sameKey = keyed && key.isNative() && key.address() == 0;
         if (!sameKey) {
             OpenSsl.requireSize(key, KEY_BYTES, "a key");
         }

@@ -662,7 +662,7 @@ public final class Satchel implements AutoCloseable {
         return inspect(newName);
     }
 
-    /** {@code rm NAME}; {@code force} ends a running session first. */
+    /** {@code rm NAME}; {@code force} ends a session first that runs here; one that runs elsewhere is not touched. */
     public void remove(String session, boolean force) throws IOException {
         Vault vault = vault();
         Head head = head(session);
@@ -676,7 +676,7 @@ public final class Satchel implements AutoCloseable {
                     "'" + session + "' runs on this host: suspend or stop it first, or remove it with --force");
         }
         try (run) {
-            Lease lease = lease(head, force);
+            Lease lease = lease(head, false);
             Volume.deleteLog(vault, head.id());
             vault.delete(head.id(), lease);
         }

@@ -24,14 +24,19 @@ import org.jspecify.annotations.Nullable;
 /**
  * Takes a directory of CRIU's images into chunks, beginning while CRIU still writes it.
  *
- * <p>Memory is cut at multiples of 256 KiB <em>of each process's address space</em>: a chunk holds the pages that are present
+ * <p>Memory is cut at multiples of 64 KiB <em>of each process's address space</em>: a chunk holds the pages that are present
  * between two multiples, in order, so that memory which did not change is the same chunks at the next checkpoint, wherever in the
  * pages file it comes to lie.
  *
  * <p>A process's pages are complete once CRIU has begun the next one's pagemap; it writes one process at a time.
  */
 final class CheckpointWriter implements AutoCloseable {
-    private static final long WINDOW_BYTES = ChunkRef.LENGTH_MAX;
+    /**
+     * Smaller windows store less of memory that changed here and there, for more chunks: of two checkpoints of a desktop some
+     * minutes apart, the second's new chunks had 43 MB at 256 KiB, 34 MB at 64 KiB, 25 MB at 16 KiB, compressed.
+     */
+    private static final long WINDOW_BYTES = 64 << 10;
+
     private static final int POLL_MILLIS = 4;
 
     private final Path directory;

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 
 /**
  * CRIU, driven by its command line (criu(8)): the OCI runtime's own checkpoint costs a second start of CRIU, of itself, and has no
@@ -18,6 +19,17 @@ final class Criu {
 
     /** Deleted files that are still open go into the image, whatever their size: they are nowhere else. */
     private static final String GHOST_LIMIT = "16G";
+
+    /** tar(1) keeps the files of a tmpfs in the image; its own format has times of whole seconds. */
+    private static final Map<String, String> RESTORE_ENVIRONMENT = Map.of("TAR_OPTIONS", "--format=posix");
+
+    /**
+     * CRIU 4.2.1 takes the inner id of a thread that a timer notifies from memory it has not yet written, and gives up when that
+     * happens to be 0. mallopt(3)'s M_PERTURB sees to it that it is not, and nothing that is an id; {@code TimerThreads} puts the
+     * right one in.
+     */
+    private static final Map<String, String> DUMP_ENVIRONMENT = Map.of(
+            "TAR_OPTIONS", "--format=posix", "GLIBC_TUNABLES", "glibc.malloc.perturb=1:glibc.malloc.tcache_count=0");
 
     private final Path program;
 
@@ -45,13 +57,16 @@ final class Criu {
                 root.toString(),
                 "--network-lock",
                 "skip",
+                // A connection that no accept(2) has taken yet is lost, as if its packets were; without this the
+                // checkpoint is.
+                "--skip-in-flight",
                 "--action-script",
                 hooks.script().toString()));
         common(line);
         if (leaveRunning) {
             line.add("--leave-running");
         }
-        run(line, images, images.resolve("dump.log"), hooks, "checkpoint");
+        run(line, DUMP_ENVIRONMENT, images, images.resolve("dump.log"), hooks, "checkpoint");
     }
 
     /**
@@ -79,7 +94,7 @@ final class Criu {
                 "--action-script",
                 hooks.script().toString()));
         common(line);
-        run(Launcher.inCgroup(cgroup, line), work, work.resolve("restore.log"), hooks, "restore");
+        run(Launcher.inCgroup(cgroup, line), RESTORE_ENVIRONMENT, work, work.resolve("restore.log"), hooks, "restore");
         return Long.parseLong(Files.readString(pidFile).strip());
     }
 
@@ -104,9 +119,11 @@ final class Criu {
         }
     }
 
-    private static void run(List<String> line, Path directory, Path log, Hooks hooks, String what) throws IOException {
+    private static void run(
+            List<String> line, Map<String, String> environment, Path directory, Path log, Hooks hooks, String what)
+            throws IOException {
         Path output = directory.resolve("criu.out");
-        int code = Launcher.run(line, output);
+        int code = Launcher.run(line, environment, output);
         if (code == 0) {
             return;
         }

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 
 /** Runs the host's programs to their end. */
 final class Launcher {
@@ -13,17 +14,24 @@ final class Launcher {
 
     private Launcher() {}
 
+    /** As {@link #run(List, Map, Path)}, with the environment as it is. */
+    static int run(List<String> command, Path output) throws IOException {
+        return run(command, Map.of(), output);
+    }
+
     /**
      * Runs a command; its output goes to a file, so that a program which stays in the background can't hold a pipe open.
      *
+     * @param environment variables that it gets beside this process's own
      * @return its exit code
      */
-    static int run(List<String> command, Path output) throws IOException {
-        Process process = new ProcessBuilder(command)
+    static int run(List<String> command, Map<String, String> environment, Path output) throws IOException {
+        ProcessBuilder builder = new ProcessBuilder(command)
                 .redirectInput(ProcessBuilder.Redirect.from(DEV_NULL))
                 .redirectErrorStream(true)
-                .redirectOutput(output.toFile())
-                .start();
+                .redirectOutput(output.toFile());
+        builder.environment().putAll(environment);
+        Process process = builder.start();
         try {
             return process.waitFor();
         } catch (InterruptedException e) {

@@ -1,5 +1,7 @@
 package dev.satchel.pod;
 
+import dev.satchel.pod.filter.ImageDirectory;
+import dev.satchel.pod.filter.ImageFilter;
 import dev.satchel.vault.ChunkMap;
 import dev.satchel.vault.ChunkMapRef;
 import dev.satchel.vault.ChunkRef;
@@ -82,12 +84,18 @@ final class CheckpointWriter implements AutoCloseable {
         notifyAll();
     }
 
-    /** Waits until all is in chunks. @return what names them; durable after the writer's next commit */
-    Checkpoint store() throws IOException {
+    /**
+     * Waits until all is in chunks.
+     *
+     * @param filters what changes the images before; pages and pagemaps are not theirs
+     * @return what names the chunks; durable after the writer's next commit
+     */
+    Checkpoint store(List<ImageFilter> filters) throws IOException {
         imagesComplete();
         for (int i = 1; i < Runtime.getRuntime().availableProcessors(); i++) {
             addWorker();
         }
+        ImageDirectory.apply(directory, filters);
         join(planner);
         List<Path> others = new ArrayList<>();
         try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {

@@ -4,6 +4,11 @@ import dev.satchel.linux.Fd;
 import dev.satchel.linux.LinuxException;
 import dev.satchel.linux.PidFd;
 import dev.satchel.linux.Processes;
+import dev.satchel.pod.filter.ImageFilter;
+import dev.satchel.pod.filter.InterruptedWaits;
+import dev.satchel.pod.filter.TimerThreads;
+import dev.satchel.pod.filter.UnreadTimerfds;
+import dev.satchel.pod.filter.Zombies;
 import dev.satchel.vault.ChunkStore;
 import dev.satchel.vault.ChunkWriter;
 import java.io.Closeable;
@@ -14,6 +19,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -186,10 +192,22 @@ public final class Pod implements AutoCloseable {
         }
     }
 
+    private TimerThreads timerThreads() {
+        try {
+            return TimerThreads.of(cgroup.processes());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
     /** Waits until what a restore left behind is gone. */
     private void awaitImagesClosed() throws IOException {
+        await(imagesClosed);
+    }
+
+    private static <T> T await(CompletableFuture<T> future) throws IOException {
         try {
-            imagesClosed.join();
+            return future.join();
         } catch (CompletionException e) {
             if (e.getCause() instanceof UncheckedIOException cause) {
                 throw cause.getCause();
@@ -242,6 +260,9 @@ public final class Pod implements AutoCloseable {
         awaitImagesClosed();
         try (CheckpointImages images = CheckpointImages.empty(run)) {
             CheckpointWriter[] pending = {null};
+            List<CompletableFuture<TimerThreads>> timers = new ArrayList<>();
+            List<ImageFilter> filters =
+                    new ArrayList<>(List.of(new Zombies(), new InterruptedWaits(), new UnreadTimerfds()));
             try (Hooks hooks = Hooks.start(run, DUMP_ACTIONS, (action, initPid) -> {
                 switch (action) {
                     case "pre-dump" -> {
@@ -250,14 +271,17 @@ public final class Pod implements AutoCloseable {
                     }
                     case "network-lock" -> {
                         pending[0] = new CheckpointWriter(images.directory(), chunks, writer);
+                        // While CRIU writes: it must be done only before the processes go on.
+                        timers.add(CompletableFuture.supplyAsync(this::timerThreads));
                         capture.frozen();
                     }
                     case "post-dump" -> {
                         CheckpointWriter checkpoint = pending[0];
                         checkpoint.imagesComplete();
+                        filters.add(await(timers.getFirst()));
                         capture.captured();
                         if (!leaveRunning) {
-                            capture.store(checkpoint::store);
+                            capture.store(() -> checkpoint.store(filters));
                         }
                     }
                     // Only on failure, or when the pod is to go on; its processes still stand still.
@@ -267,7 +291,7 @@ public final class Pod implements AutoCloseable {
             })) {
                 criu.dump(init.pid(), root, images.directory(), hooks, leaveRunning);
                 if (leaveRunning) {
-                    capture.store(pending[0]::store);
+                    capture.store(() -> pending[0].store(filters));
                 }
             } catch (IOException | RuntimeException e) {
                 undo(e, network::unblock); // what failed before CRIU's own undoing began

@@ -6,6 +6,7 @@ import dev.satchel.linux.PidFd;
 import dev.satchel.linux.Processes;
 import dev.satchel.pod.filter.ImageFilter;
 import dev.satchel.pod.filter.InterruptedWaits;
+import dev.satchel.pod.filter.RemovedSegments;
 import dev.satchel.pod.filter.TimerThreads;
 import dev.satchel.pod.filter.UnreadTimerfds;
 import dev.satchel.pod.filter.Zombies;
@@ -167,10 +168,14 @@ public final class Pod implements AutoCloseable {
     public static Pod restore(String id, PodSpec spec, Path run, Path root, Plug network, Path criu, Images images)
             throws IOException {
         Cgroup cgroup = Cgroup.create(cgroupPath(id), spec.memoryBytes(), spec.cpus());
+        // While CRIU restores: it must be done only before the programs run.
+        CompletableFuture<List<Integer>> removedSegments =
+                CompletableFuture.supplyAsync(() -> removedSegments(images.images.directory()));
         try (Hooks hooks = Hooks.start(run, RESTORE_ACTIONS, (action, initPid) -> {
             if (action.equals("setup-namespaces")) {
                 network.plug(initPid);
             } else {
+                RemovedSegments.remove(await(removedSegments), initPid);
                 network.restored(initPid);
             }
         })) {
@@ -189,6 +194,14 @@ public final class Pod implements AutoCloseable {
         } catch (IOException | RuntimeException e) {
             undo(e, images::close, cgroup::close);
             throw e;
+        }
+    }
+
+    private static List<Integer> removedSegments(Path images) {
+        try {
+            return RemovedSegments.find(images);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
     }
 

@@ -10,6 +10,7 @@ import dev.satchel.linux.Mount;
 import dev.satchel.linux.Mounts;
 import dev.satchel.linux.fuse.FuseFile;
 import dev.satchel.linux.fuse.FuseMount;
+import dev.satchel.vault.VaultException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -17,6 +18,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -40,14 +42,19 @@ public final class MountedVolume implements AutoCloseable {
     private final FuseMount fuse;
     private final LoopDevice loop;
     private final Path mountPoint;
+    /** The vault's first failure to answer the kernel, which the kernel reports as a mere EIO. */
+    private final AtomicReference<@Nullable VaultException> refused;
+
     private boolean mounted;
     private boolean frozen;
     private boolean closed;
 
-    private MountedVolume(FuseMount fuse, LoopDevice loop, Path mountPoint) {
+    private MountedVolume(
+            FuseMount fuse, LoopDevice loop, Path mountPoint, AtomicReference<@Nullable VaultException> refused) {
         this.fuse = fuse;
         this.loop = loop;
         this.mountPoint = mountPoint;
+        this.refused = refused;
     }
 
     /**
@@ -67,6 +74,14 @@ public final class MountedVolume implements AutoCloseable {
             made.mounted = true;
             done = true;
             return made;
+        } catch (LinuxException e) {
+            // The kernel knows but that a read failed.
+            VaultException cause = made.refused.get();
+            if (cause == null) {
+                throw e;
+            }
+            cause.addSuppressed(e);
+            throw cause;
         } finally {
             if (!done) {
                 made.close();
@@ -184,16 +199,19 @@ public final class MountedVolume implements AutoCloseable {
                 .toRealPath();
         Path at = private0700.resolve(DISK);
         Files.createDirectories(at);
+        AtomicReference<@Nullable VaultException> refused = new AtomicReference<>();
         FuseMount fuse = FuseMount.mount(
-                at,
-                FS_NAME,
-                Map.of(FILE, disk),
-                new FuseMount.Options(THREADS, false, FuseMount.Options.DEFAULT.failures()));
+                at, FS_NAME, Map.of(FILE, disk), new FuseMount.Options(THREADS, false, (what, cause) -> {
+                    if (cause instanceof VaultException e) {
+                        refused.compareAndSet(null, e);
+                    }
+                    FuseMount.Options.DEFAULT.failures().failed(what, cause);
+                }));
         LoopDevice loop = null;
         try {
             loop = LoopDevice.attach(
                     at.resolve(FILE), new LoopDevice.Options(readOnly, true, Geometry.BLOCK_BYTES, true));
-            return new MountedVolume(fuse, loop, target);
+            return new MountedVolume(fuse, loop, target, refused);
         } finally {
             if (loop == null) {
                 fuse.close();

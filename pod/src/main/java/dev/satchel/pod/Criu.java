@@ -17,6 +17,9 @@ final class Criu {
     static final List<String> DEVICES =
             List.of("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty");
 
+    /** A file that the runtime hides from the pod, by mounting the host's {@code /dev/null} over it. */
+    static final String MASKED = "/proc/keys";
+
     /** Deleted files that are still open go into the image, whatever their size: they are nowhere else. */
     private static final String GHOST_LIMIT = "16G";
 
@@ -30,6 +33,12 @@ final class Criu {
      */
     private static final Map<String, String> DUMP_ENVIRONMENT = Map.of(
             "TAR_OPTIONS", "--format=posix", "GLIBC_TUNABLES", "glibc.malloc.perturb=1:glibc.malloc.tcache_count=0");
+
+    /** What CRIU says, before a process's id, of one whose terminal is its parent's doing. */
+    private static final String TERMINAL = "ctty pid_real ";
+
+    /** What CRIU says, before a process's id, when it can't trace it. */
+    private static final String UNSEIZABLE = "Unseizable non-zombie ";
 
     private final Path program;
 
@@ -117,6 +126,8 @@ final class Criu {
             line.add("--external");
             line.add("mnt[" + device + "]:" + device);
         }
+        line.add("--external");
+        line.add("mnt[" + MASKED + "]:/dev/null");
     }
 
     private static void run(
@@ -132,7 +143,7 @@ final class Criu {
             throw e;
         }
         if (cause != null) {
-            throw new IOException(what + " failed", cause);
+            throw new IOException(what + " failed: " + cause, cause);
         }
         throw new CheckpointException(reason(log, output));
     }
@@ -158,9 +169,18 @@ final class Criu {
                 first = message;
             }
             int pid = message.indexOf("(pid: ");
+            int terminal = message.indexOf(TERMINAL);
             if (process.isEmpty() && pid >= 0) {
                 int end = message.indexOf(')', pid);
                 process = message.substring(pid + 6, end);
+            } else if (process.isEmpty() && terminal >= 0) {
+                int end = message.indexOf(' ', terminal + TERMINAL.length());
+                process = message.substring(terminal + TERMINAL.length(), end);
+            } else if (process.isEmpty() && message.startsWith(UNSEIZABLE)) {
+                // ptrace(2): one tracer a process, and CRIU must be it.
+                int end = message.indexOf(' ', UNSEIZABLE.length());
+                process = message.substring(UNSEIZABLE.length(), end);
+                first = "a debugger or tracer holds a process";
             }
         }
         if (first.isEmpty()) {

@@ -113,6 +113,9 @@ final class Runc {
                 .addObject()
                 .put("allow", false)
                 .put("access", "rwm");
+        // The machine's keys and firmware are no business of a session's; its limits of IPC are not its to raise.
+        linux.putArray("readonlyPaths").add("/proc/sys");
+        linux.putArray("maskedPaths").add(Criu.MASKED).add("/sys/firmware");
         try (InputStream seccomp = Runc.class.getResourceAsStream("seccomp.json")) {
             if (seccomp == null) {
                 throw new IllegalStateException("seccomp.json is missing from the program");

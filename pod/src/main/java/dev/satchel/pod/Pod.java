@@ -1,5 +1,6 @@
 package dev.satchel.pod;
 
+import dev.satchel.linux.Errno;
 import dev.satchel.linux.Fd;
 import dev.satchel.linux.LinuxException;
 import dev.satchel.linux.PidFd;
@@ -352,7 +353,7 @@ public final class Pod implements AutoCloseable {
                 }
             }
         } catch (LinuxException e) {
-            if (!numeric) {
+            if (!numeric && e.errno() != Errno.ENOENT) {
                 throw e;
             }
         }

@@ -99,11 +99,6 @@ final class RunDirectory implements AutoCloseable {
         DirectoryTree.deleteContents(path, path.resolve("lock"));
     }
 
-    /** Whether another process than this one supervises it. */
-    boolean heldByOther() throws IOException {
-        return lock == null && supervised();
-    }
-
     SessionId session() {
         return session;
     }

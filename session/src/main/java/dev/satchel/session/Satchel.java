@@ -324,7 +324,10 @@ public final class Satchel implements AutoCloseable {
         }
     }
 
-    /** The right to change a session. What this host had and did not give back, because it died, it takes again. */
+    /**
+     * The right to change a session. What this host had and did not give back, because it died, it takes again: the caller has
+     * claimed the session's run directory, so that no supervisor of this host lives.
+     */
     private Lease lease(Head head, boolean takeOver) throws IOException {
         Vault vault = vault();
         for (int tries = 0; ; tries++) {
@@ -340,8 +343,7 @@ public final class Satchel implements AutoCloseable {
                                     + ": suspend it there; if that host is dead, take it with --take-over",
                             e);
                 }
-                if (tries == TAKE_OVER_TRIES_MAX
-                        || RunDirectory.of(host, head.id()).heldByOther()) {
+                if (tries == TAKE_OVER_TRIES_MAX) {
                     throw e;
                 }
             }
@@ -362,13 +364,17 @@ public final class Satchel implements AutoCloseable {
         if (request.at().isPresent()) {
             Snapshot chosen = snapshot(vault, current, request.at().get());
             if (!chosen.id().equals(newest.id())) {
-                vault.putHead(current.next(Optional.of(chosen.id()), current.settings()), lease);
+                current = current.next(Optional.of(chosen.id()), current.settings());
+                vault.putHead(current, lease);
             }
             return new Supervisor.Start(
-                    chosen, request.fresh() || Snapshots.checkpoint(chosen).isEmpty(), DISCARD);
+                    current,
+                    chosen,
+                    request.fresh() || Snapshots.checkpoint(chosen).isEmpty(),
+                    DISCARD);
         }
         if (request.fresh()) {
-            return new Supervisor.Start(newest, true, VolumeOptions.ExistingLog.REPLAY);
+            return new Supervisor.Start(current, newest, true, VolumeOptions.ExistingLog.REPLAY);
         }
         if (newest.kind().equals(Snapshots.CRASH)) {
             Optional<SnapshotId> before = newest.parent();
@@ -382,7 +388,7 @@ public final class Satchel implements AutoCloseable {
                                     .orElse(""));
         }
         return new Supervisor.Start(
-                newest, crashed || Snapshots.checkpoint(newest).isEmpty(), VolumeOptions.ExistingLog.REPLAY);
+                current, newest, crashed || Snapshots.checkpoint(newest).isEmpty(), VolumeOptions.ExistingLog.REPLAY);
     }
 
     private static final VolumeOptions.ExistingLog DISCARD = VolumeOptions.ExistingLog.DISCARD;

@@ -46,9 +46,15 @@ public final class Supervisor implements AutoCloseable {
     private static final long SHUT_DOWN_MILLIS = 10_000;
     private static final long POD_POLL_MILLIS = 250;
     private static final int ELOOP = 40;
+    private static final int CAPTURE_TRIES_MAX = 4;
+    private static final long CAPTURE_PAUSE_MILLIS = 100;
 
-    /** How {@link #start} is to bring the session up. */
-    record Start(Snapshot snapshot, boolean boot, VolumeOptions.ExistingLog log) {}
+    /**
+     * How {@link #start} is to bring the session up.
+     *
+     * @param head the session's newest, which deciding this may have moved
+     */
+    record Start(Head head, Snapshot snapshot, boolean boot, VolumeOptions.ExistingLog log) {}
 
     private interface Undo {
         void run() throws IOException;
@@ -91,6 +97,7 @@ public final class Supervisor implements AutoCloseable {
 
     /** Brings the session up from a snapshot. On failure everything is undone. */
     void start(Start start, String vaultLocation) throws IOException {
+        head = start.head();
         try {
             Optional<Checkpoint> checkpoint = start.boot() ? Optional.empty() : Snapshots.checkpoint(start.snapshot());
             Files.createDirectories(run.pod());
@@ -298,21 +305,43 @@ public final class Supervisor implements AutoCloseable {
     }
 
     private SuspendResult capture(String kind, boolean leaveRunning, Progress progress) throws IOException {
+        for (int tries = 1; ; tries++) {
+            try {
+                return captureOnce(kind, leaveRunning, progress);
+            } catch (CheckpointException e) {
+                // Much of what CRIU can't take is a program's passing moment: a connection not yet accepted, a terminal
+                // not yet its shell's.
+                if (tries == CAPTURE_TRIES_MAX || !pauseBeforeCapture(tries)) {
+                    throw new SatchelException(
+                            SatchelException.Kind.FAILED,
+                            "'" + head.name() + "' can't be frozen: " + e.getMessage()
+                                    + ": it goes on running; end what can't be frozen and try again",
+                            e);
+                }
+            }
+        }
+    }
+
+    /** @return false when there is no time left to wait, as this process is to end */
+    private static boolean pauseBeforeCapture(int tries) {
+        try {
+            Thread.sleep(CAPTURE_PAUSE_MILLIS << tries);
+            return true;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
+    }
+
+    private SuspendResult captureOnce(String kind, boolean leaveRunning, Progress progress) throws IOException {
         Captured captured = new Captured(kind, leaveRunning, progress);
-        try (ChunkWriter writer = vault.chunks().writer(vault.chunks().ownDomain())) {
+        try (captured;
+                ChunkWriter writer = vault.chunks().writer(vault.chunks().ownDomain())) {
             captured.writer = writer;
             // What programs wrote is on its way to the disk before they are stopped, so that they stand still for less.
             present(files).sync();
             captured.dumpNanos = System.nanoTime();
             present(pod).checkpoint(leaveRunning, vault.chunks(), writer, captured);
-        } catch (CheckpointException e) {
-            throw new SatchelException(
-                    SatchelException.Kind.FAILED,
-                    "'" + head.name() + "' can't be frozen: " + e.getMessage()
-                            + ": it goes on running; end what can't be frozen and try again",
-                    e);
-        } finally {
-            captured.close();
         }
         return captured.result();
     }

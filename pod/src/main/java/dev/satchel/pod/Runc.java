@@ -137,10 +137,22 @@ final class Runc {
     /** Creates a container; its first process waits. @return that process, in the host's pid namespace */
     long create(String id, Cgroup cgroup) throws IOException {
         Path pidFile = directory.resolve("runc.pid");
-        Launcher.check(
-                Launcher.inCgroup(
-                        cgroup, line("create", "--bundle", bundle().toString(), "--pid-file", pidFile.toString(), id)),
-                directory.resolve("runc.out"));
+        Path log = directory.resolve("runc.log");
+        // The container's first process inherits the standard streams: a file of the host's could go into no
+        // checkpoint.
+        List<String> command = new ArrayList<>(List.of("/bin/sh", "-c", "exec \"$@\" >/dev/null 2>&1", "sh"));
+        command.addAll(Launcher.inCgroup(
+                cgroup,
+                line(
+                        "--log",
+                        log.toString(),
+                        "create",
+                        "--bundle",
+                        bundle().toString(),
+                        "--pid-file",
+                        pidFile.toString(),
+                        id)));
+        Launcher.check(command, log);
         return Long.parseLong(Files.readString(pidFile).strip());
     }
 

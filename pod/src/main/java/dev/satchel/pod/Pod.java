@@ -138,7 +138,7 @@ public final class Pod implements AutoCloseable {
                 throw e;
             }
         } catch (IOException | RuntimeException e) {
-            undo(e, created ? () -> runc.delete(id) : () -> {}, cgroup::close);
+            undo(e, created ? () -> runc.delete(id) : () -> {}, () -> cleanUp(id));
             throw e;
         }
     }
@@ -193,7 +193,7 @@ public final class Pod implements AutoCloseable {
             });
             return pod;
         } catch (IOException | RuntimeException e) {
-            undo(e, images::close, cgroup::close);
+            undo(e, () -> cleanUp(id), images::close);
             throw e;
         }
     }
@@ -235,12 +235,17 @@ public final class Pod implements AutoCloseable {
     }
 
     private static void undo(Exception because, Undo... steps) {
+        // Undoing takes its time also when it is an interrupt that made it necessary.
+        boolean interrupted = Thread.interrupted();
         for (Undo step : steps) {
             try {
                 step.run();
             } catch (IOException | RuntimeException e) {
                 because.addSuppressed(e);
             }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
         }
     }
 

@@ -511,6 +511,8 @@ public final class Supervisor implements AutoCloseable {
             return;
         }
         closed = true;
+        // Undoing runs to its end also when it is an interrupt that made it necessary.
+        boolean interrupted = Thread.interrupted();
         IOException failure = null;
         while (!undo.isEmpty()) {
             try {
@@ -522,6 +524,9 @@ public final class Supervisor implements AutoCloseable {
                     failure.addSuppressed(e);
                 }
             }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
         }
         if (failure != null) {
             throw failure;

@@ -1,0 +1,200 @@
+package dev.satchel.session;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.Test;
+
+/**
+ * The supervisor is killed at any moment: the vault opens, the last snapshot is whole, the next command undoes what was left, and what
+ * there is can be gone on from.
+ */
+class CrashTest extends LiveTest {
+    private static final int KILLS = 4;
+
+    @Test
+    void killedWhileTheSessionRuns() throws IOException {
+        String name = name("crash");
+        a.create(name);
+        String suspended;
+        Running.Count before;
+        try (Running here = a.resume(name).startCounting()) {
+            here.sh("echo suspended >/home/user/file; sync");
+            before = here.count();
+            suspended = here.suspend().snapshot().toString();
+        }
+        try (SessionProcess process =
+                SessionProcess.start(a, name, Optional.empty()).awaitRunning()) {
+            sh(a, name, "echo synced >/home/user/file; sync; sync /home/user/file");
+            process.kill();
+        }
+        SessionInfo crashed = a.with(satchel -> satchel.inspect(name));
+        assertThat(crashed.state()).isEqualTo(SessionInfo.State.CRASHED);
+        assertThatThrownBy(() -> a.with(satchel -> satchel.suspend(name))).hasMessageContaining("died");
+        assertThatThrownBy(() -> b.resume(name)).satisfies(CrashTest::isInUse);
+        assertThatThrownBy(() -> a.resume(name))
+                .isInstanceOf(SatchelException.class)
+                .hasMessageContaining("--fresh")
+                .hasMessageContaining("--at " + suspended.substring(0, 12));
+        assertThat(leftovers()).isEmpty();
+        assertThat(a.state(name)).isEqualTo(SessionInfo.State.CRASHED);
+        assertThat(site.verify().errors()).isEmpty();
+
+        // What was synced is not lost, and booted from; what ran before is there, too.
+        try (Running fresh = a.resumeFresh(name).awaitDesktop()) {
+            assertThat(fresh.result().booted()).isTrue();
+            assertThat(fresh.sh("cat /home/user/file")).isEqualTo("synced\n");
+            fresh.suspend();
+        }
+        try (Running back = b.resumeAt(name, suspended)) {
+            assertThat(back.result().booted()).isFalse();
+            assertThat(back.sh("cat /home/user/file")).isEqualTo("suspended\n");
+            back.assertGoesOnFrom(before);
+            back.suspend();
+        }
+        assertThat(b.with(satchel -> satchel.history(name)).stream().map(SnapshotInfo::kind))
+                .contains("crash");
+    }
+
+    @Test
+    void killedWhileItSuspends() throws IOException {
+        killedInTheMiddle("suspend", (process, random) -> {
+            process.awaitRunning();
+            Eventually.pause(random.nextInt(300));
+        });
+    }
+
+    @Test
+    void killedWhileItResumes() throws IOException {
+        killedInTheMiddle("resume", (process, random) -> {});
+    }
+
+    /** Ctrl-C interrupts the thread that carries out the command. */
+    @Test
+    void interruptedWhileItResumes() throws IOException {
+        long seed = System.nanoTime();
+        Random random = new Random(seed);
+        String name = name("interrupted");
+        a.create(name);
+        Running.Count before;
+        try (Running here = a.resume(name).startCounting()) {
+            before = here.count();
+            here.suspend();
+        }
+        for (int i = 0; i < 2 * KILLS; i++) {
+            int delay = random.nextInt(600);
+            String as = "interrupted after " + delay + " ms, seed " + seed;
+            AtomicReference<Running> running = new AtomicReference<>();
+            AtomicReference<Exception> failure = new AtomicReference<>();
+            Thread command = Thread.ofPlatform().start(() -> {
+                try {
+                    running.set(a.resume(name));
+                } catch (IOException | RuntimeException e) {
+                    failure.set(e);
+                }
+            });
+            Eventually.pause(delay);
+            command.interrupt();
+            try {
+                command.join();
+            } catch (InterruptedException e) {
+                throw new IOException(e);
+            }
+            if (running.get() != null) {
+                before = running.get().assertGoesOnFrom(before); // it came too late
+                running.get().suspend();
+            } else {
+                assertThat(failure.get()).as(as).isInstanceOf(IOException.class);
+                assertThat(leftovers()).as(as).isEmpty();
+                assertThat(a.stateFiles()).as(as).allMatch(file -> file.equals("host-id") || file.startsWith("seen/"));
+                assertThat(a.state(name)).as(as).isEqualTo(SessionInfo.State.SUSPENDED);
+            }
+        }
+        try (Running back = b.resume(name)) {
+            back.assertGoesOnFrom(before);
+            back.suspend();
+        }
+    }
+
+    private interface Approach {
+        void to(SessionProcess process, Random random) throws IOException;
+    }
+
+    private void killedInTheMiddle(String what, Approach approach) throws IOException {
+        long seed = System.nanoTime();
+        Random random = new Random(seed);
+        String name = name("crash");
+        a.create(name);
+        Running.Count before;
+        String whole;
+        try (Running here = a.resume(name).startCounting()) {
+            before = here.count();
+            whole = here.suspend().snapshot().toString();
+        }
+        for (int kill = 0; kill < KILLS; kill++) {
+            int delay = random.nextInt(what.equals("suspend") ? 900 : 1100);
+            String as = what + " killed after " + delay + " ms, seed " + seed;
+            try (SessionProcess process = SessionProcess.start(a, name, Optional.of(whole))) {
+                approach.to(process, random);
+                CompletableFuture<Boolean> suspending = new CompletableFuture<>();
+                if (what.equals("suspend")) {
+                    suspending = CompletableFuture.supplyAsync(() -> {
+                        try {
+                            a.with(satchel -> satchel.suspend(name));
+                            return true;
+                        } catch (IOException e) {
+                            return false; // as it must, when who does it is killed
+                        }
+                    });
+                } else {
+                    suspending.complete(false);
+                }
+                Eventually.pause(delay);
+                process.kill();
+                if (suspending.join()) {
+                    // It was done before: then all of it is there.
+                    assertThat(a.state(name)).as(as).isEqualTo(SessionInfo.State.SUSPENDED);
+                }
+            }
+            assertThat(site.verify().errors()).as(as).isEmpty();
+            SessionInfo.State state = a.state(name);
+            assertThat(state).as(as).isIn(SessionInfo.State.CRASHED, SessionInfo.State.SUSPENDED);
+            if (state == SessionInfo.State.CRASHED) {
+                try (Running refused = a.resume(name)) {
+                    // Killed before programs ran: nothing was lost, it goes on where it was.
+                    refused.assertGoesOnFrom(before);
+                    whole = refused.suspend().snapshot().toString();
+                    continue;
+                } catch (SatchelException e) {
+                    assertThat(e).as(as).hasMessageContaining("--fresh").hasMessageContaining("--at");
+                    assertThat(leftovers()).as(as).isEmpty();
+                }
+            }
+            try (Running back = state == SessionInfo.State.SUSPENDED ? a.resume(name) : a.resumeAt(name, whole)) {
+                before = back.assertGoesOnFrom(
+                        before.value() > 0 && state == SessionInfo.State.SUSPENDED ? before : back.count());
+                before = back.count();
+                whole = back.suspend().snapshot().toString();
+            }
+        }
+        assertThat(site.verify().errors()).isEmpty();
+    }
+
+    private static String sh(TestHost host, String name, String script) throws IOException {
+        return Ran.of(host.with(
+                        satchel -> satchel.execCommand(name, Optional.of("user"), false, List.of("sh", "-c", script))))
+                .expect(0)
+                .out();
+    }
+
+    private static void isInUse(Throwable failure) {
+        assertThat(failure).isInstanceOf(SatchelException.class);
+        assertThat(((SatchelException) failure).kind()).isEqualTo(SatchelException.Kind.IN_USE);
+    }
+}

@@ -52,6 +52,15 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
         return false;
     }
 
+    /**
+     * CRIU compares pages of forked processes with their parent's one at a time (restore_priv_vma_content in criu/mem.c): through the
+     * page cache that is one request for many of them. The cache goes with the mount, before which CRIU has ended.
+     */
+    @Override
+    public boolean cached() {
+        return true;
+    }
+
     @Override
     public void read(long offset, MemorySegment dst) throws IOException {
         int chunk = Arrays.binarySearch(starts, offset);

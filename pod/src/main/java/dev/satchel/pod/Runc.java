@@ -43,8 +43,14 @@ final class Runc {
     private static final Map<String, String> NAMESPACES = Map.of(
             "NEWIPC", "ipc", "NEWNET", "net", "NEWNS", "mnt", "NEWPID", "pid", "NEWUSER", "user", "NEWUTS", "uts");
 
+    /** Loaded by who boots or executes; a restored pod needs neither, and a cold JVM half a second for this. */
+    private static final class Json {
+        static final ObjectMapper MAPPER = new ObjectMapper();
+
+        private Json() {}
+    }
+
     private final Path directory;
-    private final ObjectMapper json = new ObjectMapper();
 
     /** @param directory where this pod's bundle and runc's state are kept */
     Runc(Path directory) {
@@ -65,7 +71,7 @@ final class Runc {
     /** Writes the bundle; runtime-spec {@code config.json}. */
     void writeBundle(PodSpec spec, Path root, Cgroup cgroup) throws IOException {
         Files.createDirectories(bundle());
-        ObjectNode config = json.createObjectNode();
+        ObjectNode config = Json.MAPPER.createObjectNode();
         config.put("ociVersion", "1.0.2");
         config.put("hostname", spec.hostname());
         config.putObject("root").put("path", root.toString()).put("readonly", false);
@@ -120,9 +126,9 @@ final class Runc {
             if (seccomp == null) {
                 throw new IllegalStateException("seccomp.json is missing from the program");
             }
-            linux.set("seccomp", json.readTree(seccomp));
+            linux.set("seccomp", Json.MAPPER.readTree(seccomp));
         }
-        Files.write(bundle().resolve("config.json"), json.writeValueAsBytes(config));
+        Files.write(bundle().resolve("config.json"), Json.MAPPER.writeValueAsBytes(config));
     }
 
     private static void mount(ArrayNode mounts, String target, String type, String... options) {
@@ -181,21 +187,22 @@ final class Runc {
             writeBundle(spec, root, standInGroup);
             create(standIn, standInGroup);
             try {
-                JsonNode template = json.readTree(directory
+                JsonNode template = Json.MAPPER.readTree(directory
                         .resolve("runc")
                         .resolve(standIn)
                         .resolve("state.json")
                         .toFile());
-                String text = json.writeValueAsString(template)
+                String text = Json.MAPPER
+                        .writeValueAsString(template)
                         .replace(standInGroup.ociPath(), cgroup.ociPath())
                         .replace(standIn, id);
-                ObjectNode adopted = (ObjectNode) json.readTree(text);
+                ObjectNode adopted = (ObjectNode) Json.MAPPER.readTree(text);
                 adopted.put("init_process_pid", initPid);
                 adopted.put("init_process_start", startTime(initPid));
                 ObjectNode paths = adopted.putObject("namespace_paths");
                 NAMESPACES.forEach((kind, name) -> paths.put(kind, "/proc/" + initPid + "/ns/" + name));
                 Files.createDirectories(state.getParent());
-                Files.write(state, json.writeValueAsBytes(adopted));
+                Files.write(state, Json.MAPPER.writeValueAsBytes(adopted));
             } finally {
                 delete(standIn);
             }

@@ -68,7 +68,7 @@ final class ControlServer implements AutoCloseable {
                     continue;
                 }
                 // Not a daemon: the answer to `suspend` is still on its way when all else has ended.
-                Thread.ofPlatform().name("control-request").start(() -> {
+                Thread.ofPlatform().name("control-request").daemon(false).start(() -> {
                     try (connection) {
                         serve(connection);
                     } catch (IOException e) {
@@ -100,7 +100,7 @@ final class ControlServer implements AutoCloseable {
                 }
             });
             answer.put("result", result.fields());
-        } catch (IOException | RuntimeException e) {
+        } catch (IOException | RuntimeException | Error e) {
             String message = e.getMessage();
             answer.put("error", message == null ? e.toString() : message);
             answer.put("kind", kind(e).name());
@@ -108,7 +108,7 @@ final class ControlServer implements AutoCloseable {
         send(out, answer);
     }
 
-    private static SatchelException.Kind kind(Exception e) {
+    private static SatchelException.Kind kind(Throwable e) {
         return switch (e) {
             case SatchelException failure -> failure.kind();
             case NoSuchException none -> SatchelException.Kind.NOT_FOUND;

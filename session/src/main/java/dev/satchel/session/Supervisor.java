@@ -218,10 +218,12 @@ public final class Supervisor implements AutoCloseable {
         }
     }
 
-    /** Since this program was started, its JVM included; proc_pid_stat(5) counts in ticks of 10 ms. */
-    private static long millisSinceStart() {
-        return System.currentTimeMillis()
-                - ProcessHandle.current().info().startInstant().orElseThrow().toEpochMilli();
+    /** Since this program was started, its JVM included; proc_pid_stat(5) and proc_uptime(5) count in hundredths of a second. */
+    private static long millisSinceStart() throws IOException {
+        String stat = Files.readString(Path.of("/proc/self/stat"));
+        long started = Long.parseLong(stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1)[19]);
+        String uptime = Files.readString(Path.of("/proc/uptime"));
+        return Math.round(Double.parseDouble(uptime.substring(0, uptime.indexOf(' '))) * 1000) - started * 10;
     }
 
     /** How the session came to run. */

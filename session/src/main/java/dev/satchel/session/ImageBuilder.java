@@ -155,10 +155,7 @@ final class ImageBuilder {
     private static List<String> prepare(Path root) throws IOException {
         for (String part :
                 new String[] {"dev", "dev/pts", "dev/shm", "dev/mqueue", "proc", "sys", "run", "tmp", "etc", "var"}) {
-            Path directory = root.resolve(part);
-            if (!Files.exists(directory, java.nio.file.LinkOption.NOFOLLOW_LINKS)) {
-                Files.createDirectory(directory);
-            }
+            makeDirectory(root.resolve(part));
         }
         // runc gives a tmpfs the mode of the directory below it.
         Files.setPosixFilePermissions(root.resolve("dev/shm"), PosixFilePermissions.fromString("rwxrwxrwx"));
@@ -169,14 +166,30 @@ final class ImageBuilder {
             throw new SatchelException(
                     SatchelException.Kind.HOST_LACKS, STATIC_INIT + " is missing: install Debian's package 'tini'");
         }
-        Path own = root.resolve("usr/lib/satchel");
-        Files.createDirectories(own);
+        Path own = root;
+        for (String part : new String[] {"usr", "lib", "satchel"}) {
+            own = own.resolve(part);
+            makeDirectory(own);
+        }
         Files.copy(
                 STATIC_INIT,
                 own.resolve("tini"),
                 StandardCopyOption.COPY_ATTRIBUTES,
                 StandardCopyOption.REPLACE_EXISTING);
         return List.of("/usr/lib/satchel/tini", "--", "/bin/sleep", "infinity");
+    }
+
+    /** Makes a directory that is missing. A link in its place would lead out of the image, onto this host: nothing is written there. */
+    private static void makeDirectory(Path directory) throws IOException {
+        if (Files.isSymbolicLink(directory)) {
+            throw new SatchelException(
+                    SatchelException.Kind.FAILED,
+                    "the root file system's " + directory.getFileName()
+                            + " is a link, where a session needs a directory: replace it in the archive");
+        }
+        if (!Files.exists(directory)) {
+            Files.createDirectory(directory);
+        }
     }
 
     static ImageInfo info(ImageManifest image) {

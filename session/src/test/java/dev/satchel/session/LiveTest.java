@@ -82,8 +82,8 @@ abstract class LiveTest {
         }
         List<String> left = new ArrayList<>();
         for (Mount mount : Mounts.list()) {
-            if (mentions(mount.target() + "/", marks)
-                            && mount.target().toString().contains("/host")
+            if ((mentions(mount.target() + "/", marks)
+                            && mount.target().toString().contains("/host"))
                     || mentions(mount.target().toString(), marks.subList(1, marks.size()))) {
                 left.add("mount " + mount.target());
             }

@@ -80,7 +80,7 @@ final class Running implements AutoCloseable {
         return this;
     }
 
-    /** Waits for a file inside. @param path relative to the session's root */
+    /** Waits for a file inside, named from the session's root. */
     void awaitFile(String path) throws IOException {
         Eventually.holds(PATIENCE_MILLIS, name + " has " + path, () -> Files.exists(root().resolve(path)));
     }

@@ -205,6 +205,11 @@ final class Invocation implements AutoCloseable {
         };
     }
 
+    /** Standard error, for a command that tells more than a line there. */
+    PrintStream errors() {
+        return err;
+    }
+
     /** A line for people beside the result, on standard error; with {@code --json}, too. */
     void note(String line) {
         clearProgress();

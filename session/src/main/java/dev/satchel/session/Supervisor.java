@@ -16,6 +16,7 @@ import dev.satchel.vault.Lease;
 import dev.satchel.vault.Snapshot;
 import dev.satchel.vault.SnapshotId;
 import dev.satchel.vault.Vault;
+import dev.satchel.vault.VaultException;
 import dev.satchel.vault.WriteStats;
 import dev.satchel.volume.Frozen;
 import dev.satchel.volume.MountedVolume;
@@ -135,6 +136,13 @@ public final class Supervisor implements AutoCloseable {
                     podMillis);
         } catch (IOException | RuntimeException e) {
             closeBecause(e);
+            MountedVolume mounted = files;
+            if (mounted != null && mounted.refusal().isPresent()) {
+                // CRIU met a damaged file system; the damage is what a person must know of.
+                VaultException refusal = mounted.refusal().get();
+                refusal.addSuppressed(e);
+                throw refusal;
+            }
             throw e;
         }
     }

@@ -219,6 +219,11 @@ public final class MountedVolume implements AutoCloseable {
         }
     }
 
+    /** The vault's first failure to answer the kernel, to which what programs met then goes back; empty while there was none. */
+    public java.util.Optional<VaultException> refusal() {
+        return java.util.Optional.ofNullable(refused.get());
+    }
+
     /** Where the file system is mounted. */
     public Path mountPoint() {
         return mountPoint;

@@ -1881,6 +1881,24 @@ def posix_lock(place):
     truth("lock stuck", not conflict("posix", place + "/posix", 20, 10))
 
 
+@check("posix-lock-mapped")
+def posix_lock_mapped(place):
+    """Whoever restores a mapping opens and closes its file, which drops a process's locks on it."""
+    fd = lock_file(place + "/mapped")
+    os.truncate(fd, 4096)
+    read_only = os.open(place + "/mapped", os.O_RDONLY)
+    mappings = [mmap.mmap(fd, 4096), mmap.mmap(read_only, 4096, mmap.MAP_PRIVATE, mmap.PROT_READ)]
+    fcntl.lockf(fd, fcntl.LOCK_EX, 10, 20)
+    fcntl.lockf(read_only, fcntl.LOCK_SH, 5, 50)
+    broken = yield
+    if broken:
+        os.close(read_only)
+    same("locked and free ranges",
+         [conflict("posix", place + "/mapped", start, length) for start, length in ((20, 10), (50, 5), (0, 20), (30, 20), (55, 0))],
+         [True, True, False, False, False])
+    same("mappings", [mapping[:101] for mapping in mappings], [b"." * 100 + bytes(1)] * 2)
+
+
 @check("ofd-lock")
 def ofd_lock(place):
     fd = lock_file(place + "/ofd")
@@ -2381,6 +2399,19 @@ _interruptible()
 
 # --------------------------------------------------------------------------------------------------- applications
 
+ONLOOKER = """
+import json, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=0.2)
+found = []
+for statement in ("SELECT count(*) FROM t", "INSERT INTO t(text) VALUES('intruder')"):
+    try:
+        found.append(database.execute(statement).fetchone())
+    except sqlite3.OperationalError as problem:
+        found.append(str(problem))
+print(json.dumps(found))
+"""
+
+
 def sqlite(mode):
     def verify(place):
         """A transaction half done: uncommitted rows are there, others do not see them and can't write, then it commits."""
@@ -2395,20 +2426,9 @@ def sqlite(mode):
             database.execute("INSERT INTO t(text) VALUES(?)", (f"half done {index} " + "." * 100,))
         cursor = database.execute("SELECT id FROM t ORDER BY id")
         started = [cursor.fetchone()[0] for _ in range(5)]
-        def onlooker(helper):
-            other = sqlite3.connect(path, isolation_level=None, timeout=0.2)
-            found = []
-            for statement in ("SELECT count(*) FROM t", "INSERT INTO t(text) VALUES('intruder')"):
-                try:
-                    found.append(other.execute(statement).fetchone())
-                except sqlite3.OperationalError as problem:
-                    found.append(str(problem))
-            helper.tell(found)
         def look():
-            helper = Helper(onlooker)
-            found = helper.hear()
-            helper.reap()
-            return found
+            # Another program: to the library a forked child is the same process, whose locks it remembers.
+            return json.loads(subprocess.run([sys.executable, "-c", ONLOOKER, path], capture_output=True, check=True).stdout)
         before = look()
         truth(f"not half done: {before}", before[1] == "database is locked")
         broken = yield

@@ -135,10 +135,11 @@ final class Criu {
             throws IOException {
         Path output = directory.resolve("criu.out");
         int code = Launcher.run(line, environment, output);
-        if (code == 0) {
+        // CRIU takes no notice of some hooks' failures, pre-resume's for one.
+        Throwable cause = hooks.failure();
+        if (code == 0 && cause == null) {
             return;
         }
-        Throwable cause = hooks.failure();
         if (cause instanceof IOException e) {
             throw e;
         }

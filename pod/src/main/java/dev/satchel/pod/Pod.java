@@ -7,6 +7,7 @@ import dev.satchel.linux.PidFd;
 import dev.satchel.linux.Processes;
 import dev.satchel.pod.filter.ImageFilter;
 import dev.satchel.pod.filter.InterruptedWaits;
+import dev.satchel.pod.filter.RecordLocks;
 import dev.satchel.pod.filter.RemovedSegments;
 import dev.satchel.pod.filter.TimerThreads;
 import dev.satchel.pod.filter.UnreadTimerfds;
@@ -75,7 +76,7 @@ public final class Pod implements AutoCloseable {
     }
 
     private static final String DUMP_ACTIONS = "pre-dump network-lock post-dump network-unlock";
-    private static final String RESTORE_ACTIONS = "setup-namespaces pre-resume";
+    private static final String RESTORE_ACTIONS = "setup-namespaces post-restore pre-resume";
     private static final int PASSWD_BYTES_MAX = 1 << 20;
     private static final int END_TIMEOUT_MILLIS = 10_000;
 
@@ -170,14 +171,13 @@ public final class Pod implements AutoCloseable {
             throws IOException {
         Cgroup cgroup = Cgroup.create(cgroupPath(id), spec.memoryBytes(), spec.cpus());
         // While CRIU restores: it must be done only before the programs run.
-        CompletableFuture<List<Integer>> removedSegments =
-                CompletableFuture.supplyAsync(() -> removedSegments(images.images.directory()));
+        CompletableFuture<Mending> mending = CompletableFuture.supplyAsync(() -> Mending.of(images.images.directory()));
         try (Hooks hooks = Hooks.start(run, RESTORE_ACTIONS, (action, initPid) -> {
-            if (action.equals("setup-namespaces")) {
-                network.plug(initPid);
-            } else {
-                RemovedSegments.remove(await(removedSegments), initPid);
-                network.restored(initPid);
+            switch (action) {
+                case "setup-namespaces" -> network.plug(initPid);
+                case "post-restore" -> await(mending).mend(cgroup.processes(), initPid);
+                case "pre-resume" -> network.restored(initPid);
+                default -> throw new IllegalStateException(action);
             }
         })) {
             Criu program = new Criu(criu);
@@ -198,11 +198,22 @@ public final class Pod implements AutoCloseable {
         }
     }
 
-    private static List<Integer> removedSegments(Path images) {
-        try {
-            return RemovedSegments.find(images);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
+    /**
+     * What CRIU does not restore, or loses again, and the images tell. Done at its hook {@code post-restore}: all processes and
+     * threads are there with their memory and files, wait in CRIU's own code with all signals blocked, and nobody traces them.
+     */
+    private record Mending(List<Integer> removedSegments, RecordLocks locks) {
+        static Mending of(Path images) {
+            try {
+                return new Mending(RemovedSegments.find(images), RecordLocks.of(images));
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+
+        void mend(List<Long> processes, long initPid) throws IOException {
+            RemovedSegments.remove(removedSegments, initPid);
+            locks.set(processes, initPid);
         }
     }
 

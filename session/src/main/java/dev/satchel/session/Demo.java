@@ -45,13 +45,13 @@ public final class Demo {
     /**
      * Of the kernel objects that objects.py knows: some of each kind, so that a hundred processes do not outweigh the desktop. The
      * tests hold them all. Left out is what depends on chance: {@code inodes} compares device numbers, and the disk's loop device
-     * is another one where that of before is taken; {@code sqlite-wal} needs a lock that CRIU loses, see the README's limits.
+     * is another one where that of before is taken.
      */
     private static final String OBJECTS =
             "pid-tree,process-group,threads,environment,uts,umask,rlimits,seccomp,signals-pending,signalfd,sysv-sem,"
                     + "sysv-sem-waiter,sysv-shm,sysv-msg,posix-sem,pipe,fifo,unix-stream,unix-packets,scm-rights,tcp-loopback,udp,pty,"
-                    + "alarm,itimer-real,posix-timer,timerfd,sleep,clocks,eventfd,epoll,inotify,pidfd,flock,posix-lock,ofd-lock,"
-                    + "deleted-file,file-descriptors,tmpfs,mappings,memfd,futex,sqlite-rollback-journal,x-clipboard";
+                    + "alarm,itimer-real,posix-timer,timerfd,sleep,clocks,eventfd,epoll,inotify,pidfd,flock,posix-lock,posix-lock-mapped,ofd-lock,"
+                    + "deleted-file,file-descriptors,tmpfs,mappings,memfd,futex,sqlite-rollback-journal,sqlite-wal,x-clipboard";
 
     private final Path program;
     private final Path programs;

@@ -25,7 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
  */
 @Timeout(60)
 class DemoTest {
-    private static final int OBJECTS = 44;
+    private static final int OBJECTS = 46;
     private static final String OBJECT_OK = "{\"check\":\"pipe\",\"ok\":true,\"detail\":\"\"}\n";
 
     @TempDir

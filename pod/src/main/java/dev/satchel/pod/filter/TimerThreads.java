@@ -59,21 +59,11 @@ public final class TimerThreads implements ImageFilter {
             } else if (line.startsWith("notify: ") && target > 0) {
                 String thread = line.substring(target + 5);
                 if (!thread.equals("0")) { // which has ended
-                    threads.computeIfAbsent(innerId(directory), key -> new HashMap<>())
-                            .put(timer, innerId(directory.resolve("task").resolve(thread)));
+                    threads.computeIfAbsent(InnerIds.of(directory), key -> new HashMap<>())
+                            .put(timer, InnerIds.of(directory.resolve("task").resolve(thread)));
                 }
             }
         }
-    }
-
-    /** The id in the innermost pid namespace: the last of {@code NSpid}, proc_pid_status(5). */
-    private static long innerId(Path thread) throws IOException {
-        for (String line : Files.readAllLines(thread.resolve("status"), StandardCharsets.ISO_8859_1)) {
-            if (line.startsWith("NSpid:")) {
-                return Long.parseLong(line.substring(line.lastIndexOf('\t') + 1));
-            }
-        }
-        throw new IOException(thread + "/status has no NSpid: this kernel has no pid namespaces");
     }
 
     @Override

@@ -111,7 +111,8 @@ class CommandsTest extends LiveTest {
         String name = name("ends");
         a.create(name);
         try (Running here = a.resume(name).awaitDesktop()) {
-            here.sh("echo kept >/home/user/file; pkill Xvfb; true");
+            here.sh("echo kept >/home/user/file");
+            here.start("sleep 0.2; pkill Xvfb"); // a command that is still there then ends with the session
             here.awaitEnd();
         }
         assertThat(a.state(name)).isEqualTo(SessionInfo.State.STOPPED);
@@ -202,8 +203,15 @@ class CommandsTest extends LiveTest {
         a.create(name);
         int before;
         try (Running here = a.resume(name).awaitDesktop()) {
-            here.start("exec xterm -geometry 80x24+0+0 -bg '#ff0000' -fg '#00ff00'");
-            Eventually.holds(30_000, "a red terminal", () -> count(screenshot(a, name), 0xff0000) > 10_000);
+            here.start("exec xterm -geometry 80x24+0+0 -bg '#ff0000' -fg '#00ff00' 2>/home/user/xterm.log");
+            try {
+                Eventually.holds(30_000, "a red terminal", () -> count(screenshot(a, name), 0xff0000) > 10_000);
+            } catch (AssertionError e) {
+                throw new AssertionError(
+                        here.sh(
+                                "cat /home/user/xterm.log; DISPLAY=:0 xwininfo -root -tree; ps axf; cat /var/log/satchel/session.log"),
+                        e);
+            }
             before = count(screenshot(a, name), 0xff0000);
             here.suspend();
         }

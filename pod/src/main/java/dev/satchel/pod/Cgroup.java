@@ -141,11 +141,21 @@ final class Cgroup implements AutoCloseable {
 
     /** Pids, in the host's namespace, of what is in the group. */
     List<Long> processes() throws IOException {
-        List<Long> pids = new ArrayList<>();
-        for (String line : Files.readAllLines(processFiles().getFirst())) {
-            pids.add(Long.parseLong(line));
+        return ids(processFiles().getFirst());
+    }
+
+    /** Thread ids, in the host's namespace, of all of them. */
+    List<Long> threads() throws IOException {
+        Path unified = directories.getFirst().resolve("cgroup.threads");
+        return ids(Files.exists(unified) ? unified : directories.getFirst().resolve("tasks"));
+    }
+
+    private static List<Long> ids(Path file) throws IOException {
+        List<Long> ids = new ArrayList<>();
+        for (String line : Files.readAllLines(file)) {
+            ids.add(Long.parseLong(line));
         }
-        return pids;
+        return ids;
     }
 
     /** Removes the group; its processes must be gone or going. */

@@ -9,6 +9,7 @@ import dev.satchel.pod.filter.ImageFilter;
 import dev.satchel.pod.filter.InterruptedWaits;
 import dev.satchel.pod.filter.RecordLocks;
 import dev.satchel.pod.filter.RemovedSegments;
+import dev.satchel.pod.filter.ThreadSettingsImage;
 import dev.satchel.pod.filter.TimerThreads;
 import dev.satchel.pod.filter.UnreadTimerfds;
 import dev.satchel.pod.filter.Zombies;
@@ -175,7 +176,7 @@ public final class Pod implements AutoCloseable {
         try (Hooks hooks = Hooks.start(run, RESTORE_ACTIONS, (action, initPid) -> {
             switch (action) {
                 case "setup-namespaces" -> network.plug(initPid);
-                case "post-restore" -> await(mending).mend(cgroup.processes(), initPid);
+                case "post-restore" -> await(mending).mend(cgroup, initPid);
                 case "pre-resume" -> network.restored(initPid);
                 default -> throw new IllegalStateException(action);
             }
@@ -202,24 +203,31 @@ public final class Pod implements AutoCloseable {
      * What CRIU does not restore, or loses again, and the images tell. Done at its hook {@code post-restore}: all processes and
      * threads are there with their memory and files, wait in CRIU's own code with all signals blocked, and nobody traces them.
      */
-    private record Mending(List<Integer> removedSegments, RecordLocks locks) {
+    private record Mending(List<Integer> removedSegments, RecordLocks locks, ThreadSettingsImage threads) {
         static Mending of(Path images) {
             try {
-                return new Mending(RemovedSegments.find(images), RecordLocks.of(images));
+                return new Mending(
+                        RemovedSegments.find(images), RecordLocks.of(images), ThreadSettingsImage.read(images));
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }
         }
 
-        void mend(List<Long> processes, long initPid) throws IOException {
+        void mend(Cgroup cgroup, long initPid) throws IOException {
             RemovedSegments.remove(removedSegments, initPid);
-            locks.set(processes, initPid);
+            if (!locks.isEmpty()) {
+                locks.set(cgroup.processes(), initPid);
+            }
+            if (!threads.isEmpty()) {
+                threads.set(cgroup.threads(), initPid);
+            }
         }
     }
 
-    private TimerThreads timerThreads() {
+    /** What is to be seen only of the processes themselves, while they stand still. */
+    private List<ImageFilter> filtersOfLiving() {
         try {
-            return TimerThreads.of(cgroup.processes());
+            return List.of(TimerThreads.of(cgroup.processes()), ThreadSettingsImage.of(cgroup.threads()));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -290,7 +298,7 @@ public final class Pod implements AutoCloseable {
         awaitImagesClosed();
         try (CheckpointImages images = CheckpointImages.empty(run)) {
             CheckpointWriter[] pending = {null};
-            List<CompletableFuture<TimerThreads>> timers = new ArrayList<>();
+            List<CompletableFuture<List<ImageFilter>>> living = new ArrayList<>();
             List<ImageFilter> filters =
                     new ArrayList<>(List.of(new Zombies(), new InterruptedWaits(), new UnreadTimerfds()));
             try (Hooks hooks = Hooks.start(run, DUMP_ACTIONS, (action, initPid) -> {
@@ -302,13 +310,13 @@ public final class Pod implements AutoCloseable {
                     case "network-lock" -> {
                         pending[0] = new CheckpointWriter(images.directory(), chunks, writer);
                         // While CRIU writes: it must be done only before the processes go on.
-                        timers.add(CompletableFuture.supplyAsync(this::timerThreads));
+                        living.add(CompletableFuture.supplyAsync(this::filtersOfLiving));
                         capture.frozen();
                     }
                     case "post-dump" -> {
                         CheckpointWriter checkpoint = pending[0];
                         checkpoint.imagesComplete();
-                        filters.add(await(timers.getFirst()));
+                        filters.addAll(await(living.getFirst()));
                         capture.captured();
                         if (!leaveRunning) {
                             capture.store(() -> checkpoint.store(filters));

@@ -19,6 +19,7 @@ public final class ImageDirectory {
 
     private final Path directory;
     private final Map<Long, ImageFile> cores = new HashMap<>();
+    private final Map<String, ImageFile> added = new HashMap<>();
     private @Nullable ImageFile tree;
     private @Nullable ImageFile files;
 
@@ -49,6 +50,16 @@ public final class ImageDirectory {
         for (ImageFile core : cores.values()) {
             core.write();
         }
+        for (ImageFile image : added.values()) {
+            image.write();
+        }
+    }
+
+    /** An image of our own, empty; CRIU passes over those that it does not know. */
+    ImageFile add(String name, int magic) {
+        ImageFile image = ImageFile.empty(directory.resolve(name), magic);
+        added.put(name, image);
+        return image;
     }
 
     /** {@code pstree_entry} of every process, images/pstree.proto. */

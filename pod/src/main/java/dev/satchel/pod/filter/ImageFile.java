@@ -51,6 +51,23 @@ final class ImageFile {
         return new ImageFile(file, bytes, messages);
     }
 
+    /** One with no messages yet, which is there only once it is written. */
+    static ImageFile empty(Path file, int magic) {
+        byte[] header = new byte[HEADER_BYTES];
+        ByteBuffer.wrap(header)
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .putInt(MAGIC_COMMON)
+                .putInt(magic);
+        return new ImageFile(file, header, new ArrayList<>());
+    }
+
+    /** Adds a message without fields. */
+    Message add() {
+        Message message = new Message(file.toString(), bytes, bytes.length, bytes.length);
+        messages.add(message);
+        return message;
+    }
+
     List<Message> messages() {
         return Collections.unmodifiableList(messages);
     }

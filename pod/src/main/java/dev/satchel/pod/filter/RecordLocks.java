@@ -61,6 +61,11 @@ public final class RecordLocks {
         return new RecordLocks(locks);
     }
 
+    /** Whether there are none, so that {@link #set} has nothing to do. */
+    public boolean isEmpty() {
+        return locks.isEmpty();
+    }
+
     /**
      * Sets them, each in the process whose it is. No program of the pod may run meanwhile, nor have a tracer. From a platform thread.
      *
@@ -68,9 +73,6 @@ public final class RecordLocks {
      * @param initPid its first process, in the host's pid namespace
      */
     public void set(List<Long> processes, long initPid) throws IOException {
-        if (locks.isEmpty()) {
-            return;
-        }
         Map<Long, Long> outer = InnerIds.toOuter(processes, initPid);
         for (Map.Entry<Long, List<Held>> entry : locks.entrySet()) {
             long inner = entry.getKey();

@@ -240,6 +240,17 @@ public final class Fd implements Closeable {
         check((int) Libc.call(Rare.FALLOCATE, number, 0, offset, length), "fallocate", "0, " + offset + ", " + length);
     }
 
+    /**
+     * fallocate(2) with FALLOC_FL_KEEP_SIZE: reserves space, behind the end of the file, too, whose size stays. Truncating gives
+     * back what lies behind the new end.
+     */
+    public void setAside(long offset, long length) throws LinuxException {
+        check(
+                (int) Libc.call(Rare.FALLOCATE, number, FALLOC_FL_KEEP_SIZE, offset, length),
+                "fallocate",
+                "KEEP_SIZE, " + offset + ", " + length);
+    }
+
     /** ftruncate(2). */
     public void truncate(long size) throws LinuxException {
         check((int) Libc.call(Rare.FTRUNCATE, number, size), "ftruncate", Long.toString(size));

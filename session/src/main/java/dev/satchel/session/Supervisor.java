@@ -344,6 +344,22 @@ public final class Supervisor implements AutoCloseable {
     }
 
     private SuspendResult captureOnce(String kind, boolean leaveRunning, Progress progress) throws IOException {
+        // A snapshot may fill the device up; if it does, the session must be able to go on writing.
+        present(volume).setSpaceAside();
+        try {
+            return captureWithSpaceAside(kind, leaveRunning, progress);
+        } catch (IOException | RuntimeException e) {
+            try {
+                present(volume).setSpaceAside();
+            } catch (IOException again) {
+                e.addSuppressed(again);
+            }
+            throw e;
+        }
+    }
+
+    private SuspendResult captureWithSpaceAside(String kind, boolean leaveRunning, Progress progress)
+            throws IOException {
         Captured captured = new Captured(kind, leaveRunning, progress);
         try (captured;
                 ChunkWriter writer = vault.chunks().writer(vault.chunks().ownDomain())) {

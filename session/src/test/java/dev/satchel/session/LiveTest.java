@@ -28,6 +28,7 @@ abstract class LiveTest {
     TestHost a;
     TestHost b;
     private final List<Site> sites = new ArrayList<>();
+    private final List<Device> devices = new ArrayList<>();
 
     @BeforeEach
     void open() throws IOException {
@@ -41,6 +42,13 @@ abstract class LiveTest {
     Site alsoWatch(Site other) {
         sites.add(other);
         return other;
+    }
+
+    /** A device of the test's own, which goes with the test. */
+    Device device(long sizeBytes) throws IOException {
+        Device device = Device.make(site.directory(), sizeBytes);
+        devices.add(device);
+        return device;
     }
 
     /** A name that no other test has given. */
@@ -57,6 +65,9 @@ abstract class LiveTest {
             left.add("ending what ran on failed: " + e);
         }
         left.addAll(leftovers());
+        for (Device device : devices) {
+            device.close();
+        }
         assertThat(left).as("left behind").isEmpty();
     }
 

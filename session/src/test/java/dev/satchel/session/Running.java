@@ -85,6 +85,14 @@ final class Running implements AutoCloseable {
         Eventually.holds(PATIENCE_MILLIS, name + " has " + path, () -> Files.exists(root().resolve(path)));
     }
 
+    /** The same for one that is not on the session's disk. */
+    void awaitInside(String path) throws IOException {
+        Eventually.holds(
+                PATIENCE_MILLIS,
+                name + " has " + path,
+                () -> exec("user", "test", "-e", path).code() == 0);
+    }
+
     String read(String path) throws IOException {
         return Files.readString(root().resolve(path));
     }

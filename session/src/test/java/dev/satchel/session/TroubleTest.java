@@ -18,6 +18,145 @@ import org.junit.jupiter.api.Test;
 
 /** When a suspend can't be done the session goes on and the last snapshot is whole; what is not authentic does not run. */
 class TroubleTest extends LiveTest {
+    private static final long SMALL_BYTES = 512L << 20;
+
+    /** Appends lines that it has made durable, and counts them in memory; an error ends it, and is told. */
+    private static final String DURABLE_LINES = """
+            exec python3 -c '
+            import os, time
+            n = 0
+            try:
+                with open("/home/user/lines", "a") as lines:
+                    while True:
+                        n += 1
+                        lines.write(f"{n}\\n")
+                        lines.flush()
+                        os.fsync(lines.fileno())
+                        with open("/dev/shm/new", "w") as count:
+                            count.write(str(n))
+                        os.rename("/dev/shm/new", "/dev/shm/count")
+                        time.sleep(0.02)
+            except OSError as e:
+                open("/dev/shm/failed", "w").write(str(e))
+            '""";
+
+    @Test
+    void aFullDeviceStopsASuspendAndNothingElse() throws IOException {
+        Device device = device(SMALL_BYTES);
+        Site small = alsoWatch(site.withCopyOfVault(device.path().resolve("vault")));
+        TestHost here = small.host();
+        TestHost there = small.host();
+        String name = name("full");
+        here.create(name);
+        long before;
+        SuspendResult whole;
+        try (Running running = here.resume(name).awaitDesktop()) {
+            running.start(DURABLE_LINES);
+            holdIncompressible(running, "first");
+            whole = running.snapshot();
+            running.sh("pkill -x python3-memory");
+            holdIncompressible(running, "second");
+            device.fill(40L << 20);
+            for (int i = 0; i < 2; i++) {
+                assertRefused(running, running::suspend, whole);
+                assertRefused(running, running::snapshot, whole);
+            }
+            // With nothing left at all, what was set aside does for what programs want to be durable.
+            device.fill(0);
+            running.sh("dd if=/dev/urandom of=/home/user/kept bs=1M count=4 conv=fsync status=none");
+            assertRefused(running, running::suspend, whole);
+            String kept = running.sh("sha256sum /home/user/kept");
+            device.empty();
+            before = lines(running);
+            running.suspend();
+            try (Running moved = there.resume(name)) {
+                assertThat(lines(moved)).isGreaterThanOrEqualTo(before);
+                assertThat(moved.sh("pgrep -xc python3-memory").strip()).isEqualTo("1");
+                assertThat(moved.sh("sha256sum /home/user/kept")).isEqualTo(kept);
+                assertLinesAreThere(moved);
+                moved.suspend();
+            }
+        }
+        try (Running back = there.resumeAt(name, whole.snapshot().toString())) {
+            assertThat(lines(back)).isLessThan(before);
+            assertLinesAreThere(back);
+            back.suspend();
+        }
+        assertThat(small.verify().errors()).isEmpty();
+        assertThat(leftovers()).isEmpty();
+        assertThat(device.abandoned()).isEmpty();
+    }
+
+    private interface Capture {
+        SuspendResult take() throws IOException;
+    }
+
+    private static void assertRefused(Running running, Capture capture, SuspendResult newest) throws IOException {
+        assertThatThrownBy(capture::take)
+                .isInstanceOf(SatchelException.class)
+                .hasMessageMatching("no space left on the device of the vault \\S+: free some, or use a larger device")
+                .satisfies(e ->
+                        assertThat(((SatchelException) e).kind().exitCode()).isEqualTo(1));
+        assertThat(running.host.state(running.name)).isEqualTo(SessionInfo.State.RUNNING);
+        assertThat(running.host.with(satchel -> satchel.inspect(running.name)).snapshot())
+                .contains(newest.snapshot());
+        long now = lines(running);
+        Eventually.holds(10_000, "it goes on", () -> lines(running) > now + 10);
+    }
+
+    /** Starts a program with so much random memory that a snapshot of it does not fit into what {@link Device#fill} leaves. */
+    private static void holdIncompressible(Running running, String which) throws IOException {
+        running.start("exec python3 -c '\n"
+                + "import os, time\n"
+                + "open(\"/proc/self/comm\", \"w\").write(\"python3-memory\")\n"
+                + "memory = os.urandom(80 << 20)\n"
+                + "open(\"/dev/shm/" + which + "\", \"w\").close()\n"
+                + "time.sleep(1000)'");
+        running.awaitInside("/dev/shm/" + which);
+    }
+
+    private static long lines(Running running) throws IOException {
+        return Long.parseLong(running.sh("cat /dev/shm/failed 2>/dev/null || cat /dev/shm/count")
+                .strip());
+    }
+
+    private static void assertLinesAreThere(Running running) throws IOException {
+        long counted = lines(running);
+        String[] lines = running.sh("cat /home/user/lines").strip().split("\n", -1);
+        assertThat((long) lines.length).isGreaterThanOrEqualTo(counted);
+        for (int i = 0; i < lines.length; i++) {
+            assertThat(lines[i]).isEqualTo(Integer.toString(i + 1));
+        }
+    }
+
+    /** A write that finds no space, what was set aside included, is told so to who made it durable, and nobody else loses anything. */
+    @Test
+    void aWriteThatFindsNoSpaceSaysSo() throws IOException {
+        Device device = device(SMALL_BYTES);
+        Site small = alsoWatch(site.withCopyOfVault(device.path().resolve("vault")));
+        TestHost here = small.host();
+        String name = name("full");
+        here.create(name);
+        String whole;
+        try (Running running = here.resume(name).awaitDesktop()) {
+            running.start(DURABLE_LINES);
+            running.awaitInside("/dev/shm/count");
+            whole = running.snapshot().snapshot().toString();
+            device.fill(0);
+            Ran written = running.exec(
+                    "user", "dd", "if=/dev/urandom", "of=/home/user/large", "bs=1M", "count=100", "conv=fsync");
+            assertThat(written.code()).as(written.err()).isEqualTo(1);
+            assertThat(written.err()).contains("No space left on device");
+            device.empty();
+        }
+        try (Running back = here.resumeAt(name, whole)) {
+            assertLinesAreThere(back);
+            back.suspend();
+        }
+        assertThat(small.verify().errors()).isEmpty();
+        assertThat(device.abandoned()).isEmpty();
+    }
+
     @Test
     void aTracedProcessIsNamedAndTheSessionGoesOn() throws IOException {
         String name = name("traced");

@@ -31,6 +31,18 @@ public interface AppendLog extends Closeable {
     /** Length in bytes. */
     long size() throws IOException;
 
-    /** Cuts it to {@code size} bytes, durably: a torn tail after a crash, or everything once it is folded. */
+    /**
+     * Sets space aside behind the end, so that {@code bytes} more can be appended when the device has become full meanwhile. The
+     * length stays; space that is not used goes back with {@link #truncate}, or with the log.
+     *
+     * @return false when the storage knows no such thing; then a full device fails the next append
+     * @throws VaultFullException when there is not so much; some of it may be set aside all the same
+     */
+    boolean setAside(long bytes) throws IOException;
+
+    /**
+     * Cuts it to {@code size} bytes, durably: a torn tail after a crash, or everything once it is folded. What was set aside is
+     * given back.
+     */
     void truncate(long size) throws IOException;
 }

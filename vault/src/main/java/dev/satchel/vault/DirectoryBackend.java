@@ -526,6 +526,19 @@ public final class DirectoryBackend implements Backend {
         }
 
         @Override
+        public synchronized boolean setAside(long bytes) throws IOException {
+            try {
+                file.setAside(size, bytes);
+                return true;
+            } catch (LinuxException e) {
+                if (e.errno() == Errno.EOPNOTSUPP || e.errno() == Errno.ENOSYS) {
+                    return false;
+                }
+                throw failure(e, name);
+            }
+        }
+
+        @Override
         public synchronized long size() {
             return size;
         }

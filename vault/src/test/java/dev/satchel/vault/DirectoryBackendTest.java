@@ -185,6 +185,38 @@ class DirectoryBackendTest {
         }
     }
 
+    @Test
+    void whatALogHasSetAsideIsThereWhenOthersTakeTheRest() throws Exception {
+        Path small = Files.createDirectories(directory.resolve("set-aside"));
+        run("mount", "-t", "tmpfs", "-o", "size=8m,mode=0700", "satchel-test", small.toString());
+        try (Backend backend = new DirectoryBackend(small.resolve("vault"));
+                Arena arena = Arena.ofConfined()) {
+            MemorySegment page = arena.allocate(4096);
+            try (AppendLog log = backend.openLog("log/x", true);
+                    AppendLog other = backend.openLog("log/y", true)) {
+                log.append(page);
+                assertThat(log.setAside(2 << 20)).isTrue();
+                assertThat(log.size()).isEqualTo(4096);
+                fill(other, page);
+                for (int i = 0; i < (2 << 20) / 4096; i++) {
+                    log.append(page);
+                }
+                assertThatThrownBy(() -> log.append(page)).isInstanceOf(VaultFullException.class);
+                assertThatThrownBy(() -> log.setAside(4096)).isInstanceOf(VaultFullException.class);
+                assertThat(log.size()).isEqualTo(4096 + (2 << 20));
+                log.truncate(4096);
+                assertThat(log.setAside(1 << 20)).isTrue();
+                log.truncate(4096);
+                // Given back.
+                for (int i = 0; i < (2 << 20) / 4096; i++) {
+                    other.append(page);
+                }
+            }
+        } finally {
+            run("umount", small.toString());
+        }
+    }
+
     private static void fill(AppendLog log, MemorySegment page) throws IOException {
         while (true) {
             try {

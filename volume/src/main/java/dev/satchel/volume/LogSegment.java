@@ -12,6 +12,7 @@ import dev.satchel.vault.AppendLog;
 import dev.satchel.vault.Backend;
 import dev.satchel.vault.DamagedException;
 import dev.satchel.vault.Vault;
+import dev.satchel.vault.VaultFullException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -61,6 +62,16 @@ final class LogSegment implements AutoCloseable {
     private static final int STREAM_BLOCKS_MIN = 16;
 
     private static final long READ_AHEAD_BYTES = 4L << 20;
+
+    /** So much space at least is kept set aside behind the end, while there is some, */
+    private static final long ASIDE_BYTES_MIN = 4L << 20;
+
+    /** and so much at once. */
+    private static final long ASIDE_BYTES = 8L << 20;
+
+    /** After how many further bytes it is tried again when there was none. */
+    private static final long ASIDE_RETRY_BYTES = 1L << 20;
+
     private static final int SALT_AT = 16;
     private static final int SALT_BYTES = 32;
     private static final long MAGIC = 0x53415443484c4f47L; // "SATCHLOG"
@@ -84,6 +95,12 @@ final class LogSegment implements AutoCloseable {
     /** Where the last promised place ends, if that is behind the end. Guarded by the append lock. */
     private long reserved;
 
+    /** Up to where space is set aside. Guarded by the append lock. */
+    private long asideEnd;
+
+    /** Where the end must be for space to be set aside again. Guarded by the append lock. */
+    private long asideRetry;
+
     private final Object syncLock = new Object();
     /** Up to here it is on stable storage. Guarded by {@link #syncLock} for writing. */
     private volatile long durable;
@@ -99,13 +116,71 @@ final class LogSegment implements AutoCloseable {
         this.key = key;
     }
 
+    /**
+     * Space set aside for a segment that will be: a log of its name with nothing in it, which a crash may leave.
+     *
+     * @param bytes so much
+     */
+    record Spare(String name, AppendLog log, long bytes) {
+        /**
+         * Sets up to {@code bytesMax} aside, on a device with less space less, but {@code bytesMin} at least.
+         *
+         * @throws dev.satchel.vault.VaultFullException when there is not so much
+         */
+        static Spare make(Backend backend, String name, long bytesMin, long bytesMax) throws IOException {
+            AppendLog log = backend.openLog(name, true);
+            try {
+                checkNew(name, log);
+                for (long bytes = bytesMax; ; bytes >>= 1) {
+                    try {
+                        boolean ignored = log.setAside(bytes); // where there is no such thing there is no reserve
+                        return new Spare(name, log, bytes);
+                    } catch (VaultFullException e) {
+                        if (bytes >> 1 < bytesMin) {
+                            throw e;
+                        }
+                        log.truncate(0);
+                    }
+                }
+            } catch (IOException | RuntimeException e) {
+                giveUp(backend, name, log, e);
+                throw e;
+            }
+        }
+
+        /** Gives the space back. */
+        void discard(Backend backend) throws IOException {
+            log.close();
+            backend.delete(name);
+        }
+    }
+
+    private static void checkNew(String name, AppendLog log) throws IOException {
+        if (log.size() != 0) {
+            throw new DamagedException(name + " exists already: somebody else writes this session's log");
+        }
+    }
+
+    private static void giveUp(Backend backend, String name, AppendLog log, Exception because) {
+        try {
+            log.close();
+            backend.delete(name);
+        } catch (IOException suppressed) {
+            because.addSuppressed(suppressed);
+        }
+    }
+
     /** Makes an empty segment, which {@link #appendState} must begin. */
     static LogSegment create(Vault vault, String name, long sequence, LogWriter writer) throws IOException {
-        AppendLog log = vault.backend().openLog(name, true);
+        return create(vault, new Spare(name, vault.backend().openLog(name, true), 0), sequence, writer);
+    }
+
+    /** Makes an empty segment where space is set aside for it; the spare is used up, also when this fails. */
+    static LogSegment create(Vault vault, Spare spare, long sequence, LogWriter writer) throws IOException {
+        String name = spare.name();
+        AppendLog log = spare.log();
         try {
-            if (log.size() != 0) {
-                throw new DamagedException(name + " exists already: somebody else writes this session's log");
-            }
+            checkNew(name, log);
             MemorySegment preamble = writer.buffer().asSlice(0, PREAMBLE_BYTES);
             preamble.set(LONG, 0, MAGIC);
             preamble.set(INT, 8, VERSION);
@@ -116,18 +191,14 @@ final class LogSegment implements AutoCloseable {
             try {
                 log.append(preamble);
                 segment.end = PREAMBLE_BYTES;
+                segment.asideEnd = spare.bytes();
                 return segment;
             } catch (IOException | RuntimeException e) {
                 segment.key.close();
                 throw e;
             }
         } catch (IOException | RuntimeException e) {
-            try {
-                log.close();
-                vault.backend().delete(name);
-            } catch (IOException suppressed) {
-                e.addSuppressed(suppressed);
-            }
+            giveUp(vault.backend(), name, log, e);
             throw e;
         }
     }
@@ -333,6 +404,31 @@ final class LogSegment implements AutoCloseable {
                     + ": somebody else writes this session's log");
         }
         end = at + bytes;
+        keepSpaceAside();
+    }
+
+    /**
+     * Keeps space set aside ahead of the end: what else fills the device up, a suspend first of all, must not take it from what
+     * programs still want to make durable.
+     */
+    private void keepSpaceAside() throws IOException {
+        if (asideEnd - end >= ASIDE_BYTES_MIN || end < asideRetry) {
+            return;
+        }
+        try {
+            asideEnd = log.setAside(ASIDE_BYTES) ? end + ASIDE_BYTES : Long.MAX_VALUE;
+        } catch (VaultFullException e) {
+            // Nothing is lost yet: the append that finds no space tells.
+            asideRetry = end + ASIDE_RETRY_BYTES;
+        }
+    }
+
+    /** Gives back the space that nothing will be appended to. Append lock held, the segment's layer frozen. */
+    void releaseSpaceAside() throws IOException {
+        if (asideEnd > end && asideEnd != Long.MAX_VALUE) {
+            asideEnd = end;
+            log.truncate(end);
+        }
     }
 
     void appendState(LogWriter writer, LogState state) throws IOException {

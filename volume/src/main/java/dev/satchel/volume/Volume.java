@@ -34,7 +34,9 @@ import org.jspecify.annotations.Nullable;
  * not, block by block, as with a disk. A write that fails leaves what was there before. After a failed sync of the log every
  * write and flush fails: what the device has lost can't be known.
  *
- * <p><b>A full device</b> makes writes fail with ENOSPC; they work again when there is space.
+ * <p><b>A full device</b> makes writes fail with ENOSPC; they work again when there is space. Space is kept set aside for the log,
+ * as far as the vault's storage can, so that others who fill the device up run out of it first: some megabytes ahead of the log's
+ * end, and a spare for the segment after this one, as each snapshot begins another ({@link #setSpaceAside}).
  *
  * <p><b>Bounds</b>: the decoded chunks' cache ({@link VolumeOptions}), 3 MiB for sealing, 2 MiB for reading, 256 KiB a folding
  * thread, the indexes of dirty slots (272 bytes each; writers wait at {@value #DIRTY_SLOTS_MAX}).
@@ -62,6 +64,10 @@ public final class Volume implements FuseFile, AutoCloseable {
     private static final int LAYERS_FOLD = 4;
     /** After how many times the idle time it is folded whether idle or not. */
     private static final long FOLD_ANYWAY = 15;
+
+    private static final long SPARE_BYTES_MAX = 16L << 20;
+    private static final long SPARE_BYTES_MIN = 1L << 20;
+    private static final long SPARE_DELAY_MILLIS = 500;
 
     private static final long FOLD_RETRY_MILLIS = 5_000;
     /** How long the folding thread sleeps when nothing wakes it. */
@@ -96,6 +102,12 @@ public final class Volume implements FuseFile, AutoCloseable {
     private long nextSequence;
     /** Segments of an earlier run that can go once the next state is recorded. */
     private List<String> unneeded;
+
+    /** For the next segment. */
+    private LogSegment.@Nullable Spare spare;
+
+    /** Since when the folding thread is to make a spare; 0 when it is not. */
+    private volatile long spareWantedNanos;
 
     private final Object viewLock = new Object();
     /** Guarded by the view lock. */
@@ -471,11 +483,7 @@ public final class Volume implements FuseFile, AutoCloseable {
             while (!layer.frozen && layer.segment.end() != at) {
                 turn.awaitUninterruptibly();
             }
-            if (layer.frozen) {
-                return false;
-            }
-            append(layer, sealer, block, blocks);
-            return true;
+            return !layer.frozen && append(layer, sealer, block, blocks);
         } finally {
             keptPromise();
             unpin(pinned);
@@ -488,18 +496,26 @@ public final class Volume implements FuseFile, AutoCloseable {
         unlock();
     }
 
-    /** Append lock held, the record sealed for the end of the layer's segment. */
-    private void append(Layer layer, LogWriter sealed, long block, int blocks) throws IOException {
+    /**
+     * Append lock held, the record sealed for the end of the layer's segment.
+     *
+     * @return false when there was no space for it, and a spare is left for another layer
+     */
+    private boolean append(Layer layer, LogWriter sealed, long block, int blocks) throws IOException {
         long at;
         try {
             at = layer.segment.appendSealed(sealed, blocks);
         } catch (IOException e) {
             endLayer(layer, e);
+            if (e instanceof VaultFullException && spare != null) {
+                return false;
+            }
             throw e;
         }
         synchronized (viewLock) {
             layer.index.put(block, blocks, at, LogSegment.SEALED_BLOCK_BYTES);
         }
+        return true;
     }
 
     /** Append lock held, nothing promised. */
@@ -510,8 +526,9 @@ public final class Volume implements FuseFile, AutoCloseable {
             long block = Geometry.blockOf(offset + done);
             Layer layer = activeLayer();
             layer.segment.seal(writer, layer.segment.end(), block, src.asSlice(done, bytes));
-            append(layer, writer, block, (int) (bytes >>> Geometry.BLOCK_SHIFT));
-            done += bytes;
+            if (append(layer, writer, block, (int) (bytes >>> Geometry.BLOCK_SHIFT))) {
+                done += bytes;
+            }
         }
     }
 
@@ -646,7 +663,7 @@ public final class Volume implements FuseFile, AutoCloseable {
             throw new VaultFullException("the volume's log can't be folded: make space on the vault's device");
         }
         LogState begun = state.withPreviousEnd(newest == null ? 0 : newest.segment.end());
-        LogSegment segment = LogSegment.create(vault, log.name(nextSequence), nextSequence, writer);
+        LogSegment segment = newSegment();
         try {
             segment.appendState(writer, begun);
             segment.sync();
@@ -668,7 +685,39 @@ public final class Volume implements FuseFile, AutoCloseable {
         layers.addAll(present.layers);
         replaceView(present.base, present.throughSegment, List.copyOf(layers));
         deleteUnneeded();
+        if (newest != null) {
+            newest.segment.releaseSpaceAside();
+        }
+        spareWantedNanos = System.nanoTime() | 1;
+        roomMade();
         return layer;
+    }
+
+    private LogSegment newSegment() throws IOException {
+        LogSegment.Spare prepared = spare;
+        spare = null;
+        return prepared == null
+                ? LogSegment.create(vault, log.name(nextSequence), nextSequence, writer)
+                : LogSegment.create(vault, prepared, nextSequence, writer);
+    }
+
+    /**
+     * Sees to it that the next segment of the log, which the next write after a {@link #snapshot} begins, has its space, so that it
+     * can be written also while what stores the snapshot fills the device up.
+     *
+     * @throws VaultFullException when there is not even a megabyte
+     */
+    public void setSpaceAside() throws IOException {
+        appendLock.lock();
+        try {
+            checkOpen();
+            if (spare == null) {
+                spare = LogSegment.Spare.make(
+                        vault.backend(), log.name(nextSequence), SPARE_BYTES_MIN, SPARE_BYTES_MAX);
+            }
+        } finally {
+            unlock();
+        }
     }
 
     private void deleteUnneeded() throws IOException {
@@ -689,6 +738,7 @@ public final class Volume implements FuseFile, AutoCloseable {
             if (layer.index.isEmpty() && !layer.carriesState && layer.segment.sequence() == nextSequence - 1) {
                 // Now, not when its last reader lets go: the next segment gets this one's name.
                 log.delete(layer.segment);
+                discardSpare();
                 nextSequence--;
                 View present;
                 synchronized (viewLock) {
@@ -698,6 +748,14 @@ public final class Volume implements FuseFile, AutoCloseable {
             }
         } catch (IOException e) {
             cause.addSuppressed(e);
+        }
+    }
+
+    private void discardSpare() throws IOException {
+        LogSegment.Spare unused = spare;
+        spare = null;
+        if (unused != null) {
+            unused.discard(vault.backend());
         }
     }
 
@@ -962,7 +1020,12 @@ public final class Volume implements FuseFile, AutoCloseable {
     }
 
     private void foldInBackground() {
-        while (awaitDirt()) {
+        while (awaitWork()) {
+            if (millisUntilSpare() == 0) {
+                spareWantedNanos = 0;
+                makeSpare();
+                continue;
+            }
             foldFailure = null;
             try {
                 foldNow(mustFold(dirt()));
@@ -975,11 +1038,30 @@ public final class Volume implements FuseFile, AutoCloseable {
         }
     }
 
-    /** Waits until there is something that is worth folding; false once the volume is closed. */
-    private boolean awaitDirt() {
+    /** Not at once: what has begun a segment, a resume for one, has more to write just now. */
+    private long millisUntilSpare() {
+        long since = spareWantedNanos;
+        return since == 0 ? ASLEEP_MILLIS : Math.max(0, SPARE_DELAY_MILLIS - (System.nanoTime() - since) / 1_000_000);
+    }
+
+    private void makeSpare() {
+        try {
+            setSpaceAside();
+        } catch (IOException e) {
+            // A log without a spare is a log all the same. Whoever takes a snapshot asks again.
+            return;
+        }
+    }
+
+    /** Waits until a spare is wanted or there is something that is worth folding; false once the volume is closed. */
+    private boolean awaitWork() {
         synchronized (folderLock) {
             long notBefore = System.nanoTime() + (foldFailure == null ? 0 : FOLD_RETRY_MILLIS * 1_000_000);
             while (!closed) {
+                long spareMillis = millisUntilSpare();
+                if (spareMillis == 0) {
+                    return true;
+                }
                 // Before looking, so that whoever writes after the look wakes us.
                 folderAsleep = true;
                 long waitMillis = Math.max(millisUntilFold(), (notBefore - System.nanoTime()) / 1_000_000);
@@ -991,7 +1073,7 @@ public final class Volume implements FuseFile, AutoCloseable {
                     folderAsleep = false;
                 }
                 try {
-                    folderLock.wait(waitMillis);
+                    folderLock.wait(Math.min(waitMillis, spareMillis));
                 } catch (InterruptedException e) {
                     return false;
                 }
@@ -1166,8 +1248,10 @@ public final class Volume implements FuseFile, AutoCloseable {
             clean &= state.roots().size() == 1
                     && state.base().equals(state.roots().getFirst().map())
                     && sizeBytes == openedSizeBytes;
+            discardSpare();
             if (!giveUp && !clean && !last.layers.isEmpty()) {
                 last.layers.getFirst().segment.sync();
+                last.layers.getFirst().segment.releaseSpaceAside();
             }
         } catch (IOException e) {
             failure = e;

@@ -41,8 +41,14 @@ final class VolumeLog {
         return sequences;
     }
 
+    /** Whether there is nothing written: a segment of no bytes only had space set aside for it. */
     boolean isEmpty() throws IOException {
-        return vault.backend().list(directory).isEmpty();
+        for (String name : vault.backend().list(directory)) {
+            if (vault.backend().size(name).orElse(0L) > 0) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** Deletes all segments, the oldest first: what a crash leaves of them then is a whole log or of no use. */

@@ -344,6 +344,76 @@ class VolumeTest {
         }
     }
 
+    @Test
+    void othersWhoFillTheDeviceLeaveTheLogItsSpace() throws Exception {
+        Path small = Files.createDirectories(directory.resolve("small"));
+        Mounts.mount("satchel-test", small, "tmpfs", 0, "size=64m");
+        try {
+            try (TestVault full = TestVault.make(small.resolve("vault"))) {
+                long written = 0;
+                try (Volume volume = Volume.open(full.vault(), session, ChunkMapRef.EMPTY, BYTES, QUIET)) {
+                    Blocks.write(volume, written++, 1);
+                    volume.setSpaceAside();
+                    takeAll(small.resolve("ballast"));
+                    // The segment that is there,
+                    for (; written < 700; written++) {
+                        Blocks.write(volume, written, written + 1);
+                    }
+                    volume.flush();
+                    try (Frozen cut = volume.snapshot()) {
+                        // and the one after it.
+                        for (; written < 2000; written++) {
+                            Blocks.write(volume, written, written + 1);
+                        }
+                        volume.flush();
+                        assertThat(cut.sizeBytes()).isEqualTo(BYTES);
+                    }
+                    check(volume, written);
+                    takeAll(small.resolve("more-ballast"));
+                    assertThat(fill(volume, written)).isGreaterThan(written);
+                    assertThat(Volume.hasLog(full.vault(), session)).isTrue();
+                    Files.delete(small.resolve("ballast"));
+                    Files.delete(small.resolve("more-ballast"));
+                    full.commit(volume);
+                }
+                assertThat(full.segments(session)).isEmpty();
+            }
+        } finally {
+            Mounts.unmount(small, 0);
+        }
+    }
+
+    @Test
+    void aSegmentThatIsOnlySetAsideIsNoLog() throws Exception {
+        try (Volume volume = open(ChunkMapRef.EMPTY, QUIET)) {
+            volume.setSpaceAside();
+            assertThat(vault.segments(session)).hasSize(1);
+            assertThat((long) Files.getAttribute(vault.segments(session).getFirst(), "size"))
+                    .isZero();
+            assertThat(Volume.hasLog(vault.vault(), session)).isFalse();
+        }
+        assertThat(vault.segments(session)).isEmpty();
+        // As a crash leaves it.
+        Path left = Files.createDirectories(vault.root().resolve("log").resolve(session.toString()))
+                .resolve("0000000000000001");
+        Files.createFile(left);
+        try (Volume volume = open(ChunkMapRef.EMPTY, QUIET)) {
+            Blocks.write(volume, 0, 1);
+            check(volume, 1);
+        }
+    }
+
+    private static void takeAll(Path ballast) throws IOException {
+        try (FileChannel file = FileChannel.open(ballast, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+            java.nio.ByteBuffer page = java.nio.ByteBuffer.allocate(4096);
+            while (true) {
+                file.write(page.rewind());
+            }
+        } catch (IOException e) {
+            assertThat(e).hasMessageContaining("No space left");
+        }
+    }
+
     /** Cuts a file. */
     static void cut(Path file, long length) throws IOException {
         try (FileChannel opened = FileChannel.open(file, StandardOpenOption.WRITE)) {

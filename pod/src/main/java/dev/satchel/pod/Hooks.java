@@ -1,10 +1,12 @@
 package dev.satchel.pod;
 
+import dev.satchel.linux.Processes;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -28,6 +30,7 @@ final class Hooks implements AutoCloseable {
     }
 
     private static final int MESSAGE_BYTES_MAX = 256;
+    private static final String SCRIPT = "hook";
 
     private final Path script;
     private final FileChannel questions;
@@ -50,7 +53,7 @@ final class Hooks implements AutoCloseable {
     static Hooks start(Path directory, String actions, Listener listener) throws IOException {
         Path question = directory.resolve("hook-question");
         Path answer = directory.resolve("hook-answer");
-        Path script = directory.resolve("hook");
+        Path script = directory.resolve(SCRIPT);
         for (Path fifo : new Path[] {question, answer}) {
             Files.deleteIfExists(fifo);
         }
@@ -73,6 +76,34 @@ final class Hooks implements AutoCloseable {
         } catch (IOException | RuntimeException e) {
             questions.close();
             throw e;
+        }
+    }
+
+    /**
+     * Ends a CRIU that the death of its supervisor left waiting for an answer here, and the script through which it asks. It holds
+     * what it froze, and reaps what is killed, so that neither would ever end.
+     */
+    static void cleanUp(Path directory) throws IOException {
+        Path script = directory.resolve(SCRIPT);
+        if (!Files.exists(script)) {
+            return;
+        }
+        String argument = "\0" + script + "\0"; // CRIU's, or the shell's that runs it
+        try (DirectoryStream<Path> processes = Files.newDirectoryStream(Path.of("/proc"), "[0-9]*")) {
+            for (Path process : processes) {
+                if (commandLine(process).contains(argument)) {
+                    boolean ignored =
+                            Processes.kill(Long.parseLong(process.getFileName().toString()), Processes.SIGKILL);
+                }
+            }
+        }
+    }
+
+    private static String commandLine(Path process) {
+        try {
+            return new String(Files.readAllBytes(process.resolve("cmdline")), StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            return ""; // it has just ended: ESRCH
         }
     }
 

@@ -416,8 +416,18 @@ public final class Pod implements AutoCloseable {
         }
     }
 
-    /** Ends what a supervisor that died left of a pod, found by its control group; does nothing when nothing was left. */
-    public static void cleanUp(String id) throws IOException {
+    /**
+     * Ends what a supervisor that died left of a pod; does nothing when nothing was left.
+     *
+     * @param run as given to {@link #boot} or {@link #restore}
+     */
+    public static void cleanUp(String id, Path run) throws IOException {
+        Hooks.cleanUp(run);
+        cleanUp(id);
+    }
+
+    /** Ends what is in its control group. */
+    private static void cleanUp(String id) throws IOException {
         Cgroup.endIfPresent(cgroupPath(id), END_TIMEOUT_MILLIS);
     }
 }

@@ -84,7 +84,7 @@ final class RunDirectory implements AutoCloseable {
     }
 
     private void undoLeftovers() throws IOException {
-        Pod.cleanUp(podId());
+        Pod.cleanUp(podId(), pod());
         Network.cleanUp(this);
         removeRoot();
         for (Path mount : new Path[] {pod().resolve("images").resolve("pages"), pod().resolve("images")}) {

@@ -3,6 +3,7 @@ package dev.satchel.session;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.satchel.linux.Processes;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
@@ -68,6 +69,53 @@ class CrashTest extends LiveTest {
             process.awaitRunning();
             Eventually.pause(random.nextInt(300));
         });
+    }
+
+    /** CRIU would wait for ever for an answer of a supervisor that died before it was asked, and keep all that it froze. */
+    @Test
+    void killedWhileCriuDumps() throws IOException {
+        String name = name("crash");
+        a.create(name);
+        Running.Count before;
+        String whole;
+        try (Running here = a.resume(name).startCounting()) {
+            before = here.count();
+            whole = here.suspend().snapshot().toString();
+        }
+        String id = site.sessionId(name).toString();
+        try (SessionProcess process =
+                SessionProcess.start(a, name, Optional.of(whole)).awaitRunning()) {
+            CompletableFuture<Void> suspending = CompletableFuture.runAsync(() -> {
+                try {
+                    a.with(satchel -> satchel.suspend(name));
+                } catch (IOException e) {
+                    return; // as it must, when who does it is killed
+                }
+            });
+            AtomicReference<ProcessHandle> criu = new AtomicReference<>();
+            Eventually.holds(10_000, "CRIU dumps", () -> {
+                dumping(id).ifPresent(criu::set);
+                return criu.get() != null;
+            });
+            assertThat(Processes.kill(criu.get().pid(), Processes.SIGSTOP)).isTrue();
+            process.kill();
+            assertThat(Processes.kill(criu.get().pid(), Processes.SIGCONT)).isTrue();
+            suspending.join();
+        }
+        try (Running back = a.resumeAt(name, whole)) {
+            assertThat(back.count().pid()).isEqualTo(before.pid());
+            back.suspend();
+        }
+        assertThat(leftovers()).isEmpty();
+    }
+
+    private static Optional<ProcessHandle> dumping(String id) {
+        return ProcessHandle.allProcesses()
+                .filter(process -> process.info()
+                        .commandLine()
+                        .filter(line -> line.contains(id) && line.contains("criu dump"))
+                        .isPresent())
+                .findFirst();
     }
 
     @Test

@@ -4,6 +4,7 @@ import dev.satchel.session.SatchelException;
 import dev.satchel.vault.DamagedException;
 import dev.satchel.vault.ForgedException;
 import dev.satchel.vault.InUseException;
+import dev.satchel.vault.LogInUseException;
 import dev.satchel.vault.NoSuchException;
 import dev.satchel.vault.VaultException;
 import dev.satchel.vault.WrongPassphraseException;
@@ -49,6 +50,7 @@ record Failure(int exitCode, String message) {
             case DamagedException e -> new Failure(NOT_AUTHENTIC, said(e));
             case ForgedException e -> new Failure(NOT_AUTHENTIC, said(e));
             case InUseException e -> new Failure(IN_USE, naming(e.holder().hostName(), said(e)));
+            case LogInUseException e -> new Failure(IN_USE, said(e));
             case VaultException e -> new Failure(FAILED, said(e));
             case NoSuchFileException e -> new Failure(FAILED, "no such file or directory: check " + e.getFile());
             case AccessDeniedException e -> new Failure(FAILED, "not permitted: check who may use " + e.getFile());

@@ -27,6 +27,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.net.SocketException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -50,6 +51,8 @@ import org.jspecify.annotations.Nullable;
 public final class Satchel implements AutoCloseable {
     private static final long DISK_ALIGNMENT = 4096;
     private static final int TAKE_OVER_TRIES_MAX = 100;
+    private static final long LOSER_WAIT_MILLIS = 10_000;
+    private static final long LOSER_POLL_MILLIS = 100;
 
     private final Host host;
     private final Path vaultPath;
@@ -312,6 +315,9 @@ public final class Satchel implements AutoCloseable {
             throw e;
         }
         try {
+            if (request.takeOver()) {
+                awaitLoser(vault, head);
+            }
             supervisor.start(choose(vault, head, lease, request), vaultPath.toString());
             return supervisor;
         } catch (IOException | RuntimeException e) {
@@ -346,6 +352,29 @@ public final class Satchel implements AutoCloseable {
                 if (tries == TAKE_OVER_TRIES_MAX) {
                     throw e;
                 }
+            }
+        }
+    }
+
+    /** A supervisor on this machine that lost the session ends within seconds; what it still has of the log must not be read before. */
+    private void awaitLoser(Vault vault, Head head) throws IOException {
+        long deadline = System.nanoTime() + LOSER_WAIT_MILLIS * 1_000_000;
+        while (Volume.isLogInUse(vault, head.id())) {
+            if (System.nanoTime() > deadline) {
+                throw new SatchelException(
+                        SatchelException.Kind.IN_USE,
+                        "'" + head.name()
+                                + "' is taken from its host, but a process of this machine still writes its disk: end the"
+                                + " supervisor of that host (see fuser(1) on "
+                                + vault.backend().location()
+                                + "), then type it again");
+            }
+            progress.at("waiting for the host that lost it to let go", 0, 0);
+            try {
+                Thread.sleep(LOSER_POLL_MILLIS);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new IOException("interrupted while waiting for the host that lost '" + head.name() + "'", e);
             }
         }
     }
@@ -454,21 +483,33 @@ public final class Satchel implements AutoCloseable {
         Head head = head(session);
         RunDirectory run = RunDirectory.of(host, head.id());
         if (!run.supervised()) {
-            SessionInfo info = describe(head);
-            throw new SatchelException(
-                    info.state() == SessionInfo.State.ELSEWHERE
-                            ? SatchelException.Kind.IN_USE
-                            : SatchelException.Kind.FAILED,
-                    switch (info.state()) {
-                        case ELSEWHERE ->
-                            "'" + session + "' runs on host '" + info.host().orElse("?") + "': do it there";
-                        case CRASHED ->
-                            "the supervisor of '" + session + "' died: see what there is with 'satchel resume "
-                                    + session + "'";
-                        default -> "'" + session + "' does not run: start it with 'satchel resume " + session + "'";
-                    });
+            throw notRunning(head);
         }
-        return ControlClient.ask(run.control(), request, progress);
+        try {
+            return ControlClient.ask(run.control(), request, progress);
+        } catch (SocketException e) {
+            if (run.supervised()) {
+                throw e;
+            }
+            throw notRunning(head); // it has ended just now
+        }
+    }
+
+    private SatchelException notRunning(Head head) throws IOException {
+        SessionInfo info = describe(head);
+        String session = head.name();
+        return new SatchelException(
+                info.state() == SessionInfo.State.ELSEWHERE
+                        ? SatchelException.Kind.IN_USE
+                        : SatchelException.Kind.FAILED,
+                switch (info.state()) {
+                    case ELSEWHERE ->
+                        "'" + session + "' runs on host '" + info.host().orElse("?") + "': do it there";
+                    case CRASHED ->
+                        "the supervisor of '" + session + "' died: see what there is with 'satchel resume " + session
+                                + "'";
+                    default -> "'" + session + "' does not run: start it with 'satchel resume " + session + "'";
+                });
     }
 
     /** {@code suspend}: when this returns all of it is durable and nothing of it is left here. */

@@ -13,6 +13,7 @@ import dev.satchel.vault.ChunkMapRef;
 import dev.satchel.vault.ChunkWriter;
 import dev.satchel.vault.Head;
 import dev.satchel.vault.Lease;
+import dev.satchel.vault.LeaseHolder;
 import dev.satchel.vault.Snapshot;
 import dev.satchel.vault.SnapshotId;
 import dev.satchel.vault.Vault;
@@ -46,6 +47,7 @@ import org.jspecify.annotations.Nullable;
 public final class Supervisor implements AutoCloseable {
     private static final long SHUT_DOWN_MILLIS = 10_000;
     private static final long POD_POLL_MILLIS = 250;
+    private static final long LEASE_POLL_NANOS = 1_000_000_000;
     private static final int ELOOP = 40;
     private static final int CAPTURE_TRIES_MAX = 4;
     private static final long CAPTURE_PAUSE_MILLIS = 100;
@@ -189,7 +191,9 @@ public final class Supervisor implements AutoCloseable {
                 VolumeOptions.DEFAULT.withLog(start.log()));
         volume = opened;
         undo.push(() -> {
-            if (safe) {
+            if (isLost()) {
+                opened.abandon();
+            } else if (safe) {
                 opened.retire();
             } else {
                 opened.close();
@@ -249,11 +253,20 @@ public final class Supervisor implements AutoCloseable {
     /**
      * Serves the session until it is suspended, stopped, or ends by itself; then nothing of it is left on the host. Call once,
      * after the terminal was let go.
+     *
+     * @throws SatchelException when another host has taken it over: what runs here could not be written any more, and has been ended
      */
     public void serve() throws IOException {
         Pod running = present(pod);
+        long lookedNanos = System.nanoTime();
         while (true) {
             boolean ended = running.awaitEnd(POD_POLL_MILLIS);
+            if (System.nanoTime() - lookedNanos > LEASE_POLL_NANOS) {
+                lookedNanos = System.nanoTime();
+                if (isLost()) {
+                    endLost();
+                }
+            }
             synchronized (this) {
                 if (closed) {
                     return;
@@ -264,6 +277,31 @@ public final class Supervisor implements AutoCloseable {
                 }
             }
         }
+    }
+
+    /** A vault that can't be read tells nothing. */
+    private boolean isLost() {
+        try {
+            return lease.takenOver();
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    private synchronized void endLost() throws IOException {
+        if (closed) {
+            return;
+        }
+        String host = vault.holder(head.id())
+                .map(LeaseHolder::hostName)
+                .map(name -> "host '" + name + "'")
+                .orElse("another host");
+        SatchelException lost = new SatchelException(
+                SatchelException.Kind.IN_USE,
+                "'" + head.name() + "' was taken over by " + host
+                        + ", and has been ended here: suspend it there to have it back");
+        closeBecause(lost);
+        throw lost;
     }
 
     private JsonObject command(JsonObject request, Progress progress) throws IOException {

@@ -54,14 +54,13 @@ class LeaseTest extends LiveTest {
     }
 
     @Test
-    void whoLosesASessionCannotWriteAnyMore() throws IOException {
+    void whoLosesASessionCannotWriteAnyMoreAndEnds() throws IOException {
         String name = name("taken");
         a.create(name);
         String kept;
         try (Running here = a.resume(name).startCounting()) {
             here.sh("echo kept >/home/user/file");
             kept = here.snapshot().snapshot().toString();
-            Running.Count before = here.count();
             here.sh("echo lost >/home/user/file");
             // Another machine, which sees nothing of this one's locks.
             site.inVault(vault -> {
@@ -70,13 +69,65 @@ class LeaseTest extends LiveTest {
             });
             for (TestHost.Command<?> command :
                     List.<TestHost.Command<?>>of(satchel -> satchel.snapshot(name), satchel -> satchel.suspend(name))) {
-                assertThatThrownBy(() -> a.with(command)).satisfies(LeaseTest::isInUse);
+                assertThatThrownBy(() -> a.with(command)).isInstanceOf(IOException.class);
                 assertThat(newest(b, name)).isEqualTo(kept);
             }
-            here.assertGoesOnFrom(before);
+            endsAsLost(here);
         }
         try (Running there = b.resumeAt(name, kept)) {
             assertThat(there.sh("cat /home/user/file")).isEqualTo("kept\n");
+            there.suspend();
+        }
+        assertThat(site.verify().errors()).isEmpty();
+    }
+
+    private void endsAsLost(Running loser) throws IOException {
+        assertThatThrownBy(loser::awaitEnd)
+                .hasRootCauseInstanceOf(SatchelException.class)
+                .satisfies(e -> {
+                    assertThat(e.getCause()).satisfies(LeaseTest::isInUse).hasMessageContaining("taken over");
+                    assertThat(e.getCause().getSuppressed()).isEmpty();
+                });
+        assertThat(leftovers()).isEmpty();
+        assertThat(loser.host.stateFiles()).allMatch(file -> file.equals("host-id") || file.startsWith("seen/"));
+    }
+
+    @Test
+    void aSessionIsTakenFromAHostThatLives() throws IOException {
+        String name = name("taken");
+        a.create(name);
+        try (Running here = a.resume(name).startCounting()) {
+            here.snapshot();
+            here.sh("echo synced >/home/user/file; sync /home/user/file");
+            // It waits for the other to let go; what that had made durable is not lost.
+            assertThatThrownBy(() -> b.resume(new ResumeRequest(name, Optional.empty(), false, true)))
+                    .isInstanceOf(SatchelException.class)
+                    .hasMessageContaining("--fresh");
+            endsAsLost(here);
+            assertThatThrownBy(() -> a.with(satchel -> satchel.suspend(name))).isInstanceOf(SatchelException.class);
+        }
+        try (Running there = b.resumeFresh(name)) {
+            assertThat(there.sh("cat /home/user/file")).isEqualTo("synced\n");
+            there.suspend();
+        }
+        assertThat(site.verify().errors()).isEmpty();
+    }
+
+    @Test
+    void aTakerIsToldOfALoserWhoDoesNotLetGo() throws IOException {
+        String name = name("taken");
+        a.create(name);
+        try (SessionProcess loser =
+                SessionProcess.start(a, name, Optional.empty()).awaitRunning()) {
+            loser.pause();
+            assertThatThrownBy(() -> b.resume(new ResumeRequest(name, Optional.empty(), false, true)))
+                    .satisfies(LeaseTest::isInUse)
+                    .hasMessageContaining("still writes")
+                    .hasMessageNotContaining("\n");
+            loser.goOn();
+            assertThat(loser.awaitExit()).isNotZero();
+        }
+        try (Running there = b.resume(name).awaitDesktop()) {
             there.suspend();
         }
         assertThat(site.verify().errors()).isEmpty();

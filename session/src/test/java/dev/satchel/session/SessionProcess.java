@@ -1,5 +1,8 @@
 package dev.satchel.session;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.satchel.linux.Processes;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -60,6 +63,15 @@ final class SessionProcess implements AutoCloseable {
     void kill() throws IOException {
         process.destroyForcibly();
         awaitExit();
+    }
+
+    /** Stops it where it is. */
+    void pause() throws IOException {
+        assertThat(Processes.kill(process.pid(), Processes.SIGSTOP)).isTrue();
+    }
+
+    void goOn() throws IOException {
+        assertThat(Processes.kill(process.pid(), Processes.SIGCONT)).isTrue();
     }
 
     int awaitExit() throws IOException {

@@ -89,6 +89,7 @@ public interface Backend extends Closeable {
      *
      * @param create makes an empty one if there is none
      * @throws NoSuchException when there is none and {@code create} is false
+     * @throws LogInUseException when another process has it open
      */
     AppendLog openLog(String name, boolean create) throws IOException;
 

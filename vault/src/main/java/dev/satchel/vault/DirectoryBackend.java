@@ -273,7 +273,7 @@ public final class DirectoryBackend implements Backend {
             Fd file = Fd.open(path, Fd.O_RDWR | (create ? Fd.O_CREAT : 0));
             try {
                 if (!file.tryLock()) {
-                    throw new IOException(
+                    throw new LogInUseException(
                             "the log " + path + " is in use by another process: suspend its session first");
                 }
                 if (isNew) {

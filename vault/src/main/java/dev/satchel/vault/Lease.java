@@ -38,6 +38,11 @@ public final class Lease implements AutoCloseable {
         return !closed && vault.holds(session, stored);
     }
 
+    /** Whether somebody has taken it over: for certain, while a vault that is not there just now leaves it open. Reads the vault. */
+    public boolean takenOver() throws IOException {
+        return !closed && vault.takenOver(session, stored);
+    }
+
     /** Gives it back, durably; does nothing when it was taken over or is closed. */
     @Override
     public void close() throws IOException {

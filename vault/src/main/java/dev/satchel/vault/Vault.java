@@ -773,6 +773,11 @@ public final class Vault implements AutoCloseable {
         return present.isPresent() && Arrays.equals(present.get(), stored);
     }
 
+    boolean takenOver(SessionId session, byte[] stored) throws IOException {
+        Optional<byte[]> present = backend.get(leaseFile(session), OBJECT_BYTES_MAX);
+        return present.isPresent() && !Arrays.equals(present.get(), stored);
+    }
+
     void release(SessionId session, LeaseHolder holder, byte[] stored) throws IOException {
         // Stays as a record of the epoch; false means that somebody has taken over, and then it is theirs.
         backend.replace(leaseFile(session), Optional.of(stored), sealLease(session, holder, false));

@@ -12,6 +12,7 @@ public abstract sealed class VaultException extends IOException
                 ExistsException,
                 ForgedException,
                 InUseException,
+                LogInUseException,
                 NoSuchException,
                 VaultFullException,
                 WrongPassphraseException {

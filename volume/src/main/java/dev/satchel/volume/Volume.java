@@ -221,6 +221,11 @@ public final class Volume implements FuseFile, AutoCloseable {
         return !new VolumeLog(vault, session).isEmpty();
     }
 
+    /** Whether another process of this machine has the log open: the session's former holder, that is, who does not know it yet. */
+    public static boolean isLogInUse(Vault vault, SessionId session) throws IOException {
+        return new VolumeLog(vault, session).isInUse();
+    }
+
     /** Deletes a session's log: what was written since its newest snapshot is given up. The volume must not be open. */
     public static void deleteLog(Vault vault, SessionId session) throws IOException {
         new VolumeLog(vault, session).deleteAll();
@@ -1205,7 +1210,7 @@ public final class Volume implements FuseFile, AutoCloseable {
      */
     @Override
     public void close() throws IOException {
-        close(false);
+        close(Leaving.KEEP);
     }
 
     /**
@@ -1213,10 +1218,26 @@ public final class Volume implements FuseFile, AutoCloseable {
      * a suspended session, after its head is durable.
      */
     public void retire() throws IOException {
-        close(true);
+        close(Leaving.DELETE);
     }
 
-    private void close(boolean giveUp) throws IOException {
+    /**
+     * Closes and touches nothing of the log, not even segments of no use: it belongs to another holder, who may have begun segments
+     * of its own.
+     */
+    public void abandon() throws IOException {
+        close(Leaving.UNTOUCHED);
+    }
+
+    /** What becomes of the log. */
+    private enum Leaving {
+        KEEP,
+        DELETE,
+        UNTOUCHED
+    }
+
+    private void close(Leaving leaving) throws IOException {
+        boolean giveUp = leaving != Leaving.KEEP;
         appendLock.lock();
         try {
             synchronized (viewLock) {
@@ -1248,7 +1269,16 @@ public final class Volume implements FuseFile, AutoCloseable {
             clean &= state.roots().size() == 1
                     && state.base().equals(state.roots().getFirst().map())
                     && sizeBytes == openedSizeBytes;
-            discardSpare();
+            if (leaving == Leaving.UNTOUCHED) {
+                for (Layer layer : last.layers) {
+                    layer.folded = false;
+                }
+                if (spare != null) {
+                    spare.log().close();
+                }
+            } else {
+                discardSpare();
+            }
             if (!giveUp && !clean && !last.layers.isEmpty()) {
                 last.layers.getFirst().segment.sync();
                 last.layers.getFirst().segment.releaseSpaceAside();
@@ -1268,7 +1298,7 @@ public final class Volume implements FuseFile, AutoCloseable {
         readers.close();
         cache.close();
         writer.close();
-        if (failure == null && (giveUp || clean)) {
+        if (failure == null && leaving != Leaving.UNTOUCHED && (giveUp || clean)) {
             log.deleteAll();
         }
         if (failure != null) {

@@ -2,6 +2,8 @@ package dev.satchel.volume;
 
 import dev.satchel.vault.ChunkMapRef;
 import dev.satchel.vault.DamagedException;
+import dev.satchel.vault.LogInUseException;
+import dev.satchel.vault.NoSuchException;
 import dev.satchel.vault.SessionId;
 import dev.satchel.vault.Vault;
 import java.io.IOException;
@@ -49,6 +51,21 @@ final class VolumeLog {
             }
         }
         return true;
+    }
+
+    /** Whether another process has a segment open. */
+    boolean isInUse() throws IOException {
+        for (long sequence : sequences()) {
+            try {
+                vault.backend().openLog(name(sequence), false).close();
+            } catch (LogInUseException e) {
+                return true;
+            } catch (NoSuchException e) {
+                // Whoever has it has just folded it: the next look tells.
+                return true;
+            }
+        }
+        return false;
     }
 
     /** Deletes all segments, the oldest first: what a crash leaves of them then is a whole log or of no use. */

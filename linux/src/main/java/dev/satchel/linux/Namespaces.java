@@ -9,6 +9,8 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 
 /** Making and entering namespaces, namespaces(7). */
 public final class Namespaces {
@@ -43,6 +45,33 @@ public final class Namespaces {
         }
         if ((int) Libc.call(Calls.SETNS, namespace.number(), kind.flag) < 0) {
             throw new LinuxException("setns(" + namespace + ", " + kind + ")", Libc.errno());
+        }
+    }
+
+    /** What is done in another namespace. */
+    public interface Visit<T> {
+        T make() throws IOException;
+    }
+
+    /** Does something in the namespace of that kind that a process is in, on a thread made for it, and waits for it. */
+    public static <T> T within(long pid, Kind kind, Visit<T> visit) throws IOException {
+        FutureTask<T> inside = new FutureTask<>(() -> {
+            try (Fd namespace = of(pid, kind)) {
+                enter(namespace, kind);
+            }
+            return visit.make();
+        });
+        Thread.ofPlatform().name("inside-" + kind.file).daemon().start(inside);
+        try {
+            return inside.get();
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof IOException cause) {
+                throw cause;
+            }
+            throw new IllegalStateException(e.getCause());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IOException("interrupted while something was done in a namespace of process " + pid, e);
         }
     }
 

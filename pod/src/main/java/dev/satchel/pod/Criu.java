@@ -51,8 +51,10 @@ final class Criu {
      * anything else fails.
      *
      * @param root the pod's root on the host
+     * @param external what is not CRIU's to dump, beside the mounts of each pod
      */
-    void dump(long initPid, Path root, Path images, Hooks hooks, boolean leaveRunning) throws IOException {
+    void dump(long initPid, Path root, Path images, List<String> external, Hooks hooks, boolean leaveRunning)
+            throws IOException {
         List<String> line = new ArrayList<>(List.of(
                 program.toString(),
                 "dump",
@@ -72,6 +74,10 @@ final class Criu {
                 "--action-script",
                 hooks.script().toString()));
         common(line);
+        for (String one : external) {
+            line.add("--external");
+            line.add(one);
+        }
         if (leaveRunning) {
             line.add("--leave-running");
         }

@@ -7,6 +7,7 @@ import dev.satchel.linux.PidFd;
 import dev.satchel.linux.Processes;
 import dev.satchel.pod.filter.ImageFilter;
 import dev.satchel.pod.filter.InterruptedWaits;
+import dev.satchel.pod.filter.MessageQueues;
 import dev.satchel.pod.filter.RecordLocks;
 import dev.satchel.pod.filter.RemovedSegments;
 import dev.satchel.pod.filter.ThreadSettingsImage;
@@ -175,7 +176,10 @@ public final class Pod implements AutoCloseable {
         CompletableFuture<Mending> mending = CompletableFuture.supplyAsync(() -> Mending.of(images.images.directory()));
         try (Hooks hooks = Hooks.start(run, RESTORE_ACTIONS, (action, initPid) -> {
             switch (action) {
-                case "setup-namespaces" -> network.plug(initPid);
+                case "setup-namespaces" -> {
+                    network.plug(initPid);
+                    await(mending).queues().create(initPid, spec.idBase());
+                }
                 case "post-restore" -> await(mending).mend(cgroup, initPid);
                 case "pre-resume" -> network.restored(initPid);
                 default -> throw new IllegalStateException(action);
@@ -200,14 +204,18 @@ public final class Pod implements AutoCloseable {
     }
 
     /**
-     * What CRIU does not restore, or loses again, and the images tell. Done at its hook {@code post-restore}: all processes and
-     * threads are there with their memory and files, wait in CRIU's own code with all signals blocked, and nobody traces them.
+     * What CRIU does not restore, or loses again, and the images tell. Done at its hook {@code post-restore}, but for message queues,
+     * which are made before anything opens them: all processes and threads are there with their memory and files, wait in CRIU's own code with all signals blocked, and nobody traces them.
      */
-    private record Mending(List<Integer> removedSegments, RecordLocks locks, ThreadSettingsImage threads) {
+    private record Mending(
+            List<Integer> removedSegments, RecordLocks locks, ThreadSettingsImage threads, MessageQueues queues) {
         static Mending of(Path images) {
             try {
                 return new Mending(
-                        RemovedSegments.find(images), RecordLocks.of(images), ThreadSettingsImage.read(images));
+                        RemovedSegments.find(images),
+                        RecordLocks.of(images),
+                        ThreadSettingsImage.read(images),
+                        MessageQueues.read(images));
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }
@@ -296,11 +304,12 @@ public final class Pod implements AutoCloseable {
     public void checkpoint(boolean leaveRunning, ChunkStore chunks, ChunkWriter writer, Capture capture)
             throws IOException {
         awaitImagesClosed();
+        MessageQueues queues = MessageQueues.find(init.pid());
         try (CheckpointImages images = CheckpointImages.empty(run)) {
             CheckpointWriter[] pending = {null};
             List<CompletableFuture<List<ImageFilter>>> living = new ArrayList<>();
             List<ImageFilter> filters =
-                    new ArrayList<>(List.of(new Zombies(), new InterruptedWaits(), new UnreadTimerfds()));
+                    new ArrayList<>(List.of(new Zombies(), new InterruptedWaits(), new UnreadTimerfds(), queues));
             try (Hooks hooks = Hooks.start(run, DUMP_ACTIONS, (action, initPid) -> {
                 switch (action) {
                     case "pre-dump" -> {
@@ -311,6 +320,10 @@ public final class Pod implements AutoCloseable {
                         pending[0] = new CheckpointWriter(images.directory(), chunks, writer);
                         // While CRIU writes: it must be done only before the processes go on.
                         living.add(CompletableFuture.supplyAsync(this::filtersOfLiving));
+                        Optional<String> refusal = queues.capture(spec.idBase());
+                        if (refusal.isPresent()) {
+                            throw new CheckpointException(refusal.get());
+                        }
                         capture.frozen();
                     }
                     case "post-dump" -> {
@@ -327,7 +340,7 @@ public final class Pod implements AutoCloseable {
                     default -> throw new IllegalStateException(action);
                 }
             })) {
-                criu.dump(init.pid(), root, images.directory(), hooks, leaveRunning);
+                criu.dump(init.pid(), root, images.directory(), queues.external(), hooks, leaveRunning);
                 if (leaveRunning) {
                     capture.store(() -> pending[0].store(filters));
                 }

@@ -1,6 +1,8 @@
 package dev.satchel.pod.filter;
 
 import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -13,6 +15,7 @@ public final class ImageDirectory {
     private static final int MAGIC_PSTREE = 0x50273030;
     private static final int MAGIC_CORE = 0x55053847;
     private static final int MAGIC_FILES = 0x56303138;
+    private static final int MAGIC_MOUNTS = 0x55563928;
 
     private static final int PSTREE_PID = 1;
     private static final int PSTREE_THREADS = 5;
@@ -20,6 +23,7 @@ public final class ImageDirectory {
     private final Path directory;
     private final Map<Long, ImageFile> cores = new HashMap<>();
     private final Map<String, ImageFile> added = new HashMap<>();
+    private final List<ImageFile> mounts = new ArrayList<>();
     private @Nullable ImageFile tree;
     private @Nullable ImageFile files;
 
@@ -50,6 +54,9 @@ public final class ImageDirectory {
         for (ImageFile core : cores.values()) {
             core.write();
         }
+        for (ImageFile image : mounts) {
+            image.write();
+        }
         for (ImageFile image : added.values()) {
             image.write();
         }
@@ -76,6 +83,22 @@ public final class ImageDirectory {
             files = ImageFile.read(directory.resolve("files.img"), MAGIC_FILES);
         }
         return files.messages();
+    }
+
+    /** {@code mnt_entry} of every mount, images/mnt.proto. */
+    List<Message> mounts() throws IOException {
+        if (mounts.isEmpty()) {
+            try (DirectoryStream<Path> found = Files.newDirectoryStream(directory, "mountpoints-*.img")) {
+                for (Path file : found) {
+                    mounts.add(ImageFile.read(file, MAGIC_MOUNTS));
+                }
+            }
+        }
+        List<Message> entries = new ArrayList<>();
+        for (ImageFile image : mounts) {
+            entries.addAll(image.messages());
+        }
+        return entries;
     }
 
     /** {@code core_entry} of a thread, images/core.proto. */

@@ -33,6 +33,7 @@ final class Message {
     private int[] ends = {};
     private long[] values = {};
     private @Nullable Message[] children = {};
+    private byte[] @Nullable [] replacements = {};
     private boolean changed;
     private int position;
 
@@ -131,10 +132,49 @@ final class Message {
         if (at < 0 || (keys[at] & 7) != BYTES) {
             throw new IOException(origin + " lacks field " + field);
         }
+        byte[] replacement = replacements[at];
+        if (replacement != null) {
+            return ByteBuffer.wrap(replacement).asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN);
+        }
         return ByteBuffer.wrap(bytes, starts[at], ends[at] - starts[at])
                 .slice()
                 .asReadOnlyBuffer()
                 .order(ByteOrder.LITTLE_ENDIAN);
+    }
+
+    /** Changes the bytes of a field, or adds it. */
+    void set(int field, byte[] content) throws IOException {
+        int at = find(field);
+        if (at < 0) {
+            grow();
+            at = count++;
+            keys[at] = field << 3 | BYTES;
+        } else if ((keys[at] & 7) != BYTES) {
+            throw new IOException(origin + ": field " + field + " has no bytes");
+        }
+        replacements[at] = content;
+        children[at] = null;
+        changed = true;
+    }
+
+    /** Takes all fields of that number away. */
+    void remove(int field) throws IOException {
+        index();
+        int kept = 0;
+        for (int i = 0; i < count; i++) {
+            if (keys[i] >>> 3 == field) {
+                changed = true;
+                continue;
+            }
+            keys[kept] = keys[i];
+            starts[kept] = starts[i];
+            ends[kept] = ends[i];
+            values[kept] = values[i];
+            children[kept] = children[i];
+            replacements[kept] = replacements[i];
+            kept++;
+        }
+        count = kept;
     }
 
     private long value(int at) throws IOException {
@@ -149,6 +189,10 @@ final class Message {
         if (child == null) {
             if ((keys[at] & 7) != BYTES) {
                 throw new IOException(origin + ": field " + (keys[at] >>> 3) + " is no message");
+            }
+            byte[] replacement = replacements[at];
+            if (replacement != null) {
+                throw new IllegalStateException("field " + (keys[at] >>> 3) + " was replaced as a whole");
             }
             child = new Message(origin, bytes, starts[at], ends[at]);
             children[at] = child;
@@ -207,6 +251,7 @@ final class Message {
             ends = Arrays.copyOf(ends, length);
             values = Arrays.copyOf(values, length);
             children = Arrays.copyOf(children, length);
+            replacements = Arrays.copyOf(replacements, length);
         }
     }
 
@@ -264,6 +309,10 @@ final class Message {
     }
 
     private int length(int i) {
+        byte[] replacement = replacements[i];
+        if (replacement != null) {
+            return replacement.length;
+        }
         Message child = children[i];
         return child == null ? ends[i] - starts[i] : child.size();
     }
@@ -295,6 +344,11 @@ final class Message {
     }
 
     private int copy(int i, byte[] out, int at) {
+        byte[] replacement = replacements[i];
+        if (replacement != null) {
+            System.arraycopy(replacement, 0, out, at, replacement.length);
+            return at + replacement.length;
+        }
         System.arraycopy(bytes, starts[i], out, at, ends[i] - starts[i]);
         return at + ends[i] - starts[i];
     }

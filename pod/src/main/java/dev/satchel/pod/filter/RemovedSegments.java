@@ -1,6 +1,5 @@
 package dev.satchel.pod.filter;
 
-import dev.satchel.linux.Fd;
 import dev.satchel.linux.Namespaces;
 import dev.satchel.linux.SharedMemory;
 import java.io.IOException;
@@ -9,8 +8,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
 
 /**
  * System V shared memory that was removed while it was attached, as MIT-SHM's is: it ends with the last process that has it. CRIU
@@ -58,23 +55,11 @@ public final class RemovedSegments {
         if (ids.isEmpty()) {
             return;
         }
-        FutureTask<Void> inside = new FutureTask<>(() -> {
-            try (Fd namespace = Namespaces.of(pid, Namespaces.Kind.IPC)) {
-                Namespaces.enter(namespace, Namespaces.Kind.IPC);
-            }
+        Namespaces.within(pid, Namespaces.Kind.IPC, () -> {
             for (int id : ids) {
                 SharedMemory.remove(id);
             }
-            return null;
+            return ids;
         });
-        Thread.ofPlatform().name("shared-memory").daemon().start(inside);
-        try {
-            inside.get();
-        } catch (ExecutionException e) {
-            throw new IOException("shared memory of the session could not be removed again", e.getCause());
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new IOException("interrupted while shared memory was being removed", e);
-        }
     }
 }

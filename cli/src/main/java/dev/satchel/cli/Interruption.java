@@ -3,6 +3,7 @@ package dev.satchel.cli;
 import java.io.IOException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -51,15 +52,24 @@ final class Interruption {
     }
 
     /**
-     * From now on this process is a supervisor: a signal is to end what it supervises, and other threads have work of their own,
-     * answers under way first of all, so that the process ends with the last of them.
+     * Ends the JVM: with that code when the command is done, with 128 + its number when it is a signal that it was undone for. Whoever
+     * opened something has closed it.
      */
-    void handOver(Ending ending) {
-        this.ending = ending;
+    void exit(int code) {
+        done();
+        if (came) {
+            // The JVM ends by itself, as soon as the hook that waited for this thread is through. Its code counts.
+            while (true) {
+                LockSupport.park();
+            }
+        }
+        // Not System.exit, which asks for a logger first, and so starts java.logging.
+        Runtime.getRuntime().halt(code);
     }
 
-    boolean handedOver() {
-        return ending != null;
+    /** From now on this process is a supervisor: a signal is to end what it supervises. */
+    void handOver(Ending ending) {
+        this.ending = ending;
     }
 
     private void interrupt() {

@@ -7,8 +7,10 @@ import dev.satchel.linux.Fd;
 import dev.satchel.linux.LinuxException;
 import dev.satchel.linux.Processes;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -33,13 +35,19 @@ final class Launcher {
                 : Optional.of(new Launcher(Integer.parseInt(statusFd)));
     }
 
-    /** Lets go of the terminal and whatever else the standard streams lead to, then has the launcher end with success. */
-    void letGo() throws IOException {
-        try (Fd nowhere = Fd.open(Path.of("/dev/null"), Fd.O_RDWR)) {
-            for (int stream = 0; stream <= 2; stream++) {
-                nowhere.duplicateTo(stream);
-            }
+    /**
+     * Lets go of the terminal and whatever else the standard streams lead to, then has the launcher end with success.
+     *
+     * @param log where standard error goes from now on; what the program writes there is bounded, see {@link BoundedLog}
+     */
+    void letGo(Path log) throws IOException {
+        try (Fd nowhere = Fd.open(Path.of("/dev/null"), Fd.O_RDWR);
+                Fd errors = Fd.open(log, Fd.O_WRONLY | Fd.O_CREAT | Fd.O_APPEND, 0600)) {
+            nowhere.duplicateTo(0);
+            nowhere.duplicateTo(1);
+            errors.duplicateTo(2); // the JVM's own last words, too
         }
+        System.setErr(new PrintStream(new BoundedLog(log), true, StandardCharsets.UTF_8));
         Processes.newSession();
         try (Fd status = Fd.owning(statusFd, "the launcher's status pipe");
                 Arena arena = Arena.ofConfined()) {

@@ -20,18 +20,6 @@ public final class Main {
                 new PrintStream(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8),
                 SatchelFactory.HERE,
                 interruption);
-        int code;
-        try {
-            code = program.run(arguments);
-        } finally {
-            interruption.done();
-        }
-        if (interruption.handedOver()) {
-            return; // the JVM ends with the last thread: the answer to `suspend` may still be on its way
-        }
-        // Not System.exit, which asks for a logger first, and so starts java.logging. Whoever opened something has
-        // closed it by now;
-        // a signal that comes meanwhile ends the JVM with its own code.
-        Runtime.getRuntime().halt(code);
+        interruption.exit(program.run(arguments));
     }
 }

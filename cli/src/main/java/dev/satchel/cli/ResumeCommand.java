@@ -46,10 +46,14 @@ final class ResumeCommand extends Command {
                 throw new InterruptedIOException("interrupted: type it again");
             }
             if (launcher.isPresent()) {
-                launcher.get().letGo();
+                launcher.get().letGo(supervisor.log());
             }
             invocation.interruption().handOver(supervisor::rescue);
-            supervisor.serve();
+            try {
+                supervisor.serve();
+            } finally {
+                supervisor.awaitAnswers();
+            }
         }
         return 0;
     }

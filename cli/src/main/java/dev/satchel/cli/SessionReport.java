@@ -3,6 +3,7 @@ package dev.satchel.cli;
 import com.fasterxml.jackson.core.JsonGenerator;
 import dev.satchel.session.SessionInfo;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Locale;
 
@@ -25,6 +26,8 @@ record SessionReport(SessionInfo info, Instant now) implements Report, Row {
         json.writeStringField("address", info.address());
         json.writeStringField("hostname", info.hostname());
         json.writeNumberField("disk_bytes", info.diskBytes());
+        json.writeStringField(
+                "supervisor_log", info.supervisorLog().map(Path::toString).orElse(null));
     }
 
     @Override
@@ -54,6 +57,9 @@ record SessionReport(SessionInfo info, Instant now) implements Report, Row {
         table.add("Disk", Quantities.bytes(info.diskBytes()));
         table.add("Stored", Quantities.bytes(info.bytesStored()));
         table.add("Logical", Quantities.bytes(info.bytesLogical()));
+        if (info.supervisorLog().isPresent()) {
+            table.add("Log", info.supervisorLog().get() + " (the supervisor's)");
+        }
         table.appendTo(text);
     }
 

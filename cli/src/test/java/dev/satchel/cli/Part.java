@@ -35,7 +35,8 @@ final class Part {
                 System.out.println("runs");
                 Launcher.waiting(System.getenv(Launcher.STATUS_FD))
                         .orElseThrow()
-                        .letGo();
+                        .letGo(Path.of(arguments[1]));
+                System.err.println("said");
                 Thread.sleep(60_000);
             }
             case "undo" -> {
@@ -47,8 +48,7 @@ final class Part {
                     Thread.sleep(300);
                     System.out.println("undone " + interruption.came());
                 }
-                interruption.done();
-                System.exit(1);
+                interruption.exit(1);
             }
             case "supervise" -> {
                 Interruption interruption = Interruption.ofThisThread();

@@ -16,6 +16,7 @@ import dev.satchel.vault.VerifyReport;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
@@ -38,7 +39,8 @@ class ReportTest {
             3L << 30,
             "10.88.0.2",
             "work",
-            8L << 30);
+            8L << 30,
+            Optional.of(Path.of("/state/run/x/supervisor.log")));
 
     @Test
     void suspend() throws Exception {
@@ -78,7 +80,7 @@ class ReportTest {
         SessionReport report = new SessionReport(RUNNING, NOW);
         String fields = "{\"session\":\"work\",\"state\":\"running\",\"image\":\"desktop\",\"snapshot\":\"" + ID
                 + "\",\"host\":\"tower\",\"created\":\"2026-11-20T10:00:00Z\",\"bytes_stored\":5242880,"
-                + "\"bytes_logical\":3221225472,\"address\":\"10.88.0.2\",\"hostname\":\"work\",\"disk_bytes\":8589934592}";
+                + "\"bytes_logical\":3221225472,\"address\":\"10.88.0.2\",\"hostname\":\"work\",\"disk_bytes\":8589934592,\"supervisor_log\":\"/state/run/x/supervisor.log\"}";
 
         assertThat(json(report::fields)).isEqualTo(fields);
         assertThat(json(new SessionDoneReport(report, "done")::fields)).isEqualTo(fields);
@@ -100,7 +102,8 @@ class ReportTest {
                                 0,
                                 "10.88.0.3",
                                 "x",
-                                0),
+                                0,
+                                Optional.empty()),
                         NOW)
                 .cells());
         StringBuilder text = new StringBuilder();

@@ -1,10 +1,10 @@
 package dev.satchel.session;
 
+import dev.satchel.linux.Fd;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.StandardProtocolFamily;
-import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.Channels;
 import java.nio.channels.SocketChannel;
@@ -18,7 +18,9 @@ final class ControlClient {
     /** Asks, and waits for the answer. */
     static JsonObject ask(Path socket, Map<String, ?> request, Progress progress) throws IOException {
         try (SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
-            channel.connect(UnixDomainSocketAddress.of(socket));
+            try (Fd directory = ControlServer.directoryOf(socket)) {
+                channel.connect(ControlServer.address(directory, socket));
+            }
             byte[] json = Json.write(request);
             ByteBuffer line = ByteBuffer.allocate(json.length + 1)
                     .put(json)

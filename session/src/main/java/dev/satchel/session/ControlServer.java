@@ -1,5 +1,8 @@
 package dev.satchel.session;
 
+import static java.util.Objects.requireNonNull;
+
+import dev.satchel.linux.Fd;
 import dev.satchel.vault.DamagedException;
 import dev.satchel.vault.ForgedException;
 import dev.satchel.vault.InUseException;
@@ -19,6 +22,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 
 /**
  * A supervisor's end of the socket that commands reach it by: one request a connection, one JSON object a line. The answer is any
@@ -33,6 +37,7 @@ final class ControlServer implements AutoCloseable {
 
     private static final int REQUEST_BYTES_MAX = 1 << 20;
     private static final int CONNECTIONS_MAX = 32;
+    private static final int ANSWER_SECONDS_MAX = 5;
 
     private final ServerSocketChannel channel;
     private final Path socket;
@@ -48,8 +53,8 @@ final class ControlServer implements AutoCloseable {
     static ControlServer listen(Path socket, Handler handler) throws IOException {
         Files.deleteIfExists(socket);
         ServerSocketChannel channel = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
-        try {
-            channel.bind(UnixDomainSocketAddress.of(socket));
+        try (Fd directory = directoryOf(socket)) {
+            channel.bind(address(directory, socket));
         } catch (IOException | RuntimeException e) {
             channel.close();
             throw e;
@@ -57,6 +62,18 @@ final class ControlServer implements AutoCloseable {
         ControlServer server = new ControlServer(channel, socket, handler);
         Thread.ofPlatform().name("control").daemon().start(server::accept);
         return server;
+    }
+
+    /** To be open while {@link #address} is used. */
+    static Fd directoryOf(Path socket) throws IOException {
+        return Fd.open(
+                requireNonNull(socket.getParent(), "a socket in a directory"),
+                Fd.O_PATH | Fd.O_DIRECTORY | Fd.O_CLOEXEC);
+    }
+
+    /** By way of its directory: a socket's name has 107 bytes at most (unix(7)), and a state directory may lie deep. */
+    static UnixDomainSocketAddress address(Fd directory, Path socket) {
+        return UnixDomainSocketAddress.of("/proc/self/fd/" + directory.number() + "/" + socket.getFileName());
     }
 
     private void accept() {
@@ -141,6 +158,15 @@ final class ControlServer implements AutoCloseable {
             bytes.write(next);
         }
         return bytes.toByteArray();
+    }
+
+    /** Until all that was asked has been answered, or for some seconds: who does not read its answer does not want it. */
+    void awaitAnswers() {
+        try {
+            boolean ignored = places.tryAcquire(CONNECTIONS_MAX, ANSWER_SECONDS_MAX, TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     @Override

@@ -2,6 +2,7 @@ package dev.satchel.session;
 
 import dev.satchel.linux.Fd;
 import dev.satchel.linux.Keyring;
+import dev.satchel.linux.LinuxException;
 import dev.satchel.pod.PodSpec;
 import dev.satchel.vault.Backend;
 import dev.satchel.vault.DirectoryBackend;
@@ -487,7 +488,7 @@ public final class Satchel implements AutoCloseable {
         }
         try {
             return ControlClient.ask(run.control(), request, progress);
-        } catch (SocketException e) {
+        } catch (SocketException | LinuxException e) {
             if (run.supervised()) {
                 throw e;
             }
@@ -656,7 +657,8 @@ public final class Satchel implements AutoCloseable {
                 newest.map(Snapshot::bytesLogical).orElse(0L),
                 settings.address(),
                 settings.hostname(),
-                settings.diskBytes());
+                settings.diskBytes(),
+                Optional.of(RunDirectory.of(host, head.id()).supervisorLog()).filter(Files::exists));
     }
 
     private static SessionInfo.State atRest(Optional<Snapshot> newest) throws IOException {

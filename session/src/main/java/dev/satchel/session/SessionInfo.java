@@ -1,6 +1,7 @@
 package dev.satchel.session;
 
 import dev.satchel.vault.SnapshotId;
+import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Optional;
 
@@ -11,6 +12,7 @@ import java.util.Optional;
  * @param host the name of the host it runs on, or was running on when that died
  * @param bytesStored its newest snapshot's own new bytes in the vault, summed over its history
  * @param bytesLogical disk and memory of its newest snapshot, before deduplication and compression
+ * @param supervisorLog what its supervisor on this host has to say, as long as that runs; one that died leaves it to the next resume
  */
 public record SessionInfo(
         String session,
@@ -23,7 +25,8 @@ public record SessionInfo(
         long bytesLogical,
         String address,
         String hostname,
-        long diskBytes) {
+        long diskBytes,
+        Optional<Path> supervisorLog) {
     /** The life of a session. */
     public enum State {
         /** Never booted. */

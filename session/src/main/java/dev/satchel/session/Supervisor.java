@@ -279,6 +279,19 @@ public final class Supervisor implements AutoCloseable {
         }
     }
 
+    /**
+     * Where this process is to write what it has to say once it has let go of its terminal; there as long as the session runs, and
+     * longer only if this process is killed.
+     */
+    public Path log() {
+        return run.supervisorLog();
+    }
+
+    /** After {@link #serve}: until who asked for something, the suspend that ended it first of all, has been answered. */
+    public void awaitAnswers() {
+        present(control).awaitAnswers();
+    }
+
     /** A vault that can't be read tells nothing. */
     private boolean isLost() {
         try {

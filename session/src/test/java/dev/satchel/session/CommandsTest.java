@@ -20,6 +20,19 @@ import org.junit.jupiter.api.Test;
 
 /** What commands promise of a session, each on a session that runs. */
 class CommandsTest extends LiveTest {
+    /** Longer than a socket's name can be. */
+    @Test
+    void aStateDirectoryMayLieDeep() throws IOException {
+        TestHost deep = site.host(site.directory().resolve("host-" + "deep".repeat(30)));
+        String name = name("deep");
+        deep.create(name);
+        try (Running running = deep.resume(name)) {
+            running.sh("true");
+            running.suspend();
+        }
+        assertThat(deep.state(name)).isEqualTo(SessionInfo.State.SUSPENDED);
+    }
+
     @Test
     void aSnapshotIsAnInstantThatOneCanGoBackTo() throws IOException {
         String name = name("snapshot");

@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /** Checks what a session needs of a host by doing it, not by asking for versions. */
@@ -61,6 +62,7 @@ final class Doctor {
         check("OCI runtime", "apt-get install runc", () -> tool("runc", "--version"));
         check("ip", "apt-get install iproute2", () -> tool("ip", "-Version"));
         check("nftables", "apt-get install nftables; the kernel needs nf_tables", () -> tool("nft", "list", "tables"));
+        check("forwarding firewall", ForwardingFirewall.FIX, Doctor::forwarding);
         check("mke2fs", "apt-get install e2fsprogs", () -> tool("mke2fs", "-V"));
         check("mmdebstrap (for image build)", "apt-get install mmdebstrap", () -> tool("mmdebstrap", "--version"));
         check("kernel keyring (for vault unlock)", "use a kernel with CONFIG_KEYS", () -> {
@@ -90,6 +92,21 @@ final class Doctor {
         return path;
     }
 
+    private static String forwarding() throws IOException {
+        Optional<String> dropping = ForwardingFirewall.droppingIn(output("nft", "list", "ruleset"));
+        if (dropping.isPresent()) {
+            throw new IOException("'" + dropping.get() + "' drops what sessions send to the outside");
+        }
+        // Where the module was never loaded there is no such table, and asking would load it.
+        Path legacy = Path.of("/proc/net/ip_tables_names");
+        if (Files.isReadable(legacy)
+                && Files.readString(legacy).contains("filter")
+                && ForwardingFirewall.dropsLegacy(output("iptables-legacy", "-S", "FORWARD"))) {
+            throw new IOException("iptables' FORWARD chain drops what sessions send to the outside");
+        }
+        return "none in the way";
+    }
+
     private static String fileSystem(String name) throws IOException {
         for (String line : Files.readAllLines(Path.of("/proc/filesystems"))) {
             if (line.strip().equals(name)) {
@@ -100,21 +117,24 @@ final class Doctor {
     }
 
     private static String tool(String... line) throws IOException {
+        String said = output(line).strip();
+        return said.isEmpty() ? "works" : said.lines().findFirst().orElse("works");
+    }
+
+    private static String output(String... line) throws IOException {
         Process process = new ProcessBuilder(line)
                 .redirectErrorStream(true)
                 .redirectInput(ProcessBuilder.Redirect.from(new java.io.File("/dev/null")))
                 .start();
         try {
-            String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+            String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
             if (!process.waitFor(TOOL_TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
                 throw new IOException(line[0] + " does not end");
             }
-            String firstLine =
-                    said.isEmpty() ? "works" : said.lines().findFirst().orElse("works");
             if (process.exitValue() != 0) {
-                throw new IOException(firstLine);
+                throw new IOException(said.strip().lines().findFirst().orElse(line[0] + " failed"));
             }
-            return firstLine;
+            return said;
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new IOException("interrupted", e);

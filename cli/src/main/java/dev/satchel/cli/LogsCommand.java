@@ -4,27 +4,39 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code logs}. */
 final class LogsCommand extends Command {
     private final PositionalParamSpec name = argument(0, "NAME", "The session.");
 
+    private final OptionSpec follow =
+            flag("Go on with what is written from now on, until the session ends or Ctrl-C.", "-f", "--follow");
+
     LogsCommand() {
         super("logs", "Show what a session's init and desktop wrote");
-        examples("satchel logs work | tail");
+        examples("satchel logs work | tail", "satchel logs -f work");
     }
 
     @Override
     int run(Invocation invocation) throws IOException {
         if (!invocation.json()) {
-            invocation.satchel().logs(text(name), invocation.output());
+            copy(invocation, invocation.output());
             return 0;
         }
         Lines lines = new Lines(invocation, text(name));
-        invocation.satchel().logs(text(name), lines);
+        copy(invocation, lines);
         lines.end();
         return 0;
+    }
+
+    private void copy(Invocation invocation, OutputStream out) throws IOException {
+        if (given(follow)) {
+            invocation.satchel().followLogs(text(name), out);
+        } else {
+            invocation.satchel().logs(text(name), out);
+        }
     }
 
     /** Makes an object of each line. */

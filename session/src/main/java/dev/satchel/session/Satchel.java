@@ -25,6 +25,7 @@ import dev.satchel.volume.MountedVolume;
 import dev.satchel.volume.Volume;
 import dev.satchel.volume.VolumeOptions;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.io.OutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -54,6 +55,7 @@ public final class Satchel implements AutoCloseable {
     private static final int TAKE_OVER_TRIES_MAX = 100;
     private static final long LOSER_WAIT_MILLIS = 10_000;
     private static final long LOSER_POLL_MILLIS = 100;
+    private static final long LOG_POLL_MILLIS = 250;
 
     private final Host host;
     private final Path vaultPath;
@@ -574,13 +576,44 @@ public final class Satchel implements AutoCloseable {
         }
     }
 
+    /** {@code logs -f}: the same, and what is written from then on, until the session ends here. */
+    public void followLogs(String session, OutputStream out) throws IOException {
+        RunDirectory run = RunDirectory.of(host, head(session).id());
+        if (!run.supervised()) {
+            logs(session, out);
+            return;
+        }
+        long offset = 0;
+        while (run.supervised()) {
+            try {
+                offset = copyLog(run.root(), offset, out);
+            } catch (LinuxException e) {
+                if (run.supervised()) {
+                    throw e;
+                }
+                return; // it has ended just now, and its files went
+            }
+            try {
+                Thread.sleep(LOG_POLL_MILLIS);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw (IOException) new InterruptedIOException("interrupted: the session goes on").initCause(e);
+            }
+        }
+    }
+
     private static void copyLog(Path root, OutputStream out) throws IOException {
+        long ignored = copyLog(root, 0, out);
+    }
+
+    /** Keeps nothing open: the session's files must be free to go. @return where it ends; from there on it is new */
+    private static long copyLog(Path root, long from, OutputStream out) throws IOException {
+        long offset = from;
         try (Fd directory = Fd.open(root, Fd.O_PATH | Fd.O_DIRECTORY | Fd.O_CLOEXEC);
                 Fd log = directory.openInRoot("var/log/satchel/session.log", Fd.O_RDONLY | Fd.O_CLOEXEC, 0, true);
                 Arena arena = Arena.ofConfined()) {
             MemorySegment buffer = arena.allocate(1 << 16);
-            long offset = 0;
-            for (long count = log.pread(buffer, 0); count > 0; count = log.pread(buffer, offset)) {
+            for (long count = log.pread(buffer, offset); count > 0; count = log.pread(buffer, offset)) {
                 out.write(buffer.asSlice(0, count).toArray(java.lang.foreign.ValueLayout.JAVA_BYTE));
                 offset += count;
             }
@@ -590,6 +623,7 @@ public final class Satchel implements AutoCloseable {
             }
             // It has not been booted yet: nothing was written.
         }
+        return offset;
     }
 
     /** {@code screenshot}: the session's screen as PNG. */

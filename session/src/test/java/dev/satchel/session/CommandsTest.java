@@ -201,6 +201,38 @@ class CommandsTest extends LiveTest {
         assertThat(b.stateFiles()).allMatch(file -> file.equals("host-id") || file.startsWith("seen/"));
     }
 
+    @Test
+    void logsAreFollowedUntilTheSessionEnds() throws IOException {
+        String name = name("logs");
+        a.create(name);
+        try (Running here = a.resume(name).awaitDesktop()) {
+            ByteArrayOutputStream out = new ByteArrayOutputStream();
+            Thread following = Thread.ofPlatform().start(() -> {
+                try {
+                    a.with(satchel -> {
+                        satchel.followLogs(name, out);
+                        return true;
+                    });
+                } catch (IOException e) {
+                    out.writeBytes(e.toString().getBytes(StandardCharsets.UTF_8));
+                }
+            });
+            Eventually.holds(
+                    10_000,
+                    "what was written before",
+                    () -> out.toString(StandardCharsets.UTF_8).contains("desktop is up"));
+            here.rootSh("echo one more line >>/var/log/satchel/session.log");
+            Eventually.holds(
+                    10_000,
+                    "what is written now",
+                    () -> out.toString(StandardCharsets.UTF_8).endsWith("one more line\n"));
+            String followed = out.toString(StandardCharsets.UTF_8);
+            here.suspend();
+            Eventually.holds(10_000, "it ends with the session", () -> !following.isAlive());
+            assertThat(followed).isEqualTo(out.toString(StandardCharsets.UTF_8)).isEqualTo(logs(b, name));
+        }
+    }
+
     private static String logs(TestHost host, String name) throws IOException {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         host.with(satchel -> {

@@ -90,14 +90,26 @@ abstract class Command {
 
     /** The argument at that place, from 0; all must be given. */
     final PositionalParamSpec argument(int index, String label, String description) {
-        PositionalParamSpec argument = PositionalParamSpec.builder()
+        return add(required(index, label, description));
+    }
+
+    /** The first argument, which names a session that there is: shells complete it, see {@link CompletionCommand}. */
+    final PositionalParamSpec session(String label, String description) {
+        return add(required(0, label, description).completionCandidates(CompletionCommand.SESSIONS));
+    }
+
+    private static PositionalParamSpec.Builder required(int index, String label, String description) {
+        return PositionalParamSpec.builder()
                 .index(Integer.toString(index))
                 .type(String.class)
                 .arity("1")
                 .required(true)
                 .paramLabel(label)
-                .description(description)
-                .build();
+                .description(description);
+    }
+
+    private PositionalParamSpec add(PositionalParamSpec.Builder builder) {
+        PositionalParamSpec argument = builder.build();
         spec.addPositional(argument);
         return argument;
     }

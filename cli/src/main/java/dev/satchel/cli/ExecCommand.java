@@ -18,7 +18,7 @@ import picocli.CommandLine.Model.PositionalParamSpec;
  * no JVM waits beside it.
  */
 final class ExecCommand extends Command {
-    private final PositionalParamSpec name = argument(0, "NAME", "The session; it runs here.");
+    private final PositionalParamSpec name = session("NAME", "The session; it runs here.");
     private final PositionalParamSpec command = rest();
     private final OptionSpec user =
             option("USER", "As this user of the session, a name or number; else as root.", "-u", "--user");

@@ -7,8 +7,8 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code fork}. */
 final class ForkCommand extends Command {
-    private final PositionalParamSpec from = argument(
-            0, "NAME[@SNAPSHOT]", "The session, or one of its snapshots; of a session that runs, this very instant.");
+    private final PositionalParamSpec from = session(
+            "NAME[@SNAPSHOT]", "The session, or one of its snapshots; of a session that runs, this very instant.");
     private final PositionalParamSpec newName = argument(1, "NEW", "What to call the new session.");
 
     ForkCommand() {

@@ -9,7 +9,7 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code history}. */
 final class HistoryCommand extends Command {
-    private final PositionalParamSpec name = argument(0, "NAME", "The session.");
+    private final PositionalParamSpec name = session("NAME", "The session.");
 
     HistoryCommand() {
         super("history", "List a session's snapshots, newest first");

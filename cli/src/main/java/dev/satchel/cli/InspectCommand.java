@@ -6,7 +6,7 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code inspect}. */
 final class InspectCommand extends Command {
-    private final PositionalParamSpec name = argument(0, "NAME", "The session.");
+    private final PositionalParamSpec name = session("NAME", "The session.");
 
     InspectCommand() {
         super("inspect", "Show all there is to know of a session");

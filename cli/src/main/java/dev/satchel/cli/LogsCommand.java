@@ -9,7 +9,7 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code logs}. */
 final class LogsCommand extends Command {
-    private final PositionalParamSpec name = argument(0, "NAME", "The session.");
+    private final PositionalParamSpec name = session("NAME", "The session.");
 
     private final OptionSpec follow =
             flag("Go on with what is written from now on, until the session ends or Ctrl-C.", "-f", "--follow");

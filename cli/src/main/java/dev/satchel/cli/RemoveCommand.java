@@ -7,7 +7,7 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 /** {@code rm}. */
 final class RemoveCommand extends Command {
     private final PositionalParamSpec name =
-            argument(0, "NAME[@SNAPSHOT]", "The session with all its snapshots, or only that snapshot.");
+            session("NAME[@SNAPSHOT]", "The session with all its snapshots, or only that snapshot.");
     private final OptionSpec force = flag("If it runs here, end it first.", "-f", "--force");
 
     RemoveCommand() {

@@ -13,7 +13,7 @@ import picocli.CommandLine.Model.PositionalParamSpec;
  * whoever typed it gets their prompt back from the launcher, which is told when the session runs ({@link Launcher}).
  */
 final class ResumeCommand extends Command {
-    private final PositionalParamSpec name = argument(0, "NAME", "The session.");
+    private final PositionalParamSpec name = session("NAME", "The session.");
     private final OptionSpec at =
             option("SNAPSHOT", "Go on from this snapshot, see 'satchel history'; the first digits do.", "--at");
     private final OptionSpec fresh = flag("Boot it on its newest files, without the programs that ran.", "--fresh");

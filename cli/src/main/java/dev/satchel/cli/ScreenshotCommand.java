@@ -6,7 +6,7 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code screenshot}. */
 final class ScreenshotCommand extends Command {
-    private final PositionalParamSpec name = argument(0, "NAME", "The session; it runs here.");
+    private final PositionalParamSpec name = session("NAME", "The session; it runs here.");
     private final PositionalParamSpec file = argument(1, "FILE.png", "Where to put the picture.");
 
     ScreenshotCommand() {

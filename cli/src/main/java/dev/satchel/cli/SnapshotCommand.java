@@ -5,7 +5,7 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code snapshot}. */
 final class SnapshotCommand extends Command {
-    private final PositionalParamSpec name = argument(0, "NAME", "The session; it runs here.");
+    private final PositionalParamSpec name = session("NAME", "The session; it runs here.");
 
     SnapshotCommand() {
         super("snapshot", "Keep this instant of a running session, which goes on");

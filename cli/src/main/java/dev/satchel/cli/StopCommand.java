@@ -7,7 +7,7 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code stop}. */
 final class StopCommand extends Command {
-    private final PositionalParamSpec name = argument(0, "NAME", "The session; it runs here.");
+    private final PositionalParamSpec name = session("NAME", "The session; it runs here.");
 
     StopCommand() {
         super("stop", "Shut a running session down");

@@ -5,7 +5,7 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code suspend}. */
 final class SuspendCommand extends Command {
-    private final PositionalParamSpec name = argument(0, "NAME", "The session; it runs here.");
+    private final PositionalParamSpec name = session("NAME", "The session; it runs here.");
 
     SuspendCommand() {
         super("suspend", "Put a running session into the vault, whole");

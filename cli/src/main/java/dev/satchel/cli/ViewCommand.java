@@ -5,7 +5,7 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code view}. */
 final class ViewCommand extends Command {
-    private final PositionalParamSpec name = argument(0, "NAME", "The session; it runs here.");
+    private final PositionalParamSpec name = session("NAME", "The session; it runs here.");
 
     ViewCommand() {
         super("view", "Print the address at which a browser shows a session");

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -177,6 +178,39 @@ class DefinitionsTest {
         assertThat(completed(file, "satchel", "vault", "")).contains("init", "unlock", "lock", "info", "verify");
         assertThat(completed(file, "satchel", "resume", "--")).contains("--at", "--fresh", "--take-over", "--vault");
         assertThat(completed(file, "satchel", "create", "--im")).containsExactly("--image");
+    }
+
+    @Test
+    void bashCompletesSessionsOfAnUnlockedVault() throws Exception {
+        Path file = scratch.resolve("completion");
+        Files.writeString(
+                file,
+                Ran.with(Ran.untouched(), scratch, Map.of(), "completion", "bash")
+                        .out());
+        Path program = Files.createFile(
+                scratch.resolve("satchel"),
+                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        Files.writeString(program, """
+                #!/bin/sh
+                [ "$*" = "ls --json" ] && [ "$SATCHEL_PASSPHRASE_FILE" = /dev/null ] || exit 9
+                echo '{"session":"work","state":"running","image":"desktop"}'
+                echo '{"session":"weekend_2.x","state":"suspended","image":"work"}'
+                """);
+
+        for (String command :
+                List.of("resume", "suspend", "stop", "exec", "logs", "inspect", "history", "rm", "fork")) {
+            assertThat(completed(file, program.toString(), command, ""))
+                    .as(command)
+                    .contains("work", "weekend_2.x")
+                    .doesNotContain("sessions-of-the-vault");
+        }
+        assertThat(completed(file, program.toString(), "resume", "wo")).containsExactly("work");
+        assertThat(completed(file, program.toString(), "resume", "--fresh", "we"))
+                .containsExactly("weekend_2.x");
+        assertThat(completed(file, program.toString(), "create", "")).doesNotContain("work");
+        // Locked: it says on standard error what it misses, and offers nothing.
+        Files.writeString(program, "#!/bin/sh\necho satchel: no passphrase >&2\nexit 4\n");
+        assertThat(completed(file, program.toString(), "suspend", "")).isEmpty();
     }
 
     @Test

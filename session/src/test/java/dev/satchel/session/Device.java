@@ -1,5 +1,6 @@
 package dev.satchel.session;
 
+import dev.satchel.vault.SessionId;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -44,12 +45,10 @@ record Device(Path directory) implements AutoCloseable {
         }
     }
 
-    /** What writers left in the vault that did not come to an end. */
-    List<Path> abandoned() throws IOException {
+    /** What writers left in the vault that did not come to an end, and what there is of a session's log. */
+    List<Path> abandoned(SessionId session) throws IOException {
         List<Path> left = new ArrayList<>(list(path().resolve("vault/.tmp")));
-        for (Path log : list(path().resolve("vault/log"))) {
-            left.addAll(list(log));
-        }
+        left.addAll(list(path().resolve("vault/log").resolve(session.toString())));
         return left;
     }
 

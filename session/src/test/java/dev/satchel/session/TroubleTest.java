@@ -84,7 +84,7 @@ class TroubleTest extends LiveTest {
         }
         assertThat(small.verify().errors()).isEmpty();
         assertThat(leftovers()).isEmpty();
-        assertThat(device.abandoned()).isEmpty();
+        assertThat(device.abandoned(small.sessionId(name))).isEmpty();
     }
 
     private interface Capture {
@@ -154,7 +154,7 @@ class TroubleTest extends LiveTest {
             back.suspend();
         }
         assertThat(small.verify().errors()).isEmpty();
-        assertThat(device.abandoned()).isEmpty();
+        assertThat(device.abandoned(small.sessionId(name))).isEmpty();
     }
 
     @Test

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.BeforeEach;
 
 /**
  * A test that runs sessions for real: kernel, CRIU, FUSE, runc, network. It must end what it starts; afterwards nothing may be left of
- * any session of its vault: no mount, loop device, control group, process, nothing in the hosts' run directories.
+ * any session of its vault: no mount, loop device, control group, process, network interface, nothing in the hosts' run directories.
  */
 abstract class LiveTest {
     private static final AtomicInteger NAMES = new AtomicInteger();
@@ -113,6 +113,11 @@ abstract class LiveTest {
         for (Path group : list(Path.of("/sys/fs/cgroup/satchel"))) {
             addIfMentioned(left, "control group ", group, marks);
         }
+        for (Path link : list(Path.of("/sys/class/net"))) {
+            if (mentions(alias(link), marks)) {
+                left.add("network interface " + link.getFileName());
+            }
+        }
         for (Path root : list(Path.of("/run/satchel"))) {
             addIfMentioned(left, "", root, marks);
         }
@@ -127,6 +132,15 @@ abstract class LiveTest {
             }
         }
         return left;
+    }
+
+    /** What the supervisor notes on its interfaces: the session's id. */
+    private static String alias(Path link) {
+        try {
+            return Files.readString(link.resolve("ifalias"));
+        } catch (IOException e) {
+            return ""; // no interface, or one that has just gone
+        }
     }
 
     private static void lookAt(Path process, List<String> marks, List<String> left) {

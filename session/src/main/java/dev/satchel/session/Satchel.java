@@ -492,9 +492,12 @@ public final class Satchel implements AutoCloseable {
             return ControlClient.ask(run.control(), request, progress);
         } catch (SocketException | LinuxException e) {
             if (run.supervised()) {
-                throw e;
+                throw new SatchelException(
+                        SatchelException.Kind.FAILED,
+                        "'" + session + "' starts or ends here just now: try it again in a moment",
+                        e);
             }
-            throw notRunning(head); // it has ended just now
+            throw notRunning(head); // it has ended meanwhile
         }
     }
 

@@ -366,6 +366,7 @@ public final class Supervisor implements AutoCloseable {
     }
 
     private SuspendResult capture(String kind, boolean leaveRunning, Progress progress) throws IOException {
+        requireRunning();
         for (int tries = 1; ; tries++) {
             try {
                 return captureOnce(kind, leaveRunning, progress);
@@ -391,6 +392,15 @@ public final class Supervisor implements AutoCloseable {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return false;
+        }
+    }
+
+    /** A command may have waited for what ended the session. */
+    private void requireRunning() throws SatchelException {
+        if (closed) {
+            throw new SatchelException(
+                    SatchelException.Kind.FAILED,
+                    "'" + head.name() + "' has just ended here: see with 'satchel ls' what became of it");
         }
     }
 
@@ -540,6 +550,7 @@ public final class Supervisor implements AutoCloseable {
 
     /** Ends the processes cleanly and takes the files into the vault. */
     synchronized void stop(Progress progress) throws IOException {
+        requireRunning();
         progress.at("shutting down", 0, 0);
         Pod running = present(pod);
         running.shutDown(SHUT_DOWN_MILLIS);

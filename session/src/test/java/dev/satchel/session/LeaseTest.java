@@ -69,7 +69,13 @@ class LeaseTest extends LiveTest {
             });
             for (TestHost.Command<?> command :
                     List.<TestHost.Command<?>>of(satchel -> satchel.snapshot(name), satchel -> satchel.suspend(name))) {
-                assertThatThrownBy(() -> a.with(command)).isInstanceOf(IOException.class);
+                // It is told who has it now, or that it ran here, if it has ended by then.
+                assertThatThrownBy(() -> a.with(command))
+                        .isInstanceOf(SatchelException.class)
+                        .satisfiesAnyOf(
+                                LeaseTest::isInUse,
+                                e -> assertThat(e)
+                                        .hasMessageMatching("(?s).*(died|does not run|has just ended|just now).*"));
                 assertThat(newest(b, name)).isEqualTo(kept);
             }
             endsAsLost(here);

@@ -24,6 +24,9 @@ public final class LoopDevice implements Closeable {
     private static final int LOOP_CLR_FD = 0x4C01;
     private static final int LOOP_SET_STATUS64 = 0x4C04;
     private static final int LOOP_CTL_GET_FREE = 0x4C82;
+    /** linux/fs.h */
+    private static final int BLKRASET = 0x1262;
+
     private static final int LO_FLAGS_READ_ONLY = 1;
     private static final int LO_FLAGS_AUTOCLEAR = 4;
     private static final int LO_FLAGS_DIRECT_IO = 16;
@@ -109,6 +112,17 @@ public final class LoopDevice implements Closeable {
                     }
                 }
             }
+        }
+    }
+
+    /**
+     * How far the kernel reads ahead of a reader, or around a page that a mapping misses (BLKRASET).
+     *
+     * @param bytes a multiple of 512
+     */
+    public void setReadAhead(int bytes) throws LinuxException {
+        try (Fd opened = open(Fd.O_RDONLY)) {
+            opened.ioctl(BLKRASET, bytes / 512, "BLKRASET, " + bytes / 512);
         }
     }
 

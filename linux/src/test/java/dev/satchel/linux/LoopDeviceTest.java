@@ -45,6 +45,8 @@ class LoopDeviceTest {
             assertThat(device.sizeBytes()).isEqualTo(SIZE);
             Path queue = Path.of("/sys/block", device.path().getFileName().toString(), "queue/logical_block_size");
             assertThat(queue).hasContent("4096");
+            device.setReadAhead(256 << 10);
+            assertThat(queue.resolveSibling("read_ahead_kb")).hasContent("256");
             assertThat(LoopDevice.find(backing)).extracting(LoopDevice::path).containsExactly(device.path());
             try (Arena arena = Arena.ofConfined();
                     Fd block = Fd.open(device.path(), Fd.O_RDWR)) {

@@ -40,6 +40,12 @@ public final class MountedVolume implements AutoCloseable {
     private static final long RELEASE_MILLIS_MAX = 1_000;
 
     private final FuseMount fuse;
+    /**
+     * The kernel takes 2.5 MB for a device of this kind, and reads as much around each page of a program that is not there yet: a
+     * desktop's resume then decoded five times what its programs touch. Who reads on and on is read ahead of by the volume.
+     */
+    private static final int READ_AHEAD_BYTES = 256 << 10;
+
     private final LoopDevice loop;
     private final Path mountPoint;
     /** The vault's first failure to answer the kernel, which the kernel reports as a mere EIO. */
@@ -208,13 +214,23 @@ public final class MountedVolume implements AutoCloseable {
                     FuseMount.Options.DEFAULT.failures().failed(what, cause);
                 }));
         LoopDevice loop = null;
+        boolean whole = false;
         try {
             loop = LoopDevice.attach(
                     at.resolve(FILE), new LoopDevice.Options(readOnly, true, Geometry.BLOCK_BYTES, true));
-            return new MountedVolume(fuse, loop, target, refused);
+            loop.setReadAhead(READ_AHEAD_BYTES);
+            MountedVolume mounted = new MountedVolume(fuse, loop, target, refused);
+            whole = true;
+            return mounted;
         } finally {
-            if (loop == null) {
-                fuse.close();
+            if (!whole) {
+                try {
+                    if (loop != null) {
+                        loop.close();
+                    }
+                } finally {
+                    fuse.close();
+                }
             }
         }
     }

@@ -26,6 +26,7 @@ final class CheckpointImages implements AutoCloseable {
     private final Path pagesDirectory;
     private final List<CheckpointPages> pages = new ArrayList<>();
     private @Nullable FuseMount pagesMount;
+    private @Nullable PagesReadAhead readAhead;
 
     private CheckpointImages(Path directory) {
         this.directory = directory;
@@ -73,6 +74,7 @@ final class CheckpointImages implements AutoCloseable {
     private void show(ChunkStore chunks, Checkpoint checkpoint) throws IOException {
         ChunkMap map = ChunkMap.load(chunks, checkpoint.pages());
         Map<String, FuseFile> served = new HashMap<>();
+        List<String> names = new ArrayList<>();
         for (PagesFile file : ImageArchive.extract(chunks, checkpoint.images(), directory)) {
             if (file.sizeBytes() == 0) {
                 Files.createFile(directory.resolve(file.name()));
@@ -80,16 +82,19 @@ final class CheckpointImages implements AutoCloseable {
             }
             CheckpointPages pagesFile = new CheckpointPages(chunks, map, file);
             pages.add(pagesFile);
+            names.add(file.name());
             served.put(file.name(), pagesFile);
             // Relative: CRIU, in the pod's user namespace, could not walk here from the root directory.
             Files.createSymbolicLink(directory.resolve(file.name()), Path.of(PAGES, file.name()));
         }
         Files.createDirectories(pagesDirectory);
-        pagesMount = FuseMount.mount(
+        FuseMount mount = FuseMount.mount(
                 pagesDirectory,
                 "satchel-pages",
                 served,
                 new FuseMount.Options(SERVER_THREADS, true, FuseMount.Options.DEFAULT.failures()));
+        pagesMount = mount;
+        readAhead = new PagesReadAhead(mount, pages, names);
     }
 
     Path directory() {
@@ -99,6 +104,9 @@ final class CheckpointImages implements AutoCloseable {
     @Override
     public void close() throws IOException {
         try {
+            if (readAhead != null) {
+                readAhead.close();
+            }
             if (pagesMount != null) {
                 pagesMount.close();
             }

@@ -1,6 +1,7 @@
 package dev.satchel.pod;
 
 import dev.satchel.linux.fuse.FuseFile;
+import dev.satchel.linux.fuse.PageCache;
 import dev.satchel.vault.ChunkMap;
 import dev.satchel.vault.ChunkRef;
 import dev.satchel.vault.ChunkStore;
@@ -14,6 +15,9 @@ import java.util.Arrays;
  * the buffers on the way there.
  */
 final class CheckpointPages implements FuseFile, AutoCloseable {
+    /** Stored together: few, because who waits for the first of them waits for all. */
+    private static final int READ_AHEAD_CHUNKS = 8;
+
     private final ChunkStore chunks;
     private final ChunkRef[] refs;
     private final long[] starts; // of each chunk in the file, and the file's size
@@ -24,13 +28,20 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
 
     private int partialChunk = -1;
 
+    private final String name;
+
+    /** Which chunks somebody has begun to decode already; by any thread, so that at worst one is decoded twice. */
+    private final boolean[] begun;
+
     CheckpointPages(ChunkStore chunks, ChunkMap map, PagesFile file) throws IOException {
         this.chunks = chunks;
+        this.name = file.name();
         if (file.slots() < 0 || file.slots() > Integer.MAX_VALUE - 1) {
             throw new IOException("the checkpoint's table of files is damaged");
         }
         refs = new ChunkRef[(int) file.slots()];
         starts = new long[refs.length + 1];
+        begun = new boolean[refs.length];
         int[] count = {0};
         map.forEach(file.firstSlot(), file.firstSlot() + file.slots(), (slot, ref) -> {
             int i = count[0]++;
@@ -69,6 +80,7 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
         }
         long done = 0;
         while (done < dst.byteSize()) {
+            begun[chunk] = true;
             long from = offset + done - starts[chunk];
             long step = Math.min(dst.byteSize() - done, refs[chunk].length() - from);
             if (from == 0 && step == refs[chunk].length()) {
@@ -79,6 +91,40 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
             done += step;
             chunk++;
         }
+    }
+
+    /** How many chunks it has. */
+    int count() {
+        return refs.length;
+    }
+
+    /**
+     * Decodes chunks into the page cache that nobody has read yet, as many as go there at once.
+     *
+     * @param from where to begin
+     * @param to the first that is somebody else's
+     * @return the first chunk that it did not come to
+     */
+    int readAhead(int from, int to, PageCache cache) throws IOException {
+        MemorySegment payload = cache.payload();
+        int next = from;
+        while (next < to && begun[next]) {
+            next++;
+        }
+        int first = next;
+        int bytes = 0;
+        while (next < to
+                && next - first < READ_AHEAD_CHUNKS
+                && !begun[next]
+                && bytes + refs[next].length() <= PageCache.PAYLOAD_BYTES_MAX) {
+            begun[next] = true;
+            bytes += chunks.read(refs[next], payload.asSlice(bytes));
+            next++;
+        }
+        if (bytes > 0 && !cache.store(name, starts[first], bytes)) {
+            return to;
+        }
+        return next;
     }
 
     private synchronized void readPart(int chunk, long from, MemorySegment dst) throws IOException {

@@ -55,6 +55,7 @@ public final class FuseMount implements Closeable {
 
     private final Path directory;
     private final Fd device;
+    private final ServedDirectory served;
     private final int connection;
     private final Thread[] workers;
     private final AtomicInteger serving;
@@ -63,6 +64,7 @@ public final class FuseMount implements Closeable {
     private FuseMount(Path directory, Fd device, int connection, ServedDirectory served, Options options) {
         this.directory = directory;
         this.device = device;
+        this.served = served;
         this.connection = connection;
         serving = new AtomicInteger(options.threads());
         workers = new Thread[options.threads()];
@@ -113,6 +115,15 @@ public final class FuseMount implements Closeable {
     /** The directory where the files are. */
     public Path directory() {
         return directory;
+    }
+
+    /**
+     * Puts parts of files that are {@link FuseFile#cached() cached} into the kernel's page cache before anybody asks for them
+     * (FUSE_NOTIFY_STORE). One thread at a time; must be closed before the mount is, and not be used by what serves a read:
+     * the kernel waits in it for pages that are being read.
+     */
+    public PageCache pageCache() {
+        return new PageCache(this, device, served);
     }
 
     /** Makes all I/O on the files fail now and ever (ENOTCONN, ECONNABORTED); it stays mounted until {@link #close}. */

@@ -98,6 +98,42 @@ class FuseMountTest {
     }
 
     @Test
+    void whatIsPutIntoThePageCacheIsReadFromThere() throws Exception {
+        MemoryFile zeros = file(false, true);
+        try (FuseMount mount = mount(Map.of("other", file(false, true), "pages", zeros))) {
+            MemorySegment random = random(3 * 65_536, 7);
+            try (PageCache cache = mount.pageCache()) {
+                assertThat(cache.store("pages", 0, 4096))
+                        .as("a file that the kernel does not know")
+                        .isFalse();
+                cache.learn("pages");
+                for (int part = 0; part < 3; part++) {
+                    MemorySegment.copy(random, part * 65_536L, cache.payload(), 0, 65_536);
+                    assertThat(cache.store("pages", 65_536 + part * 65_536L, 65_536))
+                            .isTrue();
+                }
+            }
+            ServedDevices.callWithout(() -> {
+                try (Fd fd = Fd.open(target.resolve("pages"), Fd.O_RDONLY);
+                        Arena scratch = Arena.ofConfined()) {
+                    MemorySegment read = scratch.allocate(5 * 65_536);
+                    assertThat(fd.pread(read, 0)).isEqualTo(read.byteSize());
+                    assertThat(read.asSlice(65_536, random.byteSize()).mismatch(random))
+                            .isEqualTo(-1);
+                    MemorySegment before = scratch.allocate(65_536);
+                    assertThat(read.asSlice(0, 65_536).mismatch(before))
+                            .as("the file's own")
+                            .isEqualTo(-1);
+                    assertThat(read.asSlice(4 * 65_536, 65_536).mismatch(before))
+                            .isEqualTo(-1);
+                }
+                return true;
+            });
+        }
+        assertThat(failures).isEmpty();
+    }
+
+    @Test
     void readsWritesSyncsAndDiscards() throws Exception {
         for (boolean cached : new boolean[] {false, true}) {
             MemoryFile file = file(true, cached);

@@ -1,0 +1,95 @@
+package dev.satchel.pod;
+
+import dev.satchel.linux.fuse.FuseMount;
+import dev.satchel.linux.fuse.PageCache;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Decodes all pages of a checkpoint ahead of CRIU, into the page cache: CRIU reads in one thread and waits for each answer, while
+ * the other processors have nothing to do. The kernel drops pages that it has no memory for, and CRIU then asks for them again.
+ */
+final class PagesReadAhead implements AutoCloseable {
+    /** What a thread takes at once: a megabyte, if windows are full. */
+    private static final int STRIDE_CHUNKS = 16;
+
+    private final FuseMount mount;
+    private final List<CheckpointPages> files;
+    private final List<String> names;
+    private final List<Thread> threads = new ArrayList<>();
+
+    // Guarded by this: what nobody has taken yet.
+    private int file;
+    private int chunk;
+    private boolean closed;
+
+    /**
+     * Begins.
+     *
+     * @param names of the files in the mount
+     */
+    PagesReadAhead(FuseMount mount, List<CheckpointPages> files, List<String> names) {
+        this.mount = mount;
+        this.files = List.copyOf(files);
+        this.names = List.copyOf(names);
+        for (int i = 0; i < Math.clamp(Runtime.getRuntime().availableProcessors(), 1, 8); i++) {
+            threads.add(Thread.ofPlatform().name("pages-ahead-" + i).daemon().start(this::run));
+        }
+    }
+
+    private void run() {
+        try (PageCache cache = mount.pageCache()) {
+            while (true) {
+                CheckpointPages pages;
+                String name;
+                int from;
+                int to;
+                synchronized (this) {
+                    while (file < files.size() && chunk >= files.get(file).count()) {
+                        file++;
+                        chunk = 0;
+                    }
+                    if (closed || file == files.size()) {
+                        return;
+                    }
+                    pages = files.get(file);
+                    name = names.get(file);
+                    from = chunk;
+                    to = Math.min(pages.count(), from + STRIDE_CHUNKS);
+                    chunk = to;
+                }
+                if (from == 0) {
+                    cache.learn(name);
+                }
+                while (from < to) {
+                    from = pages.readAhead(from, to, cache);
+                }
+            }
+        } catch (IOException | RuntimeException e) {
+            // Whoever reads these pages meets the same, and is told.
+            return;
+        }
+    }
+
+    /** Ends it, wherever it is. */
+    @Override
+    public void close() {
+        synchronized (this) {
+            closed = true;
+        }
+        boolean interrupted = false;
+        for (Thread thread : threads) {
+            while (thread.isAlive()) {
+                try {
+                    thread.join();
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

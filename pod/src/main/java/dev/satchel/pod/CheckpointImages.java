@@ -74,7 +74,6 @@ final class CheckpointImages implements AutoCloseable {
     private void show(ChunkStore chunks, Checkpoint checkpoint) throws IOException {
         ChunkMap map = ChunkMap.load(chunks, checkpoint.pages());
         Map<String, FuseFile> served = new HashMap<>();
-        List<String> names = new ArrayList<>();
         for (PagesFile file : ImageArchive.extract(chunks, checkpoint.images(), directory)) {
             if (file.sizeBytes() == 0) {
                 Files.createFile(directory.resolve(file.name()));
@@ -82,7 +81,6 @@ final class CheckpointImages implements AutoCloseable {
             }
             CheckpointPages pagesFile = new CheckpointPages(chunks, map, file);
             pages.add(pagesFile);
-            names.add(file.name());
             served.put(file.name(), pagesFile);
             // Relative: CRIU, in the pod's user namespace, could not walk here from the root directory.
             Files.createSymbolicLink(directory.resolve(file.name()), Path.of(PAGES, file.name()));
@@ -94,7 +92,7 @@ final class CheckpointImages implements AutoCloseable {
                 served,
                 new FuseMount.Options(SERVER_THREADS, true, FuseMount.Options.DEFAULT.failures()));
         pagesMount = mount;
-        readAhead = new PagesReadAhead(mount, pages, names);
+        readAhead = new PagesReadAhead(mount, pages);
     }
 
     Path directory() {

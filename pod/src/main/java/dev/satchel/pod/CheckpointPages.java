@@ -93,6 +93,11 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
         }
     }
 
+    /** As the mount has it. */
+    String name() {
+        return name;
+    }
+
     /** How many chunks it has. */
     int count() {
         return refs.length;

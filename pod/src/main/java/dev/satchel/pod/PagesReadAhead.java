@@ -16,7 +16,6 @@ final class PagesReadAhead implements AutoCloseable {
 
     private final FuseMount mount;
     private final List<CheckpointPages> files;
-    private final List<String> names;
     private final List<Thread> threads = new ArrayList<>();
 
     // Guarded by this: what nobody has taken yet.
@@ -24,15 +23,10 @@ final class PagesReadAhead implements AutoCloseable {
     private int chunk;
     private boolean closed;
 
-    /**
-     * Begins.
-     *
-     * @param names of the files in the mount
-     */
-    PagesReadAhead(FuseMount mount, List<CheckpointPages> files, List<String> names) {
+    /** Begins to decode {@code files}, those of the mount. */
+    PagesReadAhead(FuseMount mount, List<CheckpointPages> files) {
         this.mount = mount;
         this.files = List.copyOf(files);
-        this.names = List.copyOf(names);
         for (int i = 0; i < Math.clamp(Runtime.getRuntime().availableProcessors(), 1, 8); i++) {
             threads.add(Thread.ofPlatform().name("pages-ahead-" + i).daemon().start(this::run));
         }
@@ -42,7 +36,6 @@ final class PagesReadAhead implements AutoCloseable {
         try (PageCache cache = mount.pageCache()) {
             while (true) {
                 CheckpointPages pages;
-                String name;
                 int from;
                 int to;
                 synchronized (this) {
@@ -54,13 +47,12 @@ final class PagesReadAhead implements AutoCloseable {
                         return;
                     }
                     pages = files.get(file);
-                    name = names.get(file);
                     from = chunk;
                     to = Math.min(pages.count(), from + STRIDE_CHUNKS);
                     chunk = to;
                 }
                 if (from == 0) {
-                    cache.learn(name);
+                    cache.learn(pages.name());
                 }
                 while (from < to) {
                     from = pages.readAhead(from, to, cache);

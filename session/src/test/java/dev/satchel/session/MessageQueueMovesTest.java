@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import org.junit.jupiter.api.Test;
 
 /** POSIX message queues of a session that is snapshotted, refused, and moved twice. {@code ObjectsTest} looks at one more closely. */
@@ -63,9 +62,9 @@ class MessageQueueMovesTest extends LiveTest {
         String name = name("queues");
         a.create(name);
         try (Running here = a.resume(name)) {
-            put(here, "holder.py", HOLDER);
-            put(here, "count.py", COUNT);
-            put(here, "nameless.py", NAMELESS);
+            here.put("holder.py", HOLDER);
+            here.put("count.py", COUNT);
+            here.put("nameless.py", NAMELESS);
             here.start("exec python3 holder.py");
             here.awaitFile("home/user/holds");
             here.snapshot();
@@ -94,11 +93,6 @@ class MessageQueueMovesTest extends LiveTest {
             assertThat(again.read("home/user/taken"))
                     .isEqualTo("first second third None None first second third None None");
         }
-    }
-
-    private static void put(Running session, String file, String text) throws IOException {
-        session.exec("user", text.getBytes(StandardCharsets.UTF_8), "sh", "-c", "cat >/home/user/" + file)
-                .expect(0);
     }
 
     private static String count(Running session) throws IOException {

@@ -3,7 +3,6 @@ package dev.satchel.session;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import org.junit.jupiter.api.Test;
 
 /** Locks that keep processes out of one another's data, before and after a move; looked at by programs that were not there before. */
@@ -60,9 +59,9 @@ class RecordLocksTest extends LiveTest {
         String name = name("locks");
         a.create(name);
         try (Running here = a.resume(name)) {
-            put(here, "holder.py", HOLDER);
-            put(here, "intruder.py", INTRUDER);
-            put(here, "try.py", TRY);
+            here.put("holder.py", HOLDER);
+            here.put("intruder.py", INTRUDER);
+            here.put("try.py", TRY);
             here.start("exec python3 holder.py");
             here.awaitFile("home/user/held");
             assertThat(python(here, "intruder.py")).isEqualTo(LOCKED);
@@ -85,11 +84,6 @@ class RecordLocksTest extends LiveTest {
                             + " print(sqlite3.connect(\"wal.db\").execute(\"SELECT * FROM account\").fetchall())'"))
                     .isEqualTo("[('one', 70), ('two', 130)]\n");
         }
-    }
-
-    private static void put(Running session, String file, String text) throws IOException {
-        session.exec("user", text.getBytes(StandardCharsets.UTF_8), "sh", "-c", "cat >/home/user/" + file)
-                .expect(0);
     }
 
     private static String python(Running session, String file) throws IOException {

@@ -130,13 +130,18 @@ final class Running implements AutoCloseable {
 
     /** Puts one of the programs for tests into the user's home. */
     void put(Path file) throws IOException {
-        exec("user", Files.readAllBytes(file), "sh", "-c", "cat >/home/user/" + file.getFileName())
+        put(String.valueOf(file.getFileName()), Files.readString(file));
+    }
+
+    /** The same with a text. */
+    void put(String file, String text) throws IOException {
+        exec("user", text.getBytes(StandardCharsets.UTF_8), "sh", "-c", "cat >/home/user/" + file)
                 .expect(0);
     }
 
     /** Starts a program that counts in memory, and writes what it has counted to a file, twenty times a second. */
     Running startCounting() throws IOException {
-        exec("user", """
+        put("counting.py", """
                         import os, time
                         n = 0
                         while True:
@@ -145,8 +150,7 @@ final class Running implements AutoCloseable {
                                 f.write(f"{n} {os.getpid()}")
                             os.rename("/home/user/count.new", "/home/user/count")
                             time.sleep(0.05)
-                        """.getBytes(StandardCharsets.UTF_8), "sh", "-c", "cat >/home/user/counting.py")
-                .expect(0);
+                        """);
         start("exec python3 counting.py");
         awaitFile("home/user/count");
         return this;

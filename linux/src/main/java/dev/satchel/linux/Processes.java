@@ -3,9 +3,13 @@ package dev.satchel.linux;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /** This process and others: identity, signals, prctl(2). See {@link PidFd} for waiting. */
@@ -55,6 +59,20 @@ public final class Processes {
             throw new LinuxException("kill(" + pid + ", " + signal + ")", Libc.errno());
         }
         return true;
+    }
+
+    /**
+     * What a process is called, proc_pid_comm(5), for messages.
+     *
+     * @param process its directory in /proc
+     * @return empty when it has ended, or can't be looked at
+     */
+    public static Optional<String> commandName(Path process) {
+        try {
+            return Optional.of(Files.readString(process.resolve("comm")).strip());
+        } catch (IOException e) {
+            return Optional.empty();
+        }
     }
 
     /** Starts a session of its own without a controlling terminal, setsid(2); EPERM if it leads a process group already. */

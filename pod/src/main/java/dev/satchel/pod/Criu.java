@@ -1,5 +1,6 @@
 package dev.satchel.pod;
 
+import dev.satchel.linux.Processes;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -196,12 +197,8 @@ final class Criu {
         return process.isEmpty() ? first : first + " (process " + process + commandName(process) + ")";
     }
 
+    /** If it has ended meanwhile, its pid says enough. */
     private static String commandName(String pid) {
-        try {
-            return " " + Files.readString(Path.of("/proc", pid, "comm")).strip();
-        } catch (IOException e) {
-            // It has ended meanwhile; its pid says enough.
-            return "";
-        }
+        return Processes.commandName(Path.of("/proc", pid)).map(" "::concat).orElse("");
     }
 }

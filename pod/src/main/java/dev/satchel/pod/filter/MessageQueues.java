@@ -6,6 +6,7 @@ import dev.satchel.linux.FileSystems;
 import dev.satchel.linux.LinuxException;
 import dev.satchel.linux.MessageQueue;
 import dev.satchel.linux.Namespaces;
+import dev.satchel.linux.Processes;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -226,13 +227,9 @@ public final class MessageQueues implements ImageFilter {
     }
 
     private static String name(long process) {
-        try {
-            return " "
-                    + Files.readString(InnerIds.directory(process).resolve("comm"))
-                            .strip();
-        } catch (IOException e) {
-            return "";
-        }
+        return Processes.commandName(InnerIds.directory(process))
+                .map(" "::concat)
+                .orElse("");
     }
 
     @Override

@@ -1,5 +1,6 @@
 package dev.satchel.pod.filter;
 
+import dev.satchel.linux.Processes;
 import dev.satchel.linux.RecordLock;
 import dev.satchel.linux.Tracee;
 import java.io.IOException;
@@ -94,18 +95,11 @@ public final class RecordLocks {
             }
         } catch (IOException e) {
             throw new IOException(
-                    "a record lock of the session's process " + inner + " (" + name(directory) + ")"
+                    "a record lock of the session's process " + inner + " ("
+                            + Processes.commandName(directory).orElse("ended") + ")"
                             + (fd < 0 ? "" : " on " + file(directory, fd)) + " could not be set again: "
                             + e.getMessage(),
                     e);
-        }
-    }
-
-    private static String name(Path process) {
-        try {
-            return Files.readString(process.resolve("comm")).strip();
-        } catch (IOException e) {
-            return "ended";
         }
     }
 

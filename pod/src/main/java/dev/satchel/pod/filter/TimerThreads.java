@@ -36,7 +36,7 @@ public final class TimerThreads implements ImageFilter {
     public static TimerThreads of(List<Long> processes) throws IOException {
         Map<Long, Map<Long, Long>> threads = new HashMap<>();
         for (long process : processes) {
-            Path directory = Path.of("/proc", Long.toString(process));
+            Path directory = InnerIds.directory(process);
             byte[] text;
             try {
                 text = Files.readAllBytes(directory.resolve("timers"));

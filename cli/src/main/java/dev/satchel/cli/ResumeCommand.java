@@ -36,7 +36,8 @@ final class ResumeCommand extends Command {
     @Override
     int run(Invocation invocation) throws IOException {
         ResumeRequest request = new ResumeRequest(text(name), optional(at), given(fresh), given(takeOver));
-        Optional<Launcher> launcher = Launcher.waiting(invocation.variable(Launcher.STATUS_FD));
+        Optional<Launcher> launcher =
+                Launcher.waiting(invocation.variable(Launcher.STATUS_FD), invocation.variable(Launcher.INHERITED_FDS));
         try (Supervisor supervisor = invocation.satchel().resume(request)) {
             invocation.print(new ResumeReport(supervisor.result()));
             if (launcher.isEmpty()) {

@@ -29,6 +29,7 @@ final class FakeSupervisor {
                 notes.resolve("pid"), Long.toString(ProcessHandle.current().pid()));
         Files.writeString(notes.resolve("arguments"), String.join("\n", args));
         Files.writeString(notes.resolve("status-fd"), String.valueOf(System.getenv("SATCHEL_STATUS_FD")));
+        Files.writeString(notes.resolve("inherited-fds"), String.valueOf(System.getenv("SATCHEL_INHERITED_FDS")));
         switch (args[1]) {
             case "supervise" -> {
                 System.out.println("session runs");

@@ -171,6 +171,27 @@ class LauncherTest {
     }
 
     @Test
+    void tellsWhatItsCallerHasOpen() throws Exception {
+        String satchel = home.resolve("satchel").toString();
+        assertThat(run(Optional.empty(), "bash", "-c", "\"$0\" resume exit 0", satchel)
+                        .exitCode())
+                .isZero();
+        assertThat(note("inherited-fds")).isEmpty();
+
+        // 9, which scripts like for locks, becomes the status pipe.
+        assertThat(run(
+                                Optional.empty(),
+                                "bash",
+                                "-c",
+                                "\"$0\" resume exit 0 9>\"$1\" 7</dev/zero 61</dev/zero",
+                                satchel,
+                                notes.resolve("lock").toString())
+                        .exitCode())
+                .isZero();
+        assertThat(note("inherited-fds").split(",", -1)).containsExactlyInAnyOrder("7", "61");
+    }
+
+    @Test
     void onlyTheCommandItselfMakesASupervisor() throws Exception {
         assertThat(satchel("--vault", "resume", "exit", "3").exitCode()).isNotZero();
         assertThat(note("status-fd")).isEqualTo("null");

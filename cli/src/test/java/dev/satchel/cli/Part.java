@@ -33,7 +33,7 @@ final class Part {
             case "replace" -> Processes.replace(List.of(arguments).subList(1, arguments.length));
             case "let-go" -> {
                 System.out.println("runs");
-                Launcher.waiting(System.getenv(Launcher.STATUS_FD))
+                Launcher.waiting(System.getenv(Launcher.STATUS_FD), System.getenv(Launcher.INHERITED_FDS))
                         .orElseThrow()
                         .letGo(Path.of(arguments[1]));
                 System.err.println("said");

@@ -170,8 +170,12 @@ class ProcessTest {
     @Test
     void aSupervisorLetsGoOfTerminalAndLauncher() throws Exception {
         Path status = scratch.resolve("status");
-        List<String> line =
-                new ArrayList<>(List.of("bash", "-c", "SATCHEL_STATUS_FD=9 exec \"$@\" 9>" + status, "bash"));
+        List<String> line = new ArrayList<>(List.of(
+                "bash",
+                "-c",
+                "SATCHEL_STATUS_FD=9 SATCHEL_INHERITED_FDS=6,61 exec \"$@\" 6</dev/zero 8</dev/zero 9>" + status
+                        + " 61</dev/zero",
+                "bash"));
         Path log = scratch.resolve("log");
         line.addAll(Part.commandLine("let-go", log.toString()));
         Process supervisor = new ProcessBuilder(line).redirectErrorStream(true).start();
@@ -195,6 +199,16 @@ class ProcessTest {
             }
             assertThat(Files.readString(log)).isEqualTo("said\n");
             assertThat(Files.getPosixFilePermissions(log)).isEqualTo(PosixFilePermissions.fromString("rw-------"));
+            // Of the three that lead there it was to close two; their numbers may be others' by now.
+            List<String> zeros = new ArrayList<>();
+            try (var open = Files.list(self.resolve("fd"))) {
+                for (Path fd : (Iterable<Path>) open::iterator) {
+                    if (Files.isSymbolicLink(fd) && Files.readSymbolicLink(fd).equals(Path.of("/dev/zero"))) {
+                        zeros.add(fd.getFileName().toString());
+                    }
+                }
+            }
+            assertThat(zeros).containsExactly("8");
             String stat = Files.readString(self.resolve("stat"));
             assertThat(stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1)[3])
                     .as("leads a session of its own")

@@ -77,9 +77,10 @@ record Passphrases(Optional<String> file, InputStream in, Path vault, boolean is
 
     private byte[] typed() throws IOException {
         try (Terminal terminal = Terminal.controlling()
-                .orElseThrow(
-                        () -> failed("no passphrase and no terminal to ask for it on: give --passphrase-file FILE, set "
-                                + GlobalOptions.PASSPHRASE_FILE + ", or 'satchel vault unlock' before"))) {
+                .orElseThrow(() ->
+                        failed("no passphrase and no terminal to ask for it on: give --passphrase-file FILE, or set "
+                                + GlobalOptions.PASSPHRASE_FILE
+                                + (isNew ? "" : ", or type 'satchel vault unlock' before")))) {
             byte[] first = ask(terminal, isNew ? "New passphrase for vault " + vault : "Passphrase for vault " + vault);
             if (!isNew || first.length == 0) {
                 return first;

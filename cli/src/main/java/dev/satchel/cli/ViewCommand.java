@@ -9,6 +9,7 @@ final class ViewCommand extends Command {
 
     ViewCommand() {
         super("view", "Print the address at which a browser shows a session");
+        describe("There is no viewer yet: this fails, and 'satchel screenshot' shows what the session shows.");
         examples("xdg-open \"$(satchel view work)\"");
     }
 

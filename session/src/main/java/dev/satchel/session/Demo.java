@@ -377,12 +377,15 @@ public final class Demo {
         try (var files = Files.list(directory)) {
             for (Path file : files.toList()) {
                 if (!OWN.contains(file.getFileName().toString())) {
-                    throw new IOException(directory + " has other things in it (" + file.getFileName()
-                            + "): give --dir a directory of" + " the demo's own");
+                    throw new SatchelException(
+                            SatchelException.Kind.FAILED,
+                            directory + " has other things in it (" + file.getFileName()
+                                    + "): give --dir a directory of the demo's own");
                 }
             }
         } catch (NotDirectoryException e) {
-            throw new IOException(directory + " is no directory: give --dir another", e);
+            throw new SatchelException(
+                    SatchelException.Kind.FAILED, directory + " is no directory: give --dir another", e);
         }
     }
 

@@ -52,6 +52,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Satchel implements AutoCloseable {
     private static final long DISK_ALIGNMENT = 4096;
+    private static final long MEBIBYTE = 1 << 20;
     private static final int TAKE_OVER_TRIES_MAX = 100;
     private static final long LOSER_WAIT_MILLIS = 10_000;
     private static final long LOSER_POLL_MILLIS = 100;
@@ -221,8 +222,8 @@ public final class Satchel implements AutoCloseable {
         if (disk < image.diskBytes()) {
             throw new SatchelException(
                     SatchelException.Kind.FAILED,
-                    "a disk of " + disk + " bytes is too small for image '" + request.image() + "': its own has "
-                            + image.diskBytes());
+                    "a disk of " + disk + " bytes is too small for image '" + request.image() + "': give --disk "
+                            + (image.diskBytes() + MEBIBYTE - 1) / MEBIBYTE + "M or more, or none");
         }
         Settings settings = new Settings(
                 request.image(),
@@ -298,7 +299,10 @@ public final class Satchel implements AutoCloseable {
         RunDirectory run = RunDirectory.of(host, head.id());
         if (!run.claim()) {
             throw new SatchelException(
-                    SatchelException.Kind.IN_USE, "'" + head.name() + "' runs on this host already: " + host.name());
+                    SatchelException.Kind.IN_USE,
+                    "'" + head.name() + "' runs on this host, " + host.name()
+                            + ", already: look at it with 'satchel screenshot " + head.name()
+                            + " FILE.png', or put it away with 'satchel suspend " + head.name() + "'");
         }
         Lease lease;
         try {

@@ -394,7 +394,7 @@ public final class DirectoryBackend implements Backend {
         }
         if (isMissing(e)) {
             return new NoSuchException(
-                    "there is no " + name + " in the vault " + root + ": look with `satchel vault info`", e);
+                    "there is no " + name + " in the vault " + root + ": look with 'satchel vault info'", e);
         }
         if (isFull(e)) {
             return new VaultFullException(

@@ -79,7 +79,7 @@ public final class Vault implements AutoCloseable {
     private static byte[] config(Backend backend) throws IOException {
         return backend.get(CONFIG, SLOT_BYTES_MAX)
                 .orElseThrow(() -> new NoSuchException("there is no vault in " + backend.location()
-                        + ": make one with `satchel vault init`, or name another place with --vault"));
+                        + ": make one with 'satchel vault init', or name another place with --vault"));
     }
 
     /** The id in a vault's first file, which has been checked against the public key in it. */
@@ -401,7 +401,7 @@ public final class Vault implements AutoCloseable {
         String file = snapshotFile(snapshot);
         byte[] stored = backend.get(file, OBJECT_BYTES_MAX)
                 .orElseThrow(() -> new NoSuchException("there is no snapshot " + snapshot + " in " + backend.location()
-                        + ": list them with `satchel history`"));
+                        + ": list them with 'satchel history'"));
         String shown = "the snapshot " + snapshot;
         byte[] payload = sealer.open(ObjectSealer.Kind.SNAPSHOT, "", stored, shown);
         if (!snapshotId(stored).equals(snapshot)) {

@@ -98,7 +98,7 @@ public final class Supervisor implements AutoCloseable {
         undo.push(executor::shutdownNow);
     }
 
-    /** Brings the session up from a snapshot. On failure everything is undone. */
+    /** Brings the session up from a snapshot. After a failure, as after all else, what has been done is undone by {@link #close}. */
     void start(Start start, String vaultLocation) throws IOException {
         head = start.head();
         try {
@@ -137,7 +137,6 @@ public final class Supervisor implements AutoCloseable {
                     "",
                     podMillis);
         } catch (IOException | RuntimeException e) {
-            closeBecause(e);
             MountedVolume mounted = files;
             if (mounted != null && mounted.refusal().isPresent()) {
                 // CRIU met a damaged file system; the damage is what a person must know of.

@@ -1,5 +1,6 @@
 package dev.satchel.session;
 
+import dev.satchel.linux.Errno;
 import dev.satchel.linux.Fd;
 import dev.satchel.linux.IdMap;
 import dev.satchel.linux.LinuxException;
@@ -28,6 +29,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
@@ -47,6 +49,9 @@ import org.jspecify.annotations.Nullable;
 public final class Supervisor implements AutoCloseable {
     private static final long SHUT_DOWN_MILLIS = 10_000;
     private static final long POD_POLL_MILLIS = 250;
+    private static final long DESKTOP_MILLIS_MAX = 30_000;
+    private static final long DESKTOP_POLL_MILLIS = 20;
+    private static final long FILE_TIME_MILLIS = 20;
     private static final long LEASE_POLL_NANOS = 1_000_000_000;
     private static final int ELOOP = 40;
     private static final int CAPTURE_TRIES_MAX = 4;
@@ -116,6 +121,8 @@ public final class Supervisor implements AutoCloseable {
                 writeResolvConf(run.files(), connected.resolvConf());
             }
             Pod.Images images = imagesMade.isPresent() ? get(imagesMade.get()) : null;
+            // A file's time may be some milliseconds behind, by the kernel's tick.
+            Instant booting = Instant.now().minusMillis(FILE_TIME_MILLIS);
             long podNanos = System.nanoTime();
             Pod running = images != null
                     ? Pod.restore(run.podId(), spec, run.pod(), root, connected, criu, images)
@@ -128,6 +135,9 @@ public final class Supervisor implements AutoCloseable {
             ControlServer listening = ControlServer.listen(run.control(), this::command);
             control = listening;
             undo.push(listening::close);
+            if (start.boot()) {
+                awaitDesktop(running, booting);
+            }
             result = new ResumeResult(
                     head.name(),
                     Optional.of(start.snapshot().id()),
@@ -143,6 +153,41 @@ public final class Supervisor implements AutoCloseable {
                 VaultException refusal = mounted.refusal().get();
                 refusal.addSuppressed(e);
                 throw refusal;
+            }
+            throw e;
+        }
+    }
+
+    /**
+     * Waits until the image's desktop is up (see images/README.md), so that who typed {@code resume} finds one; not for ever, and not
+     * in an image that has none, or whose processes end.
+     */
+    private void awaitDesktop(Pod booted, Instant since) throws IOException {
+        if (modified("usr/lib/satchel/desktop").isEmpty()) {
+            return;
+        }
+        long deadline = System.nanoTime() + DESKTOP_MILLIS_MAX * 1_000_000;
+        while (System.nanoTime() < deadline && !booted.awaitEnd(DESKTOP_POLL_MILLIS)) {
+            if (Thread.currentThread().isInterrupted()) {
+                throw new IOException("interrupted while '" + head.name() + "' booted");
+            }
+            // An earlier boot's may lie there until this one's first process removes it.
+            Optional<Instant> ready = modified("run/satchel/display/ready");
+            if (ready.isPresent() && ready.get().isAfter(since)) {
+                return;
+            }
+        }
+    }
+
+    /** When a file of the session's was written last. */
+    private Optional<Instant> modified(String path) throws IOException {
+        try (Fd directory = Fd.open(run.files(), Fd.O_PATH | Fd.O_DIRECTORY | Fd.O_CLOEXEC);
+                Fd file = directory.openInRoot(path, Fd.O_PATH | Fd.O_CLOEXEC, 0, true)) {
+            return Optional.of(Files.getLastModifiedTime(Path.of("/proc/self/fd/" + file.number()))
+                    .toInstant());
+        } catch (LinuxException e) {
+            if (e.errno() == Errno.ENOENT || e.errno() == Errno.ENOTDIR) {
+                return Optional.empty();
             }
             throw e;
         }

@@ -31,8 +31,8 @@ final class ExecCommand extends Command {
         super("exec", "Run a command inside a running session");
         flag("Accepted for who types -it: standard input is handed through anyway.", "-i", "--interactive");
         describe(
-                "Its input, output and exit code are the command's: 128 + n if signal n ended it. Options of satchel's own"
-                        + " come before the command; what follows it is its own.");
+                "Begins in the user's home directory, or in --workdir. Its input, output and exit code are the command's: 128 + n"
+                        + " if signal n ended it. Options of satchel's own come before the command; what follows it is its own.");
         examples(
                 "satchel exec work -- ps aux",
                 "satchel exec -it -u user work bash",

@@ -369,7 +369,25 @@ public final class Pod implements AutoCloseable {
         Map<String, String> environment = new LinkedHashMap<>(spec.environment());
         environment.put("HOME", account.home());
         environment.put("USER", account.name());
-        return runc.execLine(id, init.pid(), account.uid() + ":" + account.gid(), environment, terminal, command);
+        return runc.execLine(
+                id, init.pid(), account.uid() + ":" + account.gid(), home(account), environment, terminal, command);
+    }
+
+    /** Where a command begins: as after a login, in the user's home; in / if that is not there. */
+    private String home(Account account) throws IOException {
+        String home = account.home();
+        if (!home.startsWith("/")) {
+            return "/";
+        }
+        try (Fd directory = Fd.open(root, Fd.O_PATH | Fd.O_DIRECTORY | Fd.O_CLOEXEC);
+                Fd _ = directory.openInRoot(home, Fd.O_PATH | Fd.O_DIRECTORY | Fd.O_CLOEXEC, 0, true)) {
+            return home;
+        } catch (LinuxException e) {
+            if (e.errno() == Errno.ENOENT || e.errno() == Errno.ENOTDIR) {
+                return "/";
+            }
+            throw e;
+        }
     }
 
     private record Account(String name, int uid, int gid, String home) {}

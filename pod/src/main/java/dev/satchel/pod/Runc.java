@@ -229,11 +229,12 @@ final class Runc {
             String id,
             long initPid,
             String user,
+            String directory,
             Map<String, String> environment,
             boolean terminal,
             List<String> command) {
         List<String> line = new ArrayList<>(entering(initPid));
-        line.addAll(line("exec", "--user", user));
+        line.addAll(line("exec", "--user", user, "--cwd", directory));
         environment.forEach((name, value) -> {
             line.add("--env");
             line.add(name + "=" + value);

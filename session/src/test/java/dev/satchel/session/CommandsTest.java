@@ -164,6 +164,9 @@ class CommandsTest extends LiveTest {
                     .asString()
                     .contains("1000");
             assertThat(here.rootSh("id -un; echo $HOME").lines()).containsExactly("root", "/root");
+            assertThat(here.sh("pwd")).isEqualTo("/home/user\n");
+            assertThat(here.rootSh("pwd")).isEqualTo("/root\n");
+            assertThat(here.exec("12345", "pwd").expect(0).out()).isEqualTo("/\n");
             assertThat(here.exec("1000", "id", "-u").expect(0).out()).isEqualTo("1000\n");
             byte[] bytes = new byte[300_000];
             new java.util.Random(1).nextBytes(bytes);
@@ -185,6 +188,21 @@ class CommandsTest extends LiveTest {
             Ran inTerminal = Ran.of(List.of("script", "-qec", words.toString(), "/dev/null"))
                     .expect(0);
             assertThat(inTerminal.out()).contains("/dev/pts/");
+        }
+    }
+
+    /** Without waiting: who resumes a session for the first time, or again after a stop, finds its desktop and no black screen. */
+    @Test
+    void aDesktopIsUpWhenABootReturns() throws IOException {
+        String name = name("booted");
+        a.create(name);
+        for (int boots = 1; boots <= 2; boots++) {
+            try (Running here = a.resume(name)) {
+                assertThat(here.result().booted()).isTrue();
+                assertThat(screenshot(a, name)).isNotNull();
+                assertThat(logs(a, name).split("desktop is up", -1)).hasSize(boots + 1);
+                here.stop();
+            }
         }
     }
 

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.satchel.linux.Processes;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -107,6 +109,55 @@ class CrashTest extends LiveTest {
             back.suspend();
         }
         assertThat(leftovers()).isEmpty();
+    }
+
+    /**
+     * On a network of its own, as other sessions of this machine keep what all share. The kernel takes interfaces away with the
+     * router's namespace, which the supervisor alone held; the table and forwarding are for the next command about the session.
+     */
+    @Test
+    void killedWithItsNetworkUp() throws IOException {
+        String name = name("crash");
+        a.create(name);
+        Process holder =
+                new ProcessBuilder("unshare", "--net", "sh", "-c", "ip link set lo up; echo made; exec cat").start();
+        List<String> there = List.of("nsenter", "--net=/proc/" + holder.pid() + "/ns/net");
+        try {
+            assertThat(holder.inputReader(StandardCharsets.UTF_8).readLine()).isEqualTo("made");
+            String untouched = network(there);
+            try (SessionProcess process =
+                    SessionProcess.start(a, name, Optional.empty(), there).awaitRunning()) {
+                a.with(satchel -> satchel.suspend(name));
+                assertThat(process.awaitExit()).isZero();
+            }
+            assertThat(network(there)).isEqualTo(untouched);
+
+            try (SessionProcess process =
+                    SessionProcess.start(a, name, Optional.empty(), there).awaitRunning()) {
+                assertThat(network(there)).contains("table inet satchel", "satchel-", "forwarding 1");
+                process.kill();
+            }
+            Eventually.holds(10_000, "its interfaces go", () -> !network(there).contains("satchel-"));
+            assertThat(network(there)).contains("table inet satchel", "forwarding 1");
+            try (SessionProcess refused = SessionProcess.start(a, name, Optional.empty(), there)) {
+                assertThat(refused.awaitExit()).isEqualTo(1);
+            }
+            assertThat(network(there)).isEqualTo(untouched);
+            assertThat(leftovers()).isEmpty();
+        } finally {
+            holder.destroy();
+        }
+    }
+
+    /** All that sessions change of a host's network. */
+    private static String network(List<String> there) throws IOException {
+        List<String> line = new ArrayList<>(there);
+        line.addAll(List.of(
+                "sh",
+                "-c",
+                "nft list tables; ip -o link | cut -d: -f2; ip -o address | cut -c1-60; echo forwarding"
+                        + " $(cat /proc/sys/net/ipv4/conf/default/forwarding)"));
+        return Ran.of(line).expect(0).out();
     }
 
     private static Optional<ProcessHandle> dumping(String id) {

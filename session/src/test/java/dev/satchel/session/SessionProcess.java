@@ -26,7 +26,14 @@ final class SessionProcess implements AutoCloseable {
 
     /** Starts it; it stands before its resume when this returns. */
     static SessionProcess start(TestHost host, String session, Optional<String> at) throws IOException {
-        List<String> line = new ArrayList<>(List.of(
+        return start(host, session, at, List.of());
+    }
+
+    /** The same, by way of a command that becomes the one behind its own words, such as nsenter(1). */
+    static SessionProcess start(TestHost host, String session, Optional<String> at, List<String> by)
+            throws IOException {
+        List<String> line = new ArrayList<>(by);
+        line.addAll(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-XX:TieredStopAtLevel=1",
                 "-XX:+UseSerialGC",

@@ -19,8 +19,13 @@ import java.util.Map;
 record Ran(int exitCode, String out, String err) {
     /** Runs it with that door to sessions; the state directory is {@code state} unless the arguments or variables say otherwise. */
     static Ran with(SatchelFactory factory, Path state, Map<String, String> variables, String... arguments) {
+        return in(Path.of("/nowhere/home"), factory, state, variables, arguments);
+    }
+
+    /** The same with {@code home} for the checkout. */
+    static Ran in(Path home, SatchelFactory factory, Path state, Map<String, String> variables, String... arguments) {
         System.setProperty("satchel.tools", "/nowhere/tools");
-        System.setProperty("satchel.home", "/nowhere/home");
+        System.setProperty("satchel.home", home.toString());
         Map<String, String> environment = new HashMap<>(variables);
         environment.putIfAbsent("SATCHEL_STATE", state.toString());
         environment.putIfAbsent("SATCHEL_VAULT", "/nowhere/vault");

@@ -109,8 +109,8 @@ public final class Namespaces {
                 stop.reader().close();
                 ready.writer().close();
                 if (ready.reader().read(arena.allocate(1)) != 1) {
-                    throw new IOException("no new user namespace: unshare --user failed (is"
-                            + " user.max_user_namespaces 0? sysctl says)");
+                    throw new IOException("no new user namespace: unshare --user failed: if sysctl"
+                            + " says that user.max_user_namespaces is 0, raise it; in a chroot there are none");
                 }
                 writeMap(pid, "uid_map", users);
                 writeMap(pid, "gid_map", groups);

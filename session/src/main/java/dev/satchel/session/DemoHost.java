@@ -139,8 +139,10 @@ final class DemoHost {
     private static String must(Run run, String... words) throws IOException {
         if (run.code() != 0) {
             String errors = run.errors().strip();
-            throw new IOException("'" + String.join(" ", words) + "' failed with exit code " + run.code()
-                    + (errors.isEmpty() ? "" : ": " + errors));
+            throw new SatchelException(
+                    SatchelException.Kind.FAILED,
+                    "'" + String.join(" ", words) + "' failed with exit code " + run.code()
+                            + (errors.isEmpty() ? "" : ": " + errors));
         }
         return run.output();
     }

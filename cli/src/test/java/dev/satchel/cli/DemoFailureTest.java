@@ -72,8 +72,7 @@ class DemoFailureTest {
         Ran played = demo();
 
         assertThat(played.exitCode()).isEqualTo(1);
-        assertThat(played.err())
-                .startsWith("satchel: 'vault init' failed with exit code 5: satchel: broken: mend it");
+        assertThat(played.err()).startsWith("satchel: 'vault init' failed with exit code 5: satchel: broken: mend it");
     }
 
     private Ran demo(String... options) {

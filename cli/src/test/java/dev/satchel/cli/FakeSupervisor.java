@@ -30,6 +30,7 @@ final class FakeSupervisor {
         Files.writeString(notes.resolve("arguments"), String.join("\n", args));
         Files.writeString(notes.resolve("status-fd"), String.valueOf(System.getenv("SATCHEL_STATUS_FD")));
         Files.writeString(notes.resolve("inherited-fds"), String.valueOf(System.getenv("SATCHEL_INHERITED_FDS")));
+        Files.writeString(notes.resolve("arenas"), String.valueOf(System.getenv("MALLOC_ARENA_MAX")));
         switch (args[1]) {
             case "supervise" -> {
                 System.out.println("session runs");

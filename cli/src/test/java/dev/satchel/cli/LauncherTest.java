@@ -42,9 +42,10 @@ class LauncherTest {
         // Takes the main class that the launcher names away, and puts the fake one in its place.
         Files.writeString(java, """
                 #!/bin/sh
-                while [ "$1" != dev.satchel.cli.Main ]; do shift; done
+                : >'%2$s/flags'
+                while [ "$1" != dev.satchel.cli.Main ]; do echo "$1" >>'%2$s/flags'; shift; done
                 shift
-                exec '%s' -XX:+UseSerialGC -XX:TieredStopAtLevel=1 --enable-native-access=ALL-UNNAMED -Dnotes='%s' -cp '%s' %s "$@"
+                exec '%1$s' -XX:+UseSerialGC -XX:TieredStopAtLevel=1 --enable-native-access=ALL-UNNAMED -Dnotes='%2$s' -cp '%3$s' %4$s "$@"
                 """.formatted(
                         Path.of(System.getProperty("java.home"), "bin", "java"),
                         notes,
@@ -212,6 +213,36 @@ class LauncherTest {
         assertThat(note("arguments")).isEqualTo("ls\nexit\n0\n\ntwo words\n*");
     }
 
+    /** The optimizing compiler is for what computes long enough to profit from it. */
+    @Test
+    void startsJavaAsItSuitsTheCommand() throws Exception {
+        String fast = "-XX:TieredStopAtLevel=1\n-Dx=a b\n";
+        for (String command : List.of("ls", "resume", "suspend", "exec")) {
+            assertThat(satchel(command, "exit", "0").exitCode()).isZero();
+            assertThat(note("flags")).as(command).isEqualTo(fast);
+        }
+        for (String command : List.of("image", "vault", "demo")) {
+            assertThat(satchel(command, "exit", "0").exitCode()).isZero();
+            assertThat(note("flags")).as(command).isEqualTo("-Dx=a b\n");
+        }
+        assertThat(satchel("demo", "exit", "0", "--help").exitCode()).isZero();
+        assertThat(note("flags")).isEqualTo(fast);
+    }
+
+    @Test
+    void givesTheProgramWhatALongLifeNeeds() throws Exception {
+        String satchel = home.resolve("satchel").toString();
+        for (String command : List.of("ls", "resume")) {
+            assertThat(run(Optional.empty(), "bash", "-c", "umask 077; \"$0\" " + command + " exit 0", satchel)
+                            .exitCode())
+                    .isZero();
+            assertThat(note("arenas")).isEqualTo("2");
+            assertThat(Files.getPosixFilePermissions(notes.resolve("arenas")))
+                    .isEqualTo(PosixFilePermissions.fromString("rw-r--r--"));
+            Files.delete(notes.resolve("arenas"));
+        }
+    }
+
     @Test
     void isFoundThroughSymbolicLinks() throws Exception {
         Path direct = Files.createSymbolicLink(home.resolve("direct"), home.resolve("satchel"));
@@ -272,6 +303,20 @@ class LauncherTest {
         assertThat(satchel("ls", "exit", "0")).matches(Ended::prepared);
         Files.move(home.resolve("tools.gone"), home.resolve("tools"));
 
+        Files.move(home.resolve("build/app-1"), home.resolve("build/app-gone"));
+        assertThat(satchel("ls", "exit", "0")).matches(Ended::prepared);
+        Files.move(home.resolve("build/app-gone"), home.resolve("build/app-1"));
+        assertThat(satchel("ls", "exit", "0").output()).isEmpty();
+
+        // A checkout that was copied or moved still names the other's build.
+        Path elsewhere = Files.createDirectories(home.resolveSibling(home.getFileName() + "-other"));
+        Files.writeString(launch, prepared + "app=" + elsewhere + "\n");
+        assertThat(satchel("ls", "exit", "0")).matches(Ended::prepared);
+        Files.delete(elsewhere);
+
+        Files.writeString(launch, prepared + "java=" + home.resolve("no-java") + "\n");
+        assertThat(satchel("ls", "exit", "0")).matches(Ended::prepared);
+
         Path reflog = Files.writeString(home.resolve("reflog"), "");
         Files.writeString(launch, prepared.replace("reflog=", "reflog=" + reflog));
         Files.setLastModifiedTime(launch, FileTime.from(Instant.now().minusSeconds(10)));
@@ -279,6 +324,19 @@ class LauncherTest {
 
         Files.writeString(launch, prepared + "release=another\n");
         assertThat(satchel("ls", "exit", "0")).matches(Ended::prepared);
+    }
+
+    @Test
+    void onlyRootPrepares() throws Exception {
+        Files.delete(home.resolve("build/launch"));
+        String satchel = home.resolve("satchel").toString();
+
+        Ended ended = run(Optional.empty(), "setpriv", "--reuid=65534", "--clear-groups", satchel, "--version");
+
+        assertThat(ended.exitCode()).isEqualTo(1);
+        assertThat(ended.output())
+                .isEqualTo(
+                        "satchel: not prepared yet: the first call prepares this machine, and must be made by root\n");
     }
 
     @Test

@@ -6,9 +6,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.Instant;
@@ -85,7 +88,10 @@ class DemoTest {
         assertThat(result.pictures()).allMatch(Files::exists).hasSize(2);
         assertThat(read("runs")).isEqualTo("b\n");
         assertThat(told())
-                .contains("stand still", "900", "250", directory + "/before.png", "demo --clean --dir " + directory);
+                .contains("stand still", "900", "250", directory + "/before.png", "demo --clean --dir " + directory)
+                .contains("resume: from Enter to programs running", "first snapshot: all durable")
+                .contains("export SATCHEL_VAULT=" + directory + "/vault SATCHEL_STATE=" + directory
+                        + "/b SATCHEL_PASSPHRASE_FILE=" + directory + "/passphrase");
         // What B knows is the passphrase, not a key that A left.
         assertThat(read("log").lines().toList())
                 .containsSubsequence(
@@ -93,6 +99,38 @@ class DemoTest {
                         "a vault lock --json",
                         "b vault unlock --json",
                         "b resume demo --json");
+    }
+
+    @Test
+    void whatOpensTheVaultIsForNobodyElse() throws IOException {
+        DemoResult ignored = demo().play();
+        assertThat(Files.getPosixFilePermissions(directory)).isEqualTo(PosixFilePermissions.fromString("rwx------"));
+        assertThat(Files.getPosixFilePermissions(directory.resolve("passphrase")))
+                .isEqualTo(PosixFilePermissions.fromString("rw-------"));
+        assertThat(Files.readString(directory.resolve("passphrase"))).matches("[0-9a-f]{32}\n");
+    }
+
+    @Test
+    void theImageIsBuiltOnlyIfItIsMissing() throws IOException {
+        DemoResult first = demo().play();
+        assertThat(first.failures()).isEmpty();
+        assertThat(read("log").lines()).doesNotContain("a image build desktop");
+        answer("images", "");
+        DemoResult second = demo().play();
+        assertThat(second.failures()).isEmpty();
+        assertThat(read("log").lines().toList())
+                .containsSubsequence("a image build desktop", "a create demo --image desktop --json");
+    }
+
+    @Test
+    void twoDemosDoNotEndEachOthersSession() throws IOException {
+        DemoResult ignored = demo().play();
+        try (FileChannel other = FileChannel.open(directory.resolve("lock"), StandardOpenOption.WRITE);
+                FileLock _ = other.lock()) {
+            assertThatThrownBy(() -> demo().play()).hasMessageContaining("another demo is at work in " + directory);
+            assertThatThrownBy(() -> demo().clean()).hasMessageContaining("another demo is at work in " + directory);
+        }
+        assertThat(read("runs")).isEqualTo("b\n");
     }
 
     @Test
@@ -203,6 +241,16 @@ class DemoTest {
         assertThat(first.failures()).isEmpty();
         assertThat(second.failures()).isEmpty();
         assertThat(read("log").lines().filter("a vault init --json"::equals)).hasSize(1);
+        // What the first left running is ended before there can be another of its name; and no host knows the vault's
+        // key.
+        assertThat(read("log").lines().toList())
+                .containsSubsequence(
+                        "b resume demo --json",
+                        "b rm demo --force",
+                        "b vault lock",
+                        "a vault lock",
+                        "a vault unlock --json",
+                        "a create demo --image desktop --json");
     }
 
     @Test

@@ -60,7 +60,11 @@ class DemoTest {
                 mkdir -p "$SATCHEL_STATE"
                 echo "$host $*" >>"$here/log"
                 if [[ -e "$here/fail" && "$host $*" == "$(<"$here/fail")"* ]]; then echo 'satchel: broken: mend it' >&2; exit 1; fi
-                if [[ -e "$here/hang" && "$host $*" == "$(<"$here/hang")"* ]]; then : >"$here/hanging"; exec sleep 1000; fi
+                if [[ -e "$here/hang" && "$host $*" == "$(<"$here/hang")"* ]]; then
+                  trap ': >"$here/undone"; exit 143' TERM
+                  : >"$here/hanging"
+                  while :; do sleep 0.05; done
+                fi
                 case $* in
                   'vault init'*) mkdir "$SATCHEL_VAULT"; echo '{}' ;;
                   'image ls'*) cat "$here/images" ;;
@@ -159,6 +163,18 @@ class DemoTest {
     }
 
     @Test
+    void aTerminalThatStandsStillIsSeen() throws IOException {
+        answer("look-b", "page page abc 11 — Mozilla Firefox\ncount 20\ngaps 0\nprocess-Xvfb 7 1 7 7\n");
+        assertFails("the terminal");
+    }
+
+    @Test
+    void aTerminalThatNeverCountedIsSeen() throws IOException {
+        answer("look-a", "page page abc 10 — Mozilla Firefox\ncount \ngaps 0\nprocess-Xvfb 7 1 7 7\n");
+        assertFails("the terminal");
+    }
+
+    @Test
     void anotherProcessIsSeen() throws IOException {
         answer("look-b", "page page abc 11 — Mozilla Firefox\ncount 30\ngaps 0\nprocess-Xvfb 8 1 8 8\n");
         assertFails("Xvfb is the same process");
@@ -230,6 +246,8 @@ class DemoTest {
         player.interrupt();
         player.join(Duration.ofSeconds(30));
         assertThat(thrown.get()).hasMessageContaining("interrupted");
+        // Not killed: it could not have undone what it had begun.
+        assertThat(scratch.resolve("undone")).exists();
         assertThat(scratch.resolve("runs")).doesNotExist();
         assertThat(ProcessHandle.current().children()).isEmpty();
     }

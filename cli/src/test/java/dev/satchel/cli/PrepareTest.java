@@ -243,6 +243,16 @@ class PrepareTest {
     }
 
     @Test
+    void whatIsEditedDuringABuildIsBuiltTheNextTime() throws Exception {
+        Path jdk = bare();
+        Files.writeString(home.resolve("edits"), "");
+        assertThat(prepare(jdk)).satisfies(PrepareTest::succeeded);
+        Path first = launch().app();
+        assertThat(prepare(jdk)).satisfies(PrepareTest::succeeded);
+        assertThat(launch().app()).isNotEqualTo(first);
+    }
+
+    @Test
     void aBuildThatFailsLeavesTheProgramAsItWas() throws Exception {
         Path jdk = bare();
         assertThat(prepare(jdk)).satisfies(PrepareTest::succeeded);
@@ -347,7 +357,7 @@ class PrepareTest {
                     cp -L $libraries/ld-linux-*.so.* $libraries/libc.so.6 $package$libraries
                     printf 'Package: criu\nVersion: 9.9\nArchitecture: all\nMaintainer: m\nDescription: d\n' \
                       >$package/DEBIAN/control
-                    dpkg-deb -b $package $archives/criu_9.9_all.deb
+                    dpkg-deb -Znone -b $package $archives/criu_9.9_all.deb
                     rm -r $package ;;
                   *) ;;
                 esac
@@ -357,6 +367,7 @@ class PrepareTest {
                 case $* in --version) echo 'Apache Maven 3.9.9'; exit ;; esac
                 echo "$*" >>'%1$s/built'
                 [ ! -e '%1$s/broken' ] || { echo 'cannot find symbol'; exit 1; }
+                if [ -e '%1$s/edits' ]; then rm '%1$s/edits'; sleep 0.05; : >cli/src/main/Meanwhile.java; sleep 0.05; fi
                 for word; do case $word in -Dsatchel.lib=*) lib=${word#*=} ;; esac; done
                 mkdir -p cli/target
                 : >cli/target/satchel-cli-0.jar

@@ -103,7 +103,7 @@ class CommandsTest extends LiveTest {
     void stopEndsProgramsCleanlyAndKeepsFiles() throws IOException {
         String name = name("stop");
         a.create(name);
-        try (Running here = a.resume(name).awaitDesktop()) {
+        try (Running here = a.resume(name)) {
             here.start("trap 'echo told >/home/user/told; exit' TERM; touch ready; while :; do sleep 0.1; done");
             here.awaitFile("home/user/ready");
             here.stop();
@@ -111,7 +111,7 @@ class CommandsTest extends LiveTest {
         SessionInfo stopped = a.with(satchel -> satchel.inspect(name));
         assertThat(stopped.state()).isEqualTo(SessionInfo.State.STOPPED);
         assertThat(stopped.host()).isEmpty();
-        try (Running again = b.resume(name).awaitDesktop()) {
+        try (Running again = b.resume(name)) {
             assertThat(again.result().booted()).isTrue();
             assertThat(again.sh("cat /home/user/told")).isEqualTo("told\n");
             Eventually.holds(
@@ -123,7 +123,7 @@ class CommandsTest extends LiveTest {
     void aSessionThatEndsByItselfIsStopped() throws IOException {
         String name = name("ends");
         a.create(name);
-        try (Running here = a.resume(name).awaitDesktop()) {
+        try (Running here = a.resume(name)) {
             here.sh("echo kept >/home/user/file");
             here.start("sleep 0.2; pkill Xvfb"); // a command that is still there then ends with the session
             here.awaitEnd();
@@ -138,7 +138,7 @@ class CommandsTest extends LiveTest {
     void execRunsAsAskedBeforeAndAfterAMove() throws IOException {
         String name = name("exec");
         a.create(name);
-        try (Running here = a.resume(name).awaitDesktop()) {
+        try (Running here = a.resume(name)) {
             assertExec(here);
             here.suspend();
         }
@@ -211,7 +211,7 @@ class CommandsTest extends LiveTest {
         String name = name("logs");
         a.create(name);
         assertThat(logs(a, name)).isEmpty();
-        try (Running here = a.resume(name).awaitDesktop()) {
+        try (Running here = a.resume(name)) {
             assertThat(logs(a, name)).contains("booting").contains("desktop is up");
             here.suspend();
         }
@@ -223,7 +223,7 @@ class CommandsTest extends LiveTest {
     void logsAreFollowedUntilTheSessionEnds() throws IOException {
         String name = name("logs");
         a.create(name);
-        try (Running here = a.resume(name).awaitDesktop()) {
+        try (Running here = a.resume(name)) {
             ByteArrayOutputStream out = new ByteArrayOutputStream();
             Thread following = Thread.ofPlatform().start(() -> {
                 try {
@@ -265,7 +265,7 @@ class CommandsTest extends LiveTest {
         String name = name("screen");
         a.create(name);
         int before;
-        try (Running here = a.resume(name).awaitDesktop()) {
+        try (Running here = a.resume(name)) {
             here.start("exec xterm -geometry 80x24+0+0 -bg '#ff0000' -fg '#00ff00' 2>/home/user/xterm.log");
             try {
                 Eventually.holds(30_000, "a red terminal", () -> count(screenshot(a, name), 0xff0000) > 10_000);
@@ -402,7 +402,7 @@ class CommandsTest extends LiveTest {
                 Map.of("GREETING", "good day", "LANG", "C.UTF-8"),
                 "640x480",
                 false));
-        try (Running here = a.resume(name).awaitDesktop()) {
+        try (Running here = a.resume(name)) {
             assertLimits(here, disk);
             here.suspend();
         }
@@ -444,7 +444,7 @@ class CommandsTest extends LiveTest {
         String name = name("again");
         a.create(name);
         SuspendResult first;
-        try (Running here = a.resume(name).awaitDesktop()) {
+        try (Running here = a.resume(name)) {
             Eventually.pause(4_000); // its programs have come to rest
             first = here.suspend();
         }

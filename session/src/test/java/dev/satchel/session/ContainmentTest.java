@@ -23,7 +23,7 @@ class ContainmentTest extends LiveTest {
     void nobodyGetsOut() throws IOException {
         String name = name("contained");
         a.create(name);
-        try (Running here = a.resume(name).awaitDesktop()) {
+        try (Running here = a.resume(name)) {
             here.put(Site.inside("probe.py"));
             assertContained(here, "root");
             assertContained(here, "user");

@@ -50,7 +50,7 @@ class CrashTest extends LiveTest {
         assertThat(site.verify().errors()).isEmpty();
 
         // What was synced is not lost, and booted from; what ran before is there, too.
-        try (Running fresh = a.resumeFresh(name).awaitDesktop()) {
+        try (Running fresh = a.resumeFresh(name)) {
             assertThat(fresh.result().booted()).isTrue();
             assertThat(fresh.sh("cat /home/user/file")).isEqualTo("synced\n");
             fresh.suspend();

@@ -133,7 +133,7 @@ class LeaseTest extends LiveTest {
             loser.goOn();
             assertThat(loser.awaitExit()).isNotZero();
         }
-        try (Running there = b.resume(name).awaitDesktop()) {
+        try (Running there = b.resume(name)) {
             there.suspend();
         }
         assertThat(site.verify().errors()).isEmpty();

@@ -27,7 +27,7 @@ class ObjectsTest extends LiveTest {
         refused.addAll(with(documented, "lost"));
         String name = name("objects");
         a.create(name);
-        try (Running here = a.resume(name).awaitDesktop()) {
+        try (Running here = a.resume(name)) {
             here.put(Site.inside("objects.py"));
             here.sh(START + "held --fuse 20 --slack 40 --gap 60 --patience 40" + except(refused));
             here.suspend();

@@ -37,7 +37,7 @@ class PrivacyTest extends LiveTest {
                 false));
         List<String> canaries = List.of(inFile, inWindow, inMemory, inEnvironment, inFileName);
         Path start = Files.createTempFile(site.directory(), "start", "");
-        try (Running here = a.resume(name).awaitDesktop()) {
+        try (Running here = a.resume(name)) {
             // Through standard input: a command line can be read in the host's /proc.
             plant(here, "cat >/home/user/diary", inFile);
             plant(here, "cat >/home/user/\"$(cat)\"", inFileName);

@@ -24,14 +24,11 @@ final class Running implements AutoCloseable {
     final Supervisor supervisor;
     private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
     private final Thread serving;
-    private final long startedMillis;
 
-    /** @param startedMillis when its resume began */
-    Running(TestHost host, String name, SessionId id, long startedMillis, Supervisor supervisor) {
+    Running(TestHost host, String name, SessionId id, Supervisor supervisor) {
         this.host = host;
         this.name = name;
         this.id = id;
-        this.startedMillis = startedMillis;
         this.supervisor = supervisor;
         this.serving = Thread.ofPlatform().name("serve-" + name).daemon().start(() -> {
             try {
@@ -67,17 +64,6 @@ final class Running implements AutoCloseable {
     /** The session's root file system as it is reached from outside. */
     Path root() {
         return directory().root();
-    }
-
-    /** Waits for the image's desktop, of a session that was booted: X server, window manager, terminal. */
-    Running awaitDesktop() throws IOException {
-        Path ready = root().resolve("run/satchel/display/ready");
-        // An earlier boot may have left one, which this one's init removes.
-        Eventually.holds(
-                PATIENCE_MILLIS,
-                "the desktop of " + name,
-                () -> Files.exists(ready) && Files.getLastModifiedTime(ready).toMillis() >= startedMillis);
-        return this;
     }
 
     /** Waits for a file inside, named from the session's root. */

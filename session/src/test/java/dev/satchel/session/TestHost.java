@@ -64,8 +64,7 @@ record TestHost(Site site, Host host, PassphraseSource passphrases) {
     Running resume(ResumeRequest request) throws IOException {
         SessionId id = site.sessionId(request.session());
         try (Satchel satchel = satchel()) {
-            long start = System.currentTimeMillis() / 1000 * 1000; // a file's time may be a little coarse
-            return new Running(this, request.session(), id, start, satchel.resume(request));
+            return new Running(this, request.session(), id, satchel.resume(request));
         }
     }
 

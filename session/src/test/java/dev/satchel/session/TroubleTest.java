@@ -50,7 +50,7 @@ class TroubleTest extends LiveTest {
         here.create(name);
         long before;
         SuspendResult whole;
-        try (Running running = here.resume(name).awaitDesktop()) {
+        try (Running running = here.resume(name)) {
             running.start(DURABLE_LINES);
             holdIncompressible(running, "first");
             whole = running.snapshot();
@@ -138,7 +138,7 @@ class TroubleTest extends LiveTest {
         String name = name("full");
         here.create(name);
         String whole;
-        try (Running running = here.resume(name).awaitDesktop()) {
+        try (Running running = here.resume(name)) {
             running.start(DURABLE_LINES);
             running.awaitInside("/dev/shm/count");
             whole = running.snapshot().snapshot().toString();
@@ -197,7 +197,7 @@ class TroubleTest extends LiveTest {
         String name = name("damaged");
         here.create(name);
         Set<Path> before = new HashSet<>(files(own.vault()));
-        try (Running running = here.resume(name).awaitDesktop()) {
+        try (Running running = here.resume(name)) {
             running.suspend();
         }
         List<Path> damaged = new ArrayList<>();

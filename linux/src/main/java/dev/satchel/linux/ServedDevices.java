@@ -26,11 +26,15 @@ public final class ServedDevices {
 
     private ServedDevices() {}
 
-    /** Opens a device by which this process serves from now on. */
-    public static Fd open(Path path) throws LinuxException {
+    /**
+     * Opens a device by which this process serves from now on.
+     *
+     * @param flags of open(2) besides O_RDWR
+     */
+    public static Fd open(Path path, int flags) throws LinuxException {
         // Under the lock, so that no table is copied between opening and remembering.
         synchronized (DEVICES) {
-            Fd device = Fd.open(path, Fd.O_RDWR);
+            Fd device = Fd.open(path, Fd.O_RDWR | flags);
             DEVICES.add(device);
             return device;
         }

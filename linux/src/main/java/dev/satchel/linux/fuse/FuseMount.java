@@ -55,15 +55,18 @@ public final class FuseMount implements Closeable {
 
     private final Path directory;
     private final Fd device;
+    private final EagerDevice eager;
     private final ServedDirectory served;
     private final int connection;
     private final Thread[] workers;
     private final AtomicInteger serving;
     private boolean closed;
 
-    private FuseMount(Path directory, Fd device, int connection, ServedDirectory served, Options options) {
+    private FuseMount(
+            Path directory, Fd device, EagerDevice eager, int connection, ServedDirectory served, Options options) {
         this.directory = directory;
         this.device = device;
+        this.eager = eager;
         this.served = served;
         this.connection = connection;
         serving = new AtomicInteger(options.threads());
@@ -73,7 +76,12 @@ public final class FuseMount implements Closeable {
                     .daemon()
                     .name("fuse-" + connection + "-" + i)
                     .unstarted(new FuseWorker(
-                            device, served, options.allowOther(), options.failures(), () -> ended(options.failures())));
+                            device,
+                            eager,
+                            served,
+                            options.allowOther(),
+                            options.failures(),
+                            () -> ended(options.failures())));
         }
     }
 
@@ -86,7 +94,8 @@ public final class FuseMount implements Closeable {
     public static FuseMount mount(Path directory, String fsName, Map<String, FuseFile> files, Options options)
             throws IOException {
         ServedDirectory served = new ServedDirectory(files);
-        Fd device = ServedDevices.open(DEVICE);
+        Fd device = ServedDevices.open(DEVICE, 0);
+        EagerDevice eager = null;
         try {
             Mounts.mount(
                     fsName,
@@ -100,12 +109,17 @@ public final class FuseMount implements Closeable {
             throw e;
         }
         try {
-            FuseMount mount = new FuseMount(directory, device, FileSystems.deviceMinor(directory), served, options);
+            eager = EagerDevice.of(device, DEVICE);
+            FuseMount mount =
+                    new FuseMount(directory, device, eager, FileSystems.deviceMinor(directory), served, options);
             for (Thread worker : mount.workers) {
                 worker.start();
             }
             return mount;
         } catch (LinuxException | RuntimeException | Error e) {
+            if (eager != null) {
+                eager.close();
+            }
             ServedDevices.close(device);
             Mounts.unmount(directory, Mounts.MNT_DETACH);
             throw e;
@@ -124,6 +138,11 @@ public final class FuseMount implements Closeable {
      */
     public PageCache pageCache() {
         return new PageCache(this, device, served);
+    }
+
+    /** How many requests a thread was awake for already. */
+    long foundAwake() {
+        return eager.found();
     }
 
     /** Makes all I/O on the files fail now and ever (ENOTCONN, ECONNABORTED); it stays mounted until {@link #close}. */
@@ -191,6 +210,7 @@ public final class FuseMount implements Closeable {
             return;
         }
         try {
+            eager.close();
             ServedDevices.close(device);
         } catch (LinuxException e) {
             failures.failed("end of " + directory, e);

@@ -44,6 +44,7 @@ final class FuseWorker implements Runnable {
     private static final MemorySegment WRITE = Libc.function("write");
 
     private final Fd device;
+    private final EagerDevice eager;
     private final ServedDirectory directory;
     private final boolean others;
     private final FuseMount.FailureListener failures;
@@ -54,10 +55,19 @@ final class FuseWorker implements Runnable {
     /** Set at the start of {@link #run}. */
     private MemorySegment buffer = MemorySegment.NULL;
 
+    /** Where the request came from that is being served. */
+    private int answerTo;
+
     FuseWorker(
-            Fd device, ServedDirectory directory, boolean others, FuseMount.FailureListener failures, Runnable ended) {
+            Fd device,
+            EagerDevice eager,
+            ServedDirectory directory,
+            boolean others,
+            FuseMount.FailureListener failures,
+            Runnable ended) {
         this.others = others;
         this.device = device;
+        this.eager = eager;
         this.directory = directory;
         this.failures = failures;
         this.ended = ended;
@@ -72,9 +82,16 @@ final class FuseWorker implements Runnable {
             long request = buffer.address() + REQUEST;
             long size = buffer.byteSize() - REQUEST;
             while (true) {
-                long n = Libc.call(READ, device.number(), request, size);
+                long n = eager.watch(request, size);
+                answerTo = eager.number();
+                if (n == 0) {
+                    answerTo = device.number();
+                    n = Libc.call(READ, answerTo, request, size);
+                }
                 if (n >= Protocol.IN_HEADER) {
+                    eager.came();
                     serve();
+                    eager.answered();
                     continue;
                 }
                 int errno = n < 0 ? Libc.errno() : EPROTO;
@@ -163,7 +180,7 @@ final class FuseWorker implements Runnable {
         buffer.set(JAVA_LONG, REPLY + 8, unique);
         long n;
         do {
-            n = Libc.call(WRITE, device.number(), buffer.address() + REPLY, length);
+            n = Libc.call(WRITE, answerTo, buffer.address() + REPLY, length);
         } while (n < 0 && Libc.errno() == Errno.EINTR);
         // ENOENT: whoever asked was killed meanwhile; the others: unmounted or aborted, which the next read tells too.
         if (n < 0

@@ -14,6 +14,8 @@ import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -250,6 +252,44 @@ class FuseMountTest {
             });
         }
         assertThat(failures).isEmpty();
+    }
+
+    @Test
+    void closeRequestsFindAThreadAwakeAndNobodyStaysAwakeAfterwards() throws Exception {
+        MemoryFile file = file(false, false);
+        MemorySegment random = random(1 << 20, 11);
+        MemorySegment.copy(random, 0, file.contents(), 0, random.byteSize());
+        try (FuseMount mount = mount(Map.of("f", file))) {
+            ServedDevices.callWithout(() -> {
+                try (Fd opened = Fd.open(target.resolve("f"), Fd.O_RDONLY)) {
+                    MemorySegment block = arena.allocate(4096, 4096);
+                    for (int i = 0; i < 20_000; i++) {
+                        long at = (long) (i * 7919 & 255) << 12;
+                        opened.readFully(block, at);
+                        assertThat(block.mismatch(random.asSlice(at, 4096))).isEqualTo(-1);
+                    }
+                }
+                return true;
+            });
+            assertThat(mount.foundAwake()).isPositive();
+            Thread.sleep(100);
+            long before = servingNanos();
+            Thread.sleep(500);
+            assertThat(servingNanos() - before).isLessThan(20_000_000);
+        }
+        assertThat(failures).isEmpty();
+    }
+
+    /** Processor time of all serving threads. */
+    private static long servingNanos() {
+        ThreadMXBean threads = ManagementFactory.getThreadMXBean();
+        long nanos = 0;
+        for (Thread thread : Thread.getAllStackTraces().keySet()) {
+            if (thread.getName().startsWith("fuse-")) {
+                nanos += threads.getThreadCpuTime(thread.threadId());
+            }
+        }
+        return nanos;
     }
 
     @Test

@@ -39,6 +39,9 @@ public final class DirectoryBackend implements Backend {
     private static final long LOCK_WAIT_NANOS_MAX = 30_000_000_000L;
     private static final long WRITEBACK_BYTES = 4 << 20;
 
+    /** What is appended to a log in pieces of so many bytes is a stream. */
+    private static final long STREAM_BYTES_MIN = 256 << 10;
+
     private final Path root;
     private final OpenFiles readers = new OpenFiles();
 
@@ -484,9 +487,13 @@ public final class DirectoryBackend implements Backend {
         /** Guarded by this; appends are made under the lock, so that one that fails can be taken back. */
         private long size;
 
+        /** Up to here the device has been asked to write a stream, or it was not worth it. Guarded by this. */
+        private long writtenBack;
+
         Log(Fd file, long size, String name) {
             this.file = file;
             this.size = size;
+            this.writtenBack = size;
             this.name = name;
         }
 
@@ -500,6 +507,11 @@ public final class DirectoryBackend implements Backend {
                 throw failure(e, name);
             }
             size += bytes.byteSize();
+            // The device writes while the stream goes on, so that the sync behind it has little left to wait for.
+            if (bytes.byteSize() >= STREAM_BYTES_MIN && size - writtenBack >= WRITEBACK_BYTES) {
+                file.startWriteback(writtenBack, size - writtenBack);
+                writtenBack = size;
+            }
             return offset;
         }
 
@@ -550,6 +562,7 @@ public final class DirectoryBackend implements Backend {
             }
             file.truncate(newSize);
             size = newSize;
+            writtenBack = Math.min(writtenBack, newSize);
             file.dataSync();
         }
 

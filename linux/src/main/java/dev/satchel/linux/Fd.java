@@ -60,6 +60,10 @@ public final class Fd implements Closeable {
     private static final int PROT_WRITE = 2;
     private static final int MAP_SHARED = 1;
     private static final int F_DUPFD_CLOEXEC = 1030;
+    private static final int F_SETPIPE_SZ = 1031;
+    private static final int RLIMIT_NOFILE = 7;
+    private static final int SPLICE_F_MOVE = 1;
+    private static final int SPLICE_F_NONBLOCK = 2;
 
     private final int number;
     private final String name;
@@ -122,6 +126,18 @@ public final class Fd implements Closeable {
                             errno);
                 }
             }
+        }
+    }
+
+    /** How many descriptors this process may have, getrlimit(2) RLIMIT_NOFILE. */
+    public static long limit() throws LinuxException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment limits = arena.allocate(16, 8);
+            if ((int) Libc.call(Rare.GETRLIMIT, RLIMIT_NOFILE, limits.address()) < 0) {
+                throw new LinuxException("getrlimit(RLIMIT_NOFILE)", Libc.errno());
+            }
+            long soft = limits.get(JAVA_LONG, 0);
+            return soft < 0 ? Long.MAX_VALUE : soft; // RLIM_INFINITY
         }
     }
 
@@ -314,6 +330,47 @@ public final class Fd implements Closeable {
         }
     }
 
+    /** fcntl(2) F_SETPIPE_SZ of a pipe; beyond {@code /proc/sys/fs/pipe-max-size} only with CAP_SYS_RESOURCE. @return its size now */
+    public long resizePipe(int bytes) throws LinuxException {
+        int size = (int) Libc.call(Rare.FCNTL, number, F_SETPIPE_SZ, bytes);
+        check(size, "fcntl", "F_SETPIPE_SZ, " + bytes);
+        return size;
+    }
+
+    /**
+     * One splice(2) from this pipe into another: pages change hands, none is copied. Waits for nothing.
+     *
+     * @return how many bytes; 0 at the end of this pipe; -1 if this one is empty or the other one full
+     */
+    public long moveTo(Fd pipe, long bytesMax) throws LinuxException {
+        long n;
+        do {
+            n = Libc.call(Rare.SPLICE, number, 0, pipe.number, 0, bytesMax, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        } while (n < 0 && Libc.errno() == Errno.EINTR);
+        if (n < 0 && Libc.errno() == Errno.EAGAIN) {
+            return -1;
+        }
+        if (n < 0) {
+            throw failed("splice", pipe + ", " + bytesMax);
+        }
+        return n;
+    }
+
+    /** splice(2) from this pipe to the end of a file, of all those bytes, which must be in the pipe. */
+    public void drainTo(Fd file, long bytes) throws LinuxException, EOFException {
+        for (long left = bytes; left > 0; ) {
+            long n = Libc.call(Rare.SPLICE, number, 0, file.number, 0, left, SPLICE_F_MOVE);
+            if (n == 0) {
+                throw new EOFException(name + " ends " + left + " bytes too early");
+            }
+            if (n > 0) {
+                left -= n;
+            } else if (Libc.errno() != Errno.EINTR) {
+                throw failed("splice", file + ", " + left);
+            }
+        }
+    }
+
     /** ioctl(2) with an integer or an address as its argument; fails with the request's name. */
     int ioctl(long request, long argument, String requestName) throws LinuxException {
         int result;
@@ -370,6 +427,8 @@ public final class Fd implements Closeable {
         static final MemorySegment DUP2 = Libc.function("dup2");
         static final MemorySegment PIPE2 = Libc.function("pipe2");
         static final MemorySegment IOCTL = Libc.function("ioctl");
+        static final MemorySegment GETRLIMIT = Libc.function("getrlimit");
+        static final MemorySegment SPLICE = Libc.function("splice");
 
         private Rare() {}
     }

@@ -10,78 +10,69 @@ import dev.satchel.vault.ChunkWriter;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HashSet;
+import java.util.HashMap;
 import java.util.List;
-import java.util.Set;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Takes a directory of CRIU's images into chunks, beginning while CRIU still writes it.
+ * Takes CRIU's images into chunks, beginning while CRIU still writes them.
  *
  * <p>Memory is cut at multiples of 64 KiB <em>of each process's address space</em>: a chunk holds the pages that are present
  * between two multiples, in order, so that memory which did not change is the same chunks at the next checkpoint, wherever in the
  * pages file it comes to lie.
- *
- * <p>A process's pages are complete once CRIU has begun the next one's pagemap; it writes one process at a time.
  */
-final class CheckpointWriter implements AutoCloseable {
+final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
     /**
      * Smaller windows store less of memory that changed here and there, for more chunks: of two checkpoints of a desktop some
      * minutes apart, the second's new chunks had 43 MB at 256 KiB, 34 MB at 64 KiB, 25 MB at 16 KiB, compressed.
      */
     private static final long WINDOW_BYTES = 64 << 10;
 
-    private static final int POLL_MILLIS = 4;
-
     private final Path directory;
     private final ChunkStore chunks;
     private final ChunkWriter writer;
-    private final Arena arena = Arena.ofShared();
-    private final Thread planner;
 
-    // Guarded by this. The planner adds pieces and numbers them; workers take them in order.
+    /** Held while a piece is taken and read: pages come out of a pipe in one order only. */
+    private final Object reading = new Object();
+
+    // Guarded by this. Pieces are numbered in the order in which they were added, and taken in that order.
     private final ArrayDeque<Piece> pieces = new ArrayDeque<>();
+    private final Map<String, Cuts> cut = new HashMap<>();
+    private final Map<String, CapturedPages> arrived = new HashMap<>();
     private final List<@Nullable ChunkRef> refs = new ArrayList<>();
     private final List<PagesFile> pagesFiles = new ArrayList<>();
     private final List<Thread> workers = new ArrayList<>();
-    private boolean imagesComplete;
-    private boolean planned;
+    private boolean complete;
     private boolean closed;
     private int processes;
     private long bytesMemory;
     private @Nullable Throwable failure;
 
-    private record Piece(int slot, MemorySegment bytes) {}
+    /** The lengths of the pieces that a pages file is cut into. */
+    private record Cuts(boolean process, List<Integer> lengths, long sizeBytes) {}
 
-    /** Begins to follow {@code directory}, which CRIU is about to write. Takes over neither the store nor the writer. */
+    private record Piece(int slot, CapturedPages pages, int length) {}
+
+    /** Takes images that come to {@code directory}. Takes over neither the store nor the writer. */
     CheckpointWriter(Path directory, ChunkStore chunks, ChunkWriter writer) {
         this.directory = directory;
         this.chunks = chunks;
         this.writer = writer;
-        this.planner = Thread.ofPlatform().name("checkpoint-plan").daemon().start(this::plan);
-        addWorker();
     }
 
-    /** One worker while the processes are frozen and CRIU needs the other processor, all of them after. */
-    private synchronized void addWorker() {
+    /** Begins with what has come already and what still comes: with one thread, because CRIU needs a processor, too. */
+    synchronized void begin() {
         workers.add(Thread.ofPlatform()
                 .name("checkpoint-" + workers.size())
                 .daemon()
                 .start(this::work));
-    }
-
-    /** Says that CRIU has written everything. */
-    synchronized void imagesComplete() {
-        imagesComplete = true;
-        notifyAll();
     }
 
     /**
@@ -91,17 +82,23 @@ final class CheckpointWriter implements AutoCloseable {
      * @return what names the chunks; durable after the writer's next commit
      */
     Checkpoint store(List<ImageFilter> filters) throws IOException {
-        imagesComplete();
-        for (int i = 1; i < Runtime.getRuntime().availableProcessors(); i++) {
-            addWorker();
+        synchronized (this) {
+            if (!cut.isEmpty() || !arrived.isEmpty()) {
+                throw new IOException("CRIU wrote pages without a map of them, or a map without pages: " + cut.keySet()
+                        + arrived.keySet());
+            }
+            complete = true;
+            notifyAll();
+            for (int i = workers.size(); i < Runtime.getRuntime().availableProcessors(); i++) {
+                begin();
+            }
         }
         ImageDirectory.apply(directory, filters);
-        join(planner);
         List<Path> others = new ArrayList<>();
         try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
             for (Path file : files) {
                 String name = String.valueOf(file.getFileName());
-                if (name.endsWith(".img") && !name.startsWith("pages-")) {
+                if (name.endsWith(".img")) {
                     others.add(file);
                 }
             }
@@ -158,115 +155,96 @@ final class CheckpointWriter implements AutoCloseable {
         notifyAll();
     }
 
-    private void plan() {
+    @Override
+    public void pagemap(Path file) {
+        List<Integer> lengths = new ArrayList<>();
+        long[] at = {0, 0, -1}; // size, length of the piece, its window
         try {
-            Set<String> done = new HashSet<>();
-            List<Path> waiting = new ArrayList<>();
-            boolean last;
-            do {
-                synchronized (this) {
-                    if (!imagesComplete && !closed && failure == null) {
-                        wait(POLL_MILLIS);
+            long id = Pagemap.read(file, (address, length) -> {
+                long from = address;
+                long left = length;
+                while (left > 0) {
+                    long window = from / WINDOW_BYTES;
+                    long step = Math.min(left, (window + 1) * WINDOW_BYTES - from);
+                    if (window != at[2] && at[1] > 0) {
+                        lengths.add((int) at[1]);
+                        at[0] += at[1];
+                        at[1] = 0;
                     }
-                    last = imagesComplete;
-                    if (closed || failure != null) {
-                        return;
-                    }
+                    at[2] = window;
+                    at[1] += step;
+                    from += step;
+                    left -= step;
                 }
-                List<Path> fresh = new ArrayList<>();
-                try (DirectoryStream<Path> files = Files.newDirectoryStream(directory, "pagemap-*.img")) {
-                    for (Path file : files) {
-                        if (done.add(String.valueOf(file.getFileName()))) {
-                            fresh.add(file);
-                        }
-                    }
-                }
-                // What was seen in an earlier round is complete once there is anything newer.
-                if (!fresh.isEmpty() || last) {
-                    for (Path file : waiting) {
-                        planFile(file);
-                    }
-                    waiting = fresh;
-                }
-                if (last) {
-                    for (Path file : waiting) {
-                        planFile(file);
-                    }
-                }
-            } while (!last);
-        } catch (IOException | RuntimeException | InterruptedException | Error e) {
-            failed(e);
-        } finally {
-            synchronized (this) {
-                planned = true;
-                notifyAll();
+            });
+            if (at[1] > 0) {
+                lengths.add((int) at[1]);
             }
+            boolean process = !String.valueOf(file.getFileName()).startsWith("pagemap-shmem-");
+            Cuts cuts = new Cuts(process, lengths, at[0] + at[1]);
+            String name = "pages-" + id + ".img";
+            CapturedPages pages;
+            synchronized (this) {
+                pages = arrived.remove(name);
+                if (pages == null) {
+                    cut.put(name, cuts);
+                }
+            }
+            if (pages != null) {
+                add(cuts, pages);
+            }
+        } catch (IOException e) {
+            failed(e);
         }
     }
 
-    private void planFile(Path pagemap) throws IOException {
-        List<long[]> cuts = new ArrayList<>(); // offset, length
-        long[] at = {0, 0, -1}; // offset of the piece, its length, its window
-        long id = Pagemap.read(pagemap, (address, length) -> {
-            long from = address;
-            long left = length;
-            while (left > 0) {
-                long window = from / WINDOW_BYTES;
-                long step = Math.min(left, (window + 1) * WINDOW_BYTES - from);
-                if (window != at[2] && at[1] > 0) {
-                    cuts.add(new long[] {at[0], at[1]});
-                    at[0] += at[1];
-                    at[1] = 0;
-                }
-                at[2] = window;
-                at[1] += step;
-                from += step;
-                left -= step;
-            }
-        });
-        if (at[1] > 0) {
-            cuts.add(new long[] {at[0], at[1]});
-        }
-        long size = at[0] + at[1];
-        String name = "pages-" + id + ".img";
-        MemorySegment bytes = MemorySegment.NULL;
-        if (size > 0) {
-            try (FileChannel channel = FileChannel.open(directory.resolve(name), StandardOpenOption.READ)) {
-                if (channel.size() != size) {
-                    throw new IOException(
-                            pagemap + " tells of " + size + " bytes of pages, " + name + " has " + channel.size());
-                }
-                bytes = channel.map(FileChannel.MapMode.READ_ONLY, 0, size, arena);
-            }
-        }
+    @Override
+    public void pages(CapturedPages pages) {
+        Cuts cuts;
         synchronized (this) {
-            pagesFiles.add(new PagesFile(name, refs.size(), cuts.size(), size));
-            for (long[] cut : cuts) {
-                pieces.add(new Piece(refs.size(), bytes.asSlice(cut[0], cut[1])));
-                refs.add(null);
+            cuts = cut.remove(pages.name());
+            if (cuts == null) {
+                arrived.put(pages.name(), pages);
             }
-            bytesMemory += size;
-            if (!String.valueOf(pagemap.getFileName()).startsWith("pagemap-shmem-")) {
-                processes++;
-            }
-            notifyAll();
         }
+        if (cuts != null) {
+            add(cuts, pages);
+        }
+    }
+
+    private synchronized void add(Cuts cuts, CapturedPages pages) {
+        if (pages.sizeBytes() != cuts.sizeBytes()) {
+            failed(new IOException("CRIU tells of " + cuts.sizeBytes() + " bytes of pages, " + pages.name() + " has "
+                    + pages.sizeBytes()));
+            return;
+        }
+        pagesFiles.add(new PagesFile(pages.name(), refs.size(), cuts.lengths().size(), cuts.sizeBytes()));
+        for (int length : cuts.lengths()) {
+            pieces.add(new Piece(refs.size(), pages, length));
+            refs.add(null);
+        }
+        bytesMemory += cuts.sizeBytes();
+        if (cuts.process()) {
+            processes++;
+        }
+        notifyAll();
     }
 
     private void work() {
-        try {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment buffer = arena.allocate(WINDOW_BYTES, 64);
             while (true) {
                 Piece piece;
-                synchronized (this) {
-                    while (pieces.isEmpty() && !planned && !closed && failure == null) {
-                        wait();
-                    }
-                    if (pieces.isEmpty() || closed || failure != null) {
+                MemorySegment bytes;
+                synchronized (reading) {
+                    piece = next();
+                    if (piece == null) {
                         return;
                     }
-                    piece = pieces.remove();
+                    bytes = buffer.asSlice(0, piece.length());
+                    piece.pages().read(bytes);
                 }
-                ChunkRef ref = writer.put(piece.bytes());
+                ChunkRef ref = writer.put(bytes);
                 synchronized (this) {
                     refs.set(piece.slot(), ref);
                 }
@@ -276,6 +254,13 @@ final class CheckpointWriter implements AutoCloseable {
         }
     }
 
+    private synchronized @Nullable Piece next() throws InterruptedException {
+        while (pieces.isEmpty() && !complete && !closed && failure == null) {
+            wait();
+        }
+        return closed || failure != null ? null : pieces.poll();
+    }
+
     /** Ends the threads; what was put stays with the writer. */
     @Override
     public void close() throws IOException {
@@ -283,12 +268,10 @@ final class CheckpointWriter implements AutoCloseable {
         synchronized (this) {
             closed = true;
             notifyAll();
-            running = new ArrayList<>(workers);
+            running = List.copyOf(workers);
         }
-        running.add(planner);
         for (Thread thread : running) {
             join(thread);
         }
-        arena.close();
     }
 }

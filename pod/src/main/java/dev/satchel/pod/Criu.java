@@ -48,21 +48,31 @@ final class Criu {
     }
 
     /**
-     * Freezes a pod, writes its state into {@code images}, and ends it, or lets it go on when {@code leaveRunning} or when a hook or
+     * Freezes a pod, passes its state on to {@code stream}, and ends it, or lets it go on when {@code leaveRunning} or when a hook or
      * anything else fails.
      *
      * @param root the pod's root on the host
+     * @param images where it writes its log, in memory
+     * @param stream takes the images
      * @param external what is not CRIU's to dump, beside the mounts of each pod
      */
-    void dump(long initPid, Path root, Path images, List<String> external, Hooks hooks, boolean leaveRunning)
+    void dump(
+            long initPid,
+            Path root,
+            Path images,
+            ImageStream stream,
+            List<String> external,
+            Hooks hooks,
+            boolean leaveRunning)
             throws IOException {
         List<String> line = new ArrayList<>(List.of(
                 program.toString(),
                 "dump",
                 "--tree",
                 Long.toString(initPid),
+                "--stream",
                 "--images-dir",
-                images.toString(),
+                stream.shortPath().toString(),
                 "--log-file",
                 "dump.log",
                 "--root",
@@ -82,7 +92,13 @@ final class Criu {
         if (leaveRunning) {
             line.add("--leave-running");
         }
-        run(line, DUMP_ENVIRONMENT, images, images.resolve("dump.log"), hooks, "checkpoint");
+        try {
+            run(line, DUMP_ENVIRONMENT, images, images.resolve("dump.log"), hooks, "checkpoint");
+        } catch (CheckpointException e) {
+            // CRIU only sees that nobody reads any more.
+            Throwable cause = stream.failure();
+            throw cause == null ? e : new IOException("checkpoint failed: " + cause.getMessage(), cause);
+        }
     }
 
     /**
@@ -127,6 +143,9 @@ final class Criu {
                 "--file-locks",
                 "--ext-unix-sk",
                 "--link-remap",
+                // Build ids would be read from the disk for each mapped file, whose inode is the same one anyway.
+                "--file-validation",
+                "filesize",
                 "--ghost-limit",
                 GHOST_LIMIT));
         for (String device : DEVICES) {

@@ -305,8 +305,10 @@ public final class Pod implements AutoCloseable {
             throws IOException {
         awaitImagesClosed();
         MessageQueues queues = MessageQueues.find(init.pid());
-        try (CheckpointImages images = CheckpointImages.empty(run)) {
-            CheckpointWriter[] pending = {null};
+        try (CheckpointImages images = CheckpointImages.empty(run);
+                PageStore pages = new PageStore(images.directory(), leaveRunning);
+                CheckpointWriter checkpoint = new CheckpointWriter(images.directory(), chunks, writer);
+                ImageStream stream = new ImageStream(images.directory(), pages, checkpoint)) {
             List<CompletableFuture<List<ImageFilter>>> living = new ArrayList<>();
             List<ImageFilter> filters =
                     new ArrayList<>(List.of(new Zombies(), new InterruptedWaits(), new UnreadTimerfds(), queues));
@@ -317,7 +319,6 @@ public final class Pod implements AutoCloseable {
                         capture.freezing();
                     }
                     case "network-lock" -> {
-                        pending[0] = new CheckpointWriter(images.directory(), chunks, writer);
                         // While CRIU writes: it must be done only before the processes go on.
                         living.add(CompletableFuture.supplyAsync(this::filtersOfLiving));
                         Optional<String> refusal = queues.capture(spec.idBase());
@@ -327,8 +328,11 @@ public final class Pod implements AutoCloseable {
                         capture.frozen();
                     }
                     case "post-dump" -> {
-                        CheckpointWriter checkpoint = pending[0];
-                        checkpoint.imagesComplete();
+                        stream.complete();
+                        if (!leaveRunning) {
+                            checkpoint.begin();
+                        }
+                        pages.awaitCopies();
                         filters.addAll(await(living.getFirst()));
                         capture.captured();
                         if (!leaveRunning) {
@@ -340,17 +344,13 @@ public final class Pod implements AutoCloseable {
                     default -> throw new IllegalStateException(action);
                 }
             })) {
-                criu.dump(init.pid(), root, images.directory(), queues.external(), hooks, leaveRunning);
+                criu.dump(init.pid(), root, images.directory(), stream, queues.external(), hooks, leaveRunning);
                 if (leaveRunning) {
-                    capture.store(() -> pending[0].store(filters));
+                    capture.store(() -> checkpoint.store(filters));
                 }
             } catch (IOException | RuntimeException e) {
                 undo(e, network::unblock); // what failed before CRIU's own undoing began
                 throw e;
-            } finally {
-                if (pending[0] != null) {
-                    pending[0].close();
-                }
             }
             if (!leaveRunning) {
                 init.awaitExit(END_TIMEOUT_MILLIS);

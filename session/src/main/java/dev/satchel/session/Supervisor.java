@@ -511,7 +511,7 @@ public final class Supervisor implements AutoCloseable {
         public void frozen() {
             // Nobody writes any more: what is left goes out while CRIU reads memory.
             synced = executor.submit((Callable<Void>) () -> {
-                present(files).sync();
+                present(files).settle();
                 return null;
             });
         }
@@ -520,13 +520,8 @@ public final class Supervisor implements AutoCloseable {
         public void captured() throws IOException {
             dumpedNanos = System.nanoTime();
             get(present(synced));
-            MountedVolume mounted = present(files);
-            mounted.freeze();
-            try {
-                frozenFiles = present(volume).snapshot();
-            } finally {
-                mounted.thaw();
-            }
+            present(files).settle();
+            frozenFiles = present(volume).snapshot();
             capturedNanos = System.nanoTime();
         }
 

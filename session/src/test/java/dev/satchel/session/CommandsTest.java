@@ -456,4 +456,45 @@ class CommandsTest extends LiveTest {
             assertThat(second.bytesNew()).isLessThanOrEqualTo(first.bytesNew() * 15 / 100);
         }
     }
+
+    /**
+     * Writes one number after another over all its pages, and looks before each time whether all have the last one: a snapshot whose
+     * pages are of more than one instant has pages from the future.
+     */
+    private static final String OVERWRITING = """
+            import mmap, os, sys
+            PAGES = 16384
+            memory = mmap.mmap(-1, PAGES * 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            n = 0
+            while True:
+                for page in range(0, PAGES * 4096, 4096):
+                    if memory[page : page + 8] != n.to_bytes(8, "little"):
+                        with open("/home/user/torn", "w") as f:
+                            f.write(f"{page} {n} {int.from_bytes(memory[page : page + 8], 'little')}")
+                        sys.exit(1)
+                    memory[page : page + 8] = (n + 1).to_bytes(8, "little")
+                n += 1
+                with open("/home/user/rounds.new", "w") as f:
+                    f.write(f"{n}")
+                os.rename("/home/user/rounds.new", "/home/user/rounds")
+            """;
+
+    @Test
+    void snapshotOfProgramThatGoesOnIsOfOneInstant() throws Exception {
+        String name = name("instant");
+        a.create(name);
+        SuspendResult snapshot;
+        try (Running here = a.resume(name)) {
+            here.put("overwriting.py", OVERWRITING);
+            here.start("exec python3 overwriting.py");
+            here.awaitFile("home/user/rounds");
+            snapshot = here.snapshot();
+            here.suspend();
+        }
+        try (Running there = b.resumeAt(name, snapshot.snapshot().toString())) {
+            int before = Integer.parseInt(there.read("home/user/rounds"));
+            Eventually.holds(20_000, "it goes on", () -> Integer.parseInt(there.read("home/user/rounds")) > before + 2);
+            assertThat(there.sh("cat /home/user/torn 2>/dev/null || echo none")).isEqualToIgnoringNewLines("none");
+        }
+    }
 }

@@ -52,7 +52,6 @@ public final class MountedVolume implements AutoCloseable {
     private final AtomicReference<@Nullable VaultException> refused;
 
     private boolean mounted;
-    private boolean frozen;
     private boolean closed;
 
     private MountedVolume(
@@ -133,8 +132,7 @@ public final class MountedVolume implements AutoCloseable {
     }
 
     /**
-     * Makes a volume and the ext4 on it larger, with resize2fs(8). It must not be mounted, and must have been unmounted or frozen
-     * properly: its journal must be empty.
+     * Makes a volume and the ext4 on it larger, with resize2fs(8). It must not be mounted.
      *
      * @param directory as in {@link #mount}
      * @param sizeBytes a multiple of 4096, not below the present size
@@ -142,6 +140,10 @@ public final class MountedVolume implements AutoCloseable {
     public static void grow(Volume volume, Path directory, long sizeBytes) throws IOException {
         volume.grow(sizeBytes);
         // Growing while mounted needs CAP_SYS_RESOURCE (EXT4_IOC_RESIZE_FS), which containers lack.
+        Path mountPoint = Files.createDirectories(directory.resolve("grown"));
+        // resize2fs wants a file system that was unmounted.
+        mount(volume, directory, mountPoint).close();
+        Files.delete(mountPoint);
         try (MountedVolume made = attach(volume, directory, directory, false)) {
             // Forced: it otherwise wants an e2fsck after each mount.
             run(List.of("resize2fs", "-f", made.loop.path().toString()));
@@ -171,8 +173,8 @@ public final class MountedVolume implements AutoCloseable {
     }
 
     /**
-     * Mounts a snapshot read-only, e.g. to look files up in it. Its file system must have been frozen or unmounted when it was
-     * taken: a journal can't be replayed here.
+     * Mounts a snapshot read-only, e.g. to look files up in it. Its file system must have been {@link #settle settled} or
+     * unmounted when it was taken: a journal can't be replayed here.
      *
      * @param snapshot stays the caller's, and open until after {@link #close}
      */
@@ -186,7 +188,7 @@ public final class MountedVolume implements AutoCloseable {
                     target,
                     "ext4",
                     Mounts.MS_NODEV | Mounts.MS_RDONLY,
-                    "errors=remount-ro");
+                    "errors=remount-ro,noload");
             made.mounted = true;
             done = true;
             return made;
@@ -255,18 +257,14 @@ public final class MountedVolume implements AutoCloseable {
         FileSystems.sync(mountPoint);
     }
 
-    /** Writes everything out and makes writers wait, so that {@link Volume#snapshot} has a file system with an empty journal. */
-    public void freeze() throws IOException {
-        FileSystems.freeze(mountPoint);
-        frozen = true;
-    }
-
-    /** Lets writers go on; does nothing when not frozen. */
-    public void thaw() throws IOException {
-        if (frozen) {
-            frozen = false;
-            FileSystems.thaw(mountPoint);
-        }
+    /**
+     * Writes everything out and empties the journal. If nobody writes meanwhile, a {@link Volume#snapshot} after it has all files as
+     * they are, and mounting it has nothing to replay. FIFREEZE would do no more then, and waits for three grace periods of the
+     * kernel's RCU, 40 ms and more.
+     */
+    public void settle() throws IOException {
+        FileSystems.sync(mountPoint);
+        FileSystems.checkpointJournal(mountPoint);
     }
 
     /** Discards what the file system does not use, so that no snapshot carries it. @return bytes discarded */
@@ -287,7 +285,6 @@ public final class MountedVolume implements AutoCloseable {
         IOException failure = null;
         if (mounted) {
             try {
-                thaw();
                 unmount();
             } catch (IOException e) {
                 failure = e;
@@ -360,7 +357,6 @@ public final class MountedVolume implements AutoCloseable {
             String source = loop.path().toString();
             for (Mount mount : Mounts.list().reversed()) {
                 if (mount.source().equals(source)) {
-                    thawLeftFrozen(mount.target());
                     Mounts.unmount(mount.target(), Mounts.MNT_DETACH | Mounts.UMOUNT_NOFOLLOW);
                 }
             }
@@ -368,19 +364,6 @@ public final class MountedVolume implements AutoCloseable {
         }
         if (Mounts.isMountPoint(disk)) {
             Mounts.unmount(disk, Mounts.MNT_DETACH | Mounts.UMOUNT_NOFOLLOW);
-        }
-    }
-
-    /** A frozen file system never goes away, unmounted or not. */
-    private static void thawLeftFrozen(Path target) throws LinuxException {
-        try {
-            FileSystems.thaw(target);
-        } catch (LinuxException e) {
-            // EINVAL: it is not frozen. EIO and the like: its device is gone, and so is whatever the thaw wanted to
-            // write.
-            if (e.errno() == Errno.EPERM) {
-                throw e;
-            }
         }
     }
 }

@@ -86,9 +86,8 @@ class MountedVolumeTest {
         try (MountedVolume mounted = MountedVolume.mount(volume, work, mountPoint)) {
             write(mountPoint.resolve("noise"), noise(1, 5_000_000));
             write(mountPoint.resolve("small"), "hello".getBytes(UTF_8));
-            mounted.freeze();
+            mounted.settle();
             stored = vault.store(volume);
-            mounted.thaw();
             write(mountPoint.resolve("late"), "too late".getBytes(UTF_8));
         }
         volume.retire();
@@ -103,15 +102,14 @@ class MountedVolumeTest {
     }
 
     @Test
-    void aSnapshotOfAFrozenFileSystemIsCleanAndSeparate() throws Exception {
+    void aSnapshotOfASettledFileSystemIsCompleteAndSeparate() throws Exception {
         try (Volume volume = open(ChunkMapRef.EMPTY)) {
             MountedVolume.format(volume, work);
             Path look = Files.createDirectory(directory.resolve("look"));
             try (MountedVolume mounted = MountedVolume.mount(volume, work, mountPoint)) {
                 write(mountPoint.resolve("file"), noise(2, 1_000_000));
-                mounted.freeze();
+                mounted.settle();
                 Frozen frozen = volume.snapshot();
-                mounted.thaw();
                 try (frozen) {
                     write(mountPoint.resolve("file"), noise(3, 1_000_000));
                     mounted.sync();

@@ -1,0 +1,258 @@
+package dev.satchel.pod;
+
+import dev.satchel.linux.Fd;
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Where the pages of a checkpoint wait for the vault: in pipes, as they came, or copied to files in memory if their processes are to go
+ * on, or if there are more than this process may have descriptors for (a pipe takes 1 MiB).
+ *
+ * <p>One thread at a time calls it, but for reading what is complete.
+ */
+final class PageStore implements AutoCloseable {
+    /** What any pipe may have, {@code /proc/sys/fs/pipe-max-size}. */
+    private static final int PIPE_BYTES = 1 << 20;
+
+    private final Path directory;
+    private final boolean copying;
+    private final int pipesMax;
+    private final AtomicInteger pipes = new AtomicInteger();
+    private final List<Thread> threads = new ArrayList<>();
+    private final List<Copies> files = new ArrayList<>();
+    private final List<CapturedPages> taken = new ArrayList<>();
+    private @Nullable Copies overflow;
+
+    // Guarded by this.
+    private final ArrayDeque<CapturedPages.Part> uncopied = new ArrayDeque<>();
+    private boolean complete;
+    private @Nullable Throwable failure;
+
+    /** A file that pages are copied to, by one thread. */
+    private static final class Copies {
+        private final Fd file;
+        private long end;
+
+        Copies(Fd file) {
+            this.file = file;
+        }
+
+        void add(CapturedPages.Part part) throws IOException {
+            long bytes = part.bytes();
+            part.copyTo(file, end);
+            end += bytes;
+        }
+    }
+
+    /**
+     * @param directory in memory
+     * @param copying whether the pages' processes are to go on: then all are copied, before {@link #awaitCopies} returns
+     */
+    PageStore(Path directory, boolean copying) throws IOException {
+        this(directory, copying, (int) Math.min(Fd.limit() / 2, Integer.MAX_VALUE));
+    }
+
+    /** With another limit of pipes. */
+    PageStore(Path directory, boolean copying, int pipesMax) throws IOException {
+        this.directory = directory;
+        this.copying = copying;
+        this.pipesMax = pipesMax;
+        if (copying) {
+            addThread();
+        }
+    }
+
+    private Copies newFile() throws IOException {
+        Path path = directory.resolve("copied-pages");
+        Copies made = new Copies(Fd.open(path, Fd.O_RDWR | Fd.O_CREAT | Fd.O_EXCL));
+        Files.delete(path);
+        files.add(made);
+        return made;
+    }
+
+    private void addThread() throws IOException {
+        Copies own = newFile();
+        threads.add(Thread.ofPlatform()
+                .name("pages-copy-" + threads.size())
+                .daemon()
+                .start(() -> copy(own)));
+    }
+
+    /** A pages file on its way from CRIU. */
+    final class Incoming {
+        private final Fd source;
+        private final CapturedPages pages;
+        private Fd.@Nullable Pipe filling;
+        private long filled;
+
+        private Incoming(Fd source, CapturedPages pages) {
+            this.source = source;
+            this.pages = pages;
+        }
+
+        /** Takes what is there, up to a pipe's size. @return whether that was the end */
+        boolean take() throws IOException {
+            while (true) {
+                Fd.Pipe pipe = filling;
+                if (pipe == null) {
+                    pipe = Fd.pipe();
+                    filling = pipe;
+                    pipe.writer().resizePipe(PIPE_BYTES);
+                }
+                long moved = source.moveTo(pipe.writer(), PIPE_BYTES);
+                if (moved > 0) {
+                    filled += moved;
+                    return false;
+                }
+                if (moved == 0) {
+                    seal();
+                    return true;
+                }
+                if (filled == 0) {
+                    return false; // it was the source that was empty
+                }
+                seal();
+            }
+        }
+
+        private void seal() throws IOException {
+            Fd.Pipe pipe = filling;
+            if (pipe == null) {
+                return;
+            }
+            filling = null;
+            pipe.writer().close();
+            if (filled == 0) {
+                pipe.reader().close();
+                return;
+            }
+            int open = pipes.incrementAndGet();
+            CapturedPages.Part part = new CapturedPages.Part(pipe.reader(), filled, pipes::decrementAndGet);
+            filled = 0;
+            pages.add(part);
+            if (copying) {
+                queue(part);
+            } else if (open > pipesMax) {
+                Copies copies = overflow;
+                if (copies == null) {
+                    copies = newFile();
+                    overflow = copies;
+                }
+                copies.add(part);
+            }
+        }
+
+        /** Complete once {@link #take} has said so; the store's. */
+        CapturedPages pages() {
+            return pages;
+        }
+
+        /** Gives up what has not come. */
+        void abandon() throws IOException {
+            if (filling != null) {
+                filling.close();
+            }
+        }
+    }
+
+    /** Begins to take a file from a pipe, which stays the caller's. */
+    Incoming incoming(Fd source, String name) throws IOException {
+        source.resizePipe(PIPE_BYTES);
+        CapturedPages pages = new CapturedPages(name);
+        taken.add(pages);
+        return new Incoming(source, pages);
+    }
+
+    private synchronized void queue(CapturedPages.Part part) {
+        uncopied.add(part);
+        notifyAll();
+    }
+
+    /** Waits until everything taken so far is out of reach of its process; nothing may be taken afterwards. */
+    void awaitCopies() throws IOException {
+        if (!copying) {
+            return;
+        }
+        synchronized (this) {
+            complete = true;
+            notifyAll();
+        }
+        // CRIU leaves its processor to us now.
+        for (int i = threads.size(); i < Runtime.getRuntime().availableProcessors(); i++) {
+            addThread();
+        }
+        try {
+            for (Thread thread : threads) {
+                thread.join();
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new InterruptedIOException("interrupted while a checkpoint's pages were being copied");
+        }
+        synchronized (this) {
+            if (failure != null) {
+                throw new IOException("the checkpoint's pages could not be copied: " + failure.getMessage(), failure);
+            }
+        }
+    }
+
+    private void copy(Copies own) {
+        try {
+            while (true) {
+                CapturedPages.Part part;
+                synchronized (this) {
+                    while (uncopied.isEmpty() && !complete && failure == null) {
+                        wait();
+                    }
+                    if (uncopied.isEmpty() || failure != null) {
+                        return;
+                    }
+                    part = uncopied.remove();
+                }
+                own.add(part);
+            }
+        } catch (IOException | RuntimeException | InterruptedException | Error e) {
+            synchronized (this) {
+                if (failure == null) {
+                    failure = e;
+                }
+                notifyAll();
+            }
+        }
+    }
+
+    /** Ends what copies, and all pages: nothing may be read, and nothing come, any more. */
+    @Override
+    public void close() throws IOException {
+        synchronized (this) {
+            complete = true;
+            uncopied.clear();
+            notifyAll();
+        }
+        IOException failed = null;
+        for (Thread thread : threads) {
+            try {
+                thread.join();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                failed = new InterruptedIOException("interrupted while a checkpoint's pages were being given up");
+            }
+        }
+        for (CapturedPages pages : taken) {
+            pages.close();
+        }
+        for (Copies copies : files) {
+            copies.file.close();
+        }
+        if (failed != null) {
+            throw failed;
+        }
+    }
+}

@@ -14,18 +14,19 @@ DEVICES = "null", "zero", "full", "random", "urandom", "tty"
 
 # As pod's Criu.java has them.
 COMMON = ["-v1", "--manage-cgroups=ignore", "--empty-ns", "net", "--tcp-established", "--file-locks", "--ext-unix-sk",
-          "--link-remap", "--ghost-limit", "16G"]
+          "--link-remap", "--ghost-limit", "16G", "--file-validation", "filesize"]
 for device in DEVICES:
     COMMON += ["--external", f"mnt[/dev/{device}]:/dev/{device}"]
 
 
 def dump(session, images, *more):
-    """Into an empty directory. @return milliseconds of (frozen by CRIU's own count, the whole command)"""
+    """Into an empty directory. @return milliseconds of (from the first process stopped to all captured, by CRIU's own count; the whole command)"""
     os.chown(images, session.id_base, session.id_base)  # CRIU opens some from within the pod's user namespace
     millis, _ = host.timed([
         PROGRAM, "dump", "--tree", session.init_pid, "--images-dir", images, "--log-file", "dump.log", "--root",
         session.root, "--network-lock", "skip", *COMMON, *more])
-    return statistics(images / "stats-dump", field=1)[2] / 1000, millis
+    counted = statistics(images / "stats-dump", field=1)
+    return (counted[1] + counted[2]) / 1000, millis  # freezing_time, frozen_time
 
 
 def statistics(file, field):

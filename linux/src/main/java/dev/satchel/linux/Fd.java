@@ -330,11 +330,9 @@ public final class Fd implements Closeable {
         }
     }
 
-    /** fcntl(2) F_SETPIPE_SZ of a pipe; beyond {@code /proc/sys/fs/pipe-max-size} only with CAP_SYS_RESOURCE. @return its size now */
-    public long resizePipe(int bytes) throws LinuxException {
-        int size = (int) Libc.call(Rare.FCNTL, number, F_SETPIPE_SZ, bytes);
-        check(size, "fcntl", "F_SETPIPE_SZ, " + bytes);
-        return size;
+    /** fcntl(2) F_SETPIPE_SZ of a pipe; beyond {@code /proc/sys/fs/pipe-max-size} EPERM without CAP_SYS_RESOURCE. */
+    public void resizePipe(int bytes) throws LinuxException {
+        check((int) Libc.call(Rare.FCNTL, number, F_SETPIPE_SZ, bytes), "fcntl", "F_SETPIPE_SZ, " + bytes);
     }
 
     /**

@@ -1,6 +1,8 @@
 package dev.satchel.pod;
 
+import dev.satchel.linux.Errno;
 import dev.satchel.linux.Fd;
+import dev.satchel.linux.LinuxException;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.file.Files;
@@ -18,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  * <p>One thread at a time calls it, but for reading what is complete.
  */
 final class PageStore implements AutoCloseable {
-    /** What any pipe may have, {@code /proc/sys/fs/pipe-max-size}. */
+    /** What a pipe may have without CAP_SYS_RESOURCE, pipe(7), where nobody has changed {@code /proc/sys/fs/pipe-max-size}. */
     private static final int PIPE_BYTES = 1 << 20;
 
     private final Path directory;
@@ -104,7 +106,7 @@ final class PageStore implements AutoCloseable {
                 if (pipe == null) {
                     pipe = Fd.pipe();
                     filling = pipe;
-                    pipe.writer().resizePipe(PIPE_BYTES);
+                    enlarge(pipe.writer());
                 }
                 long moved = source.moveTo(pipe.writer(), PIPE_BYTES);
                 if (moved > 0) {
@@ -162,9 +164,20 @@ final class PageStore implements AutoCloseable {
         }
     }
 
+    /** Where the host's limit is lower it stays as it is: there are more of them then. */
+    private static void enlarge(Fd pipe) throws IOException {
+        try {
+            pipe.resizePipe(PIPE_BYTES);
+        } catch (LinuxException e) {
+            if (e.errno() != Errno.EPERM) {
+                throw e;
+            }
+        }
+    }
+
     /** Begins to take a file from a pipe, which stays the caller's. */
     Incoming incoming(Fd source, String name) throws IOException {
-        source.resizePipe(PIPE_BYTES);
+        enlarge(source);
         CapturedPages pages = new CapturedPages(name);
         taken.add(pages);
         return new Incoming(source, pages);

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A pages file of a checkpoint, decoded as CRIU reads it: its plaintext exists only in the processes that it belongs to and in
@@ -24,10 +25,11 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
     private final Arena arena = Arena.ofShared();
 
     /** The chunk that a read took only a part of; the next read wants the rest. Guarded by this. */
-    private final MemorySegment partial = arena.allocate(ChunkRef.LENGTH_MAX, 64);
+    private @Nullable MemorySegment partial;
 
     private int partialChunk = -1;
 
+    private int longest; // of the chunks, in bytes
     private final String name;
 
     /** Which chunks somebody has begun to decode already; by any thread, so that at worst one is decoded twice. */
@@ -47,6 +49,7 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
             int i = count[0]++;
             refs[i] = ref;
             starts[i + 1] = starts[i] + ref.length();
+            longest = Math.max(longest, ref.length());
         });
         if (count[0] != refs.length || starts[refs.length] != file.sizeBytes()) {
             throw new IOException("the checkpoint's " + file.name() + " is not whole");
@@ -133,12 +136,17 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
     }
 
     private synchronized void readPart(int chunk, long from, MemorySegment dst) throws IOException {
+        MemorySegment decoded = partial;
+        if (decoded == null) {
+            decoded = arena.allocate(longest, 64); // few files need it: most reads are of whole chunks
+            partial = decoded;
+        }
         if (partialChunk != chunk) {
             partialChunk = -1;
-            chunks.read(refs[chunk], partial);
+            chunks.read(refs[chunk], decoded);
             partialChunk = chunk;
         }
-        MemorySegment.copy(partial, from, dst, 0, dst.byteSize());
+        MemorySegment.copy(decoded, from, dst, 0, dst.byteSize());
     }
 
     @Override

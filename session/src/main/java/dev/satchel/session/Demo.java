@@ -287,7 +287,7 @@ public final class Demo {
         DemoResult.Suspended suspended = result.suspended();
         DemoResult.Resumed resumed = result.resumed();
         out.println();
-        out.println("timings, in milliseconds                             of it CRIU");
+        out.println("timings, in milliseconds                             CRIU's run");
         line("first snapshot: programs stand still", first.frozenMillis(), first.criuMillis());
         line("first snapshot: all durable", first.totalMillis(), first.criuMillis());
         line("suspend: programs stand still", suspended.frozenMillis(), suspended.criuMillis());

@@ -66,18 +66,7 @@ public final class ServedDevices {
         }
         Bystander<T, X> bystander = new Bystander<>(call);
         bystander.start();
-        boolean interrupted = false;
-        while (true) {
-            try {
-                bystander.join();
-                break;
-            } catch (InterruptedException e) {
-                interrupted = true;
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
+        Uninterruptible.join(bystander);
         return bystander.outcome();
     }
 

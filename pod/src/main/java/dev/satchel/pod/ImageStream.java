@@ -2,6 +2,7 @@ package dev.satchel.pod;
 
 import dev.satchel.linux.Fd;
 import dev.satchel.linux.Poll;
+import dev.satchel.linux.Uninterruptible;
 import dev.satchel.linux.UnixSocket;
 import java.io.IOException;
 import java.io.InterruptedIOException;
@@ -315,17 +316,7 @@ final class ImageStream implements AutoCloseable {
     @Override
     public void close() throws IOException {
         wake(() -> closed = true);
-        boolean interrupted = false;
-        while (thread.isAlive()) {
-            try {
-                thread.join();
-            } catch (InterruptedException e) {
-                interrupted = true;
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
+        Uninterruptible.join(thread);
         try (directoryFd) {
             wake.close();
             Files.deleteIfExists(directory.resolve(SOCKET));

@@ -1,5 +1,6 @@
 package dev.satchel.pod;
 
+import dev.satchel.linux.Uninterruptible;
 import dev.satchel.linux.fuse.FuseMount;
 import dev.satchel.linux.fuse.PageCache;
 import java.io.IOException;
@@ -70,18 +71,6 @@ final class PagesReadAhead implements AutoCloseable {
         synchronized (this) {
             closed = true;
         }
-        boolean interrupted = false;
-        for (Thread thread : threads) {
-            while (thread.isAlive()) {
-                try {
-                    thread.join();
-                } catch (InterruptedException e) {
-                    interrupted = true;
-                }
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
+        threads.forEach(Uninterruptible::join);
     }
 }

@@ -22,7 +22,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Takes CRIU's images into chunks, beginning while CRIU still writes them.
+ * Takes CRIU's images into chunks, once they have all come: what is done beside CRIU makes programs stand still longer.
  *
  * <p>Memory is cut at multiples of 64 KiB <em>of each process's address space</em>: a chunk holds the pages that are present
  * between two multiples, in order, so that memory which did not change is the same chunks at the next checkpoint, wherever in the
@@ -49,7 +49,6 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
     private final List<@Nullable ChunkRef> refs = new ArrayList<>();
     private final List<PagesFile> pagesFiles = new ArrayList<>();
     private final List<Thread> workers = new ArrayList<>();
-    private boolean complete;
     private boolean closed;
     private int processes;
     private long bytesMemory;
@@ -67,14 +66,6 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
         this.writer = writer;
     }
 
-    /** Begins with what has come already and what still comes: with one thread, because CRIU needs a processor, too. */
-    synchronized void begin() {
-        workers.add(Thread.ofPlatform()
-                .name("checkpoint-" + workers.size())
-                .daemon()
-                .start(this::work));
-    }
-
     /**
      * Waits until all is in chunks.
      *
@@ -87,10 +78,8 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
                 throw new IOException("CRIU wrote pages without a map of them, or a map without pages: " + cut.keySet()
                         + arrived.keySet());
             }
-            complete = true;
-            notifyAll();
-            for (int i = workers.size(); i < Runtime.getRuntime().availableProcessors(); i++) {
-                begin();
+            for (int i = 0; i < Runtime.getRuntime().availableProcessors(); i++) {
+                workers.add(Thread.ofPlatform().name("checkpoint-" + i).daemon().start(this::work));
             }
         }
         ImageDirectory.apply(directory, filters);
@@ -152,7 +141,6 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
         if (failure == null) {
             failure = e;
         }
-        notifyAll();
     }
 
     @Override
@@ -227,7 +215,6 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
         if (cuts.process()) {
             processes++;
         }
-        notifyAll();
     }
 
     private void work() {
@@ -249,15 +236,12 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
                     refs.set(piece.slot(), ref);
                 }
             }
-        } catch (IOException | RuntimeException | InterruptedException | Error e) {
+        } catch (IOException | RuntimeException | Error e) {
             failed(e);
         }
     }
 
-    private synchronized @Nullable Piece next() throws InterruptedException {
-        while (pieces.isEmpty() && !complete && !closed && failure == null) {
-            wait();
-        }
+    private synchronized @Nullable Piece next() {
         return closed || failure != null ? null : pieces.poll();
     }
 
@@ -267,7 +251,6 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
         List<Thread> running;
         synchronized (this) {
             closed = true;
-            notifyAll();
             running = List.copyOf(workers);
         }
         for (Thread thread : running) {

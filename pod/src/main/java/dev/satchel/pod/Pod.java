@@ -329,9 +329,6 @@ public final class Pod implements AutoCloseable {
                     }
                     case "post-dump" -> {
                         stream.complete();
-                        if (!leaveRunning) {
-                            checkpoint.begin();
-                        }
                         pages.awaitCopies();
                         filters.addAll(await(living.getFirst()));
                         capture.captured();

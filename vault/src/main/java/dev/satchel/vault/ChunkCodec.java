@@ -30,6 +30,12 @@ final class ChunkCodec implements AutoCloseable {
 
     private static final int PROBE_BYTES = 4096;
 
+    /**
+     * So many packs are read by turns without unwrapping their keys again: several threads write the chunks of one checkpoint, each to
+     * a pack of its own, and windows of memory that changed are in the packs of two checkpoints.
+     */
+    private static final int PACK_KEYS = 16;
+
     private final AesGcm cipher = new AesGcm();
     private final Zstd zstd = new Zstd();
     private final Arena arena = Arena.ofShared();
@@ -37,8 +43,12 @@ final class ChunkCodec implements AutoCloseable {
     private final MemorySegment nonce = arena.allocate(AesGcm.NONCE_BYTES);
     private final MemorySegment associated = arena.allocate(ChunkId.BYTES + 4);
     private final MemorySegment code = arena.allocate(HmacSha256.BYTES);
-    private final SecretBytes packKey = SecretBytes.allocate(AesGcm.KEY_BYTES);
-    private @Nullable Pack unwrapped;
+
+    /** Of the packs that were read last, and their keys side by side; the next one unwrapped takes the place of the oldest. */
+    private final @Nullable Pack[] unwrapped = new Pack[PACK_KEYS];
+
+    private final SecretBytes packKeys = SecretBytes.allocate((long) PACK_KEYS * AesGcm.KEY_BYTES);
+    private int oldest;
     private @Nullable HmacSha256 hmac;
     private @Nullable KeyDomain hmacDomain;
 
@@ -110,14 +120,14 @@ final class ChunkCodec implements AutoCloseable {
      * @return false when it is not authentic
      */
     boolean decode(KeyDomain domain, ChunkIndex.Place place, ChunkId id, MemorySegment target) {
-        if (!unwrap(domain, place.pack())) {
+        MemorySegment key = unwrap(domain, place.pack());
+        if (key == null) {
             return false;
         }
         int bodyBytes = place.storedBytes() - AesGcm.TAG_BYTES;
         MemorySegment sealed = buffer.asSlice(0, place.storedBytes());
         MemorySegment plaintext = target.asSlice(0, place.length());
         MemorySegment bound = associated(id, place.codec(), place.length());
-        MemorySegment key = packKey.segment();
         return switch (place.codec()) {
             case Pack.CODEC_RAW ->
                 bodyBytes == place.length() && cipher.open(key, position(place.offset()), bound, sealed, plaintext);
@@ -131,13 +141,17 @@ final class ChunkCodec implements AutoCloseable {
         };
     }
 
-    /** Makes the pack's key this codec's; does nothing when it is already. */
+    /** A pack's key, the codec's own until it unwraps others; null when what is in the pack's header is not authentic. */
     @SuppressWarnings("ReferenceEquality") // the same pack read twice is only unwrapped once more
-    private boolean unwrap(KeyDomain domain, Pack pack) {
-        if (unwrapped == pack) {
-            return true;
+    private @Nullable MemorySegment unwrap(KeyDomain domain, Pack pack) {
+        for (int i = 0; i < PACK_KEYS; i++) {
+            if (unwrapped[i] == pack) {
+                return packKey(i);
+            }
         }
-        unwrapped = null;
+        int place = oldest;
+        unwrapped[place] = null;
+        MemorySegment key = packKey(place);
         try (Arena scratch = Arena.ofConfined()) {
             MemorySegment wrapped = scratch.allocateFrom(JAVA_BYTE, pack.wrapped());
             if (!cipher.open(
@@ -145,12 +159,17 @@ final class ChunkCodec implements AutoCloseable {
                     wrapped.asSlice(0, AesGcm.NONCE_BYTES),
                     bound(scratch, pack.domain(), pack.high(), pack.low()),
                     wrapped.asSlice(AesGcm.NONCE_BYTES),
-                    packKey.segment())) {
-                return false;
+                    key)) {
+                return null;
             }
         }
-        unwrapped = pack;
-        return true;
+        unwrapped[place] = pack;
+        oldest = (place + 1) % PACK_KEYS;
+        return key;
+    }
+
+    private MemorySegment packKey(int place) {
+        return packKeys.segment().asSlice((long) place * AesGcm.KEY_BYTES, AesGcm.KEY_BYTES);
     }
 
     /** A new pack with the given key, which it wraps. */
@@ -188,8 +207,8 @@ final class ChunkCodec implements AutoCloseable {
 
     /** Opens a pack's directory. */
     boolean openDirectory(KeyDomain domain, Pack pack, long position, MemorySegment sealed, MemorySegment directory) {
-        return unwrap(domain, pack)
-                && cipher.open(packKey.segment(), position(position), directoryBound(pack), sealed, directory);
+        MemorySegment key = unwrap(domain, pack);
+        return key != null && cipher.open(key, position(position), directoryBound(pack), sealed, directory);
     }
 
     private MemorySegment directoryBound(Pack pack) {
@@ -215,7 +234,7 @@ final class ChunkCodec implements AutoCloseable {
         buffer.fill((byte) 0);
         cipher.close();
         zstd.close();
-        packKey.close();
+        packKeys.close();
         if (hmac != null) {
             hmac.close();
         }

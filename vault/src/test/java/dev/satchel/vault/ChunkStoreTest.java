@@ -7,6 +7,7 @@ import dev.satchel.linux.crypto.SecretBytes;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -82,6 +83,29 @@ class ChunkStoreTest {
                 assertThat(writer.commit().bytesNew()).isZero();
             }
             assertThat(files("/packs/")).hasSize(1);
+        }
+    }
+
+    @Test
+    void readsByTurnsFromMorePacksThanItKeepsKeysOf() throws IOException {
+        try (Vault vault = TestVaults.create(directory);
+                Arena arena = Arena.ofConfined()) {
+            List<ChunkRef> refs = new ArrayList<>();
+            for (int pack = 0; pack < 40; pack++) {
+                try (ChunkWriter writer = writer(vault)) {
+                    refs.add(writer.put(TestVaults.segment(arena, TestVaults.noise(pack, 1000))));
+                    writer.commit();
+                }
+            }
+            MemorySegment target = arena.allocate(1000);
+            for (int group = 0; group < 40; group += 10) {
+                for (int round = 0; round < 3; round++) {
+                    for (int pack = group; pack < Math.min(group + 20, 40); pack++) {
+                        vault.chunks().read(refs.get(pack), target);
+                        assertThat(target.toArray(ValueLayout.JAVA_BYTE)).isEqualTo(TestVaults.noise(pack, 1000));
+                    }
+                }
+            }
         }
     }
 

@@ -43,7 +43,7 @@ public final class DirectoryBackend implements Backend {
     private static final long STREAM_BYTES_MIN = 256 << 10;
 
     private final Path root;
-    private final OpenFiles readers = new OpenFiles();
+    private final OpenFiles readers = new OpenFiles(this::path);
 
     /** Uses {@code root}; the directory is made when the first object is stored. Touches nothing yet. */
     public DirectoryBackend(Path root) {
@@ -106,9 +106,8 @@ public final class DirectoryBackend implements Backend {
 
     @Override
     public int getRange(String name, long offset, MemorySegment target) throws IOException {
-        Path path = path(name);
         try {
-            OpenFiles.File file = readers.acquire(path);
+            OpenFiles.File file = readers.acquire(name);
             try {
                 int done = 0;
                 while (done < target.byteSize()) {
@@ -129,9 +128,8 @@ public final class DirectoryBackend implements Backend {
 
     @Override
     public void willNeed(String name, long offset, long lengthBytes) {
-        Path path = path(name);
         try {
-            OpenFiles.File file = readers.acquire(path);
+            OpenFiles.File file = readers.acquire(name);
             try {
                 file.descriptor().willNeed(offset, lengthBytes);
             } finally {
@@ -217,7 +215,7 @@ public final class DirectoryBackend implements Backend {
         Path path = path(name);
         try {
             if (Files.deleteIfExists(path)) {
-                readers.forget(path);
+                readers.forget(name);
                 syncDirectory(requireNonNull(path.getParent()));
             }
         } catch (IOException e) {
@@ -464,7 +462,7 @@ public final class DirectoryBackend implements Backend {
             Files.move(from, target, StandardCopyOption.ATOMIC_MOVE);
             path = null;
             // A reader of the object that was replaced may have it open.
-            readers.forget(target);
+            readers.forget(name);
             return directory;
         }
 

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 
 /**
  * The files that are being read, kept open for the next reader: the most recently used ones. A descriptor is closed only when
@@ -16,18 +17,23 @@ import java.util.Map;
 final class OpenFiles implements Closeable {
     private static final int OPEN_MAX = 64;
 
-    /** Least recently used first; guarded by this. */
-    private final Map<Path, File> open = new LinkedHashMap<>(OPEN_MAX * 2, 0.75f, true);
+    private final Function<String, Path> paths;
+
+    /**
+     * By name: reading a chunk takes some microseconds, and checking a name and resolving it would be several more. Least recently
+     * used first; guarded by this.
+     */
+    private final Map<String, File> open = new LinkedHashMap<>(OPEN_MAX * 2, 0.75f, true);
 
     /** An open file in use. */
     static final class File {
-        private final Path path;
+        private final String name;
         private final Fd descriptor;
         private int users;
         private boolean dropped;
 
-        private File(Path path, Fd descriptor) {
-            this.path = path;
+        private File(String name, Fd descriptor) {
+            this.name = name;
             this.descriptor = descriptor;
         }
 
@@ -37,16 +43,21 @@ final class OpenFiles implements Closeable {
 
         @Override
         public String toString() {
-            return path + " with " + users + " users";
+            return name + " with " + users + " users";
         }
     }
 
+    /** @param paths where the file of a name is; throws IllegalArgumentException for what is no name */
+    OpenFiles(Function<String, Path> paths) {
+        this.paths = paths;
+    }
+
     /** Opens a file, or finds it open; give it back with {@link #release}. */
-    synchronized File acquire(Path path) throws IOException {
-        File file = open.get(path);
+    synchronized File acquire(String name) throws IOException {
+        File file = open.get(name);
         if (file == null) {
-            file = new File(path, Fd.open(path, Fd.O_RDONLY));
-            open.put(path, file);
+            file = new File(name, Fd.open(paths.apply(name), Fd.O_RDONLY));
+            open.put(name, file);
             if (open.size() > OPEN_MAX) {
                 drop(open.keySet().iterator().next());
             }
@@ -63,12 +74,12 @@ final class OpenFiles implements Closeable {
     }
 
     /** The name stands for another file now, or for none. */
-    synchronized void forget(Path path) throws IOException {
-        drop(path);
+    synchronized void forget(String name) throws IOException {
+        drop(name);
     }
 
-    private void drop(Path path) throws IOException {
-        File file = open.remove(path);
+    private void drop(String name) throws IOException {
+        File file = open.remove(name);
         if (file != null) {
             file.dropped = true;
             if (file.users == 0) {
@@ -79,9 +90,9 @@ final class OpenFiles implements Closeable {
 
     @Override
     public synchronized void close() throws IOException {
-        List<Path> paths = new ArrayList<>(open.keySet());
-        for (Path path : paths) {
-            drop(path);
+        List<String> names = new ArrayList<>(open.keySet());
+        for (String name : names) {
+            drop(name);
         }
     }
 }

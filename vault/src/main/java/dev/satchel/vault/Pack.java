@@ -3,18 +3,13 @@ package dev.satchel.vault;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 
 import dev.satchel.linux.crypto.AesGcm;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A pack as its readers know it: its name and its wrapped key. The layout of a pack file is header, sealed chunks one behind
  * the other, sealed directory, trailer; see docs/FORMAT.md.
- *
- * @param domain whose keys wrap its key
- * @param high first half of its random id
- * @param low second half
- * @param wrapped nonce, then the pack's key sealed under the domain's wrap key: {@link #WRAPPED_BYTES}
  */
-@SuppressWarnings("ArrayRecordComponent") // never compared
-record Pack(KeyDomainId domain, long high, long low, byte[] wrapped) {
+final class Pack {
     static final byte[] MAGIC = "SATPACK1".getBytes(US_ASCII);
     static final byte[] TRAILER_MAGIC = "SATPEND1".getBytes(US_ASCII);
 
@@ -39,8 +34,50 @@ record Pack(KeyDomainId domain, long high, long low, byte[] wrapped) {
     static final int CODEC_RAW = 0;
     static final int CODEC_ZSTD = 1;
 
+    private final KeyDomainId domain;
+    private final long high;
+    private final long low;
+    private final byte[] wrapped;
+
+    /** Made when a chunk is read, for all that are read after it: of a large vault few packs are. By any thread: strings are immutable. */
+    private @Nullable String name;
+
+    /**
+     * @param domain whose keys wrap its key
+     * @param high first half of its random id
+     * @param low second half
+     * @param wrapped nonce, then the pack's key sealed under the domain's wrap key: {@link #WRAPPED_BYTES}
+     */
+    Pack(KeyDomainId domain, long high, long low, byte[] wrapped) {
+        this.domain = domain;
+        this.high = high;
+        this.low = low;
+        this.wrapped = wrapped;
+    }
+
+    KeyDomainId domain() {
+        return domain;
+    }
+
+    long high() {
+        return high;
+    }
+
+    long low() {
+        return low;
+    }
+
+    byte[] wrapped() {
+        return wrapped;
+    }
+
     String name() {
-        return directory(domain) + "/packs/" + Bytes.hex(high, low);
+        String made = name;
+        if (made == null) {
+            made = directory(domain) + "/packs/" + Bytes.hex(high, low);
+            name = made;
+        }
+        return made;
     }
 
     static String directory(KeyDomainId domain) {

@@ -25,6 +25,7 @@ final class CheckpointImages implements AutoCloseable {
     private final Path directory;
     private final Path pagesDirectory;
     private final List<CheckpointPages> pages = new ArrayList<>();
+    private final WindowScratch scratch = new WindowScratch();
     private @Nullable FuseMount pagesMount;
     private @Nullable PagesReadAhead readAhead;
 
@@ -79,7 +80,7 @@ final class CheckpointImages implements AutoCloseable {
                 Files.createFile(directory.resolve(file.name()));
                 continue;
             }
-            CheckpointPages pagesFile = new CheckpointPages(chunks, map, file);
+            CheckpointPages pagesFile = new CheckpointPages(chunks, map, file, scratch);
             pages.add(pagesFile);
             served.put(file.name(), pagesFile);
             // Relative: CRIU, in the pod's user namespace, could not walk here from the root directory.
@@ -110,6 +111,7 @@ final class CheckpointImages implements AutoCloseable {
             }
         } finally {
             pages.forEach(CheckpointPages::close);
+            scratch.close();
             Mounts.unmount(directory, Mounts.MNT_DETACH);
             Files.delete(directory);
         }

@@ -20,36 +20,47 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
     private static final int READ_AHEAD_CHUNKS = 8;
 
     private final ChunkStore chunks;
-    private final ChunkRef[] refs;
-    private final long[] starts; // of each chunk in the file, and the file's size
+    private final ChunkRef[] refs; // of each window
+    private final @Nullable ChunkRef[] deltas; // over it
+    private final WindowScratch scratch;
+    private final long[] starts; // of each window in the file, and the file's size
     private final Arena arena = Arena.ofShared();
 
-    /** The chunk that a read took only a part of; the next read wants the rest. Guarded by this. */
+    /** The window that a read took only a part of; the next read wants the rest. Guarded by this. */
     private @Nullable MemorySegment partial;
 
     private int partialChunk = -1;
 
-    private int longest; // of the chunks, in bytes
+    private int longest; // of the windows, in bytes
     private final String name;
 
-    /** Which chunks somebody has begun to decode already; by any thread, so that at worst one is decoded twice. */
+    /** Which windows somebody has begun to decode already; by any thread, so that at worst one is decoded twice. */
     private final boolean[] begun;
 
-    CheckpointPages(ChunkStore chunks, ChunkMap map, PagesFile file) throws IOException {
+    /** @param scratch stays the caller's, and open as long as this */
+    CheckpointPages(ChunkStore chunks, ChunkMap map, PagesFile file, WindowScratch scratch) throws IOException {
         this.chunks = chunks;
         this.name = file.name();
-        if (file.slots() < 0 || file.slots() > Integer.MAX_VALUE - 1) {
+        this.scratch = scratch;
+        if (file.slots() < 0 || file.slots() > Integer.MAX_VALUE - 1 || file.slots() % PageWindows.SLOTS != 0) {
             throw new IOException("the checkpoint's table of files is damaged");
         }
-        refs = new ChunkRef[(int) file.slots()];
+        refs = new ChunkRef[(int) file.slots() / PageWindows.SLOTS];
+        deltas = new @Nullable ChunkRef[refs.length];
         starts = new long[refs.length + 1];
         begun = new boolean[refs.length];
         int[] count = {0};
         map.forEach(file.firstSlot(), file.firstSlot() + file.slots(), (slot, ref) -> {
-            int i = count[0]++;
-            refs[i] = ref;
-            starts[i + 1] = starts[i] + ref.length();
-            longest = Math.max(longest, ref.length());
+            int i = (int) (slot - file.firstSlot()) / PageWindows.SLOTS;
+            if ((slot - file.firstSlot()) % PageWindows.SLOTS == 0) {
+                refs[i] = ref;
+                starts[i + 1] = starts[i] + ref.length();
+                count[0]++;
+            } else {
+                deltas[i] = ref;
+                starts[i + 1] = starts[i] + PageDelta.windowBytes(ref);
+            }
+            longest = Math.max(longest, length(i));
         });
         if (count[0] != refs.length || starts[refs.length] != file.sizeBytes()) {
             throw new IOException("the checkpoint's " + file.name() + " is not whole");
@@ -85,9 +96,9 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
         while (done < dst.byteSize()) {
             begun[chunk] = true;
             long from = offset + done - starts[chunk];
-            long step = Math.min(dst.byteSize() - done, refs[chunk].length() - from);
-            if (from == 0 && step == refs[chunk].length()) {
-                chunks.read(refs[chunk], dst.asSlice(done, step));
+            long step = Math.min(dst.byteSize() - done, length(chunk) - from);
+            if (from == 0 && step == length(chunk)) {
+                decode(chunk, dst.asSlice(done, step));
             } else {
                 readPart(chunk, from, dst.asSlice(done, step));
             }
@@ -96,12 +107,35 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
         }
     }
 
+    private int length(int window) {
+        return (int) (starts[window + 1] - starts[window]);
+    }
+
+    /** Puts a window together. @return its length */
+    private int decode(int window, MemorySegment dst) throws IOException {
+        ChunkRef base = refs[window];
+        ChunkRef delta = deltas[window];
+        if (delta == null) {
+            return chunks.read(base, dst);
+        }
+        int length = length(window);
+        WindowScratch.Buffers buffers = scratch.take();
+        try {
+            MemorySegment over = buffers.delta().asSlice(0, chunks.read(delta, buffers.delta()));
+            MemorySegment under = PageDelta.inPlace(over, length, base.length()) ? dst : buffers.base();
+            PageDelta.decode(over, under.asSlice(0, chunks.read(base, under)), dst, length);
+        } finally {
+            scratch.give(buffers);
+        }
+        return length;
+    }
+
     /** As the mount has it. */
     String name() {
         return name;
     }
 
-    /** How many chunks it has. */
+    /** How many windows it has. */
     int count() {
         return refs.length;
     }
@@ -124,9 +158,9 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
         while (next < to
                 && next - first < READ_AHEAD_CHUNKS
                 && !begun[next]
-                && bytes + refs[next].length() <= PageCache.PAYLOAD_BYTES_MAX) {
+                && bytes + length(next) <= PageCache.PAYLOAD_BYTES_MAX) {
             begun[next] = true;
-            bytes += chunks.read(refs[next], payload.asSlice(bytes));
+            bytes += decode(next, payload.asSlice(bytes));
             next++;
         }
         if (bytes > 0 && !cache.store(name, starts[first], bytes)) {
@@ -138,12 +172,12 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
     private synchronized void readPart(int chunk, long from, MemorySegment dst) throws IOException {
         MemorySegment decoded = partial;
         if (decoded == null) {
-            decoded = arena.allocate(longest, 64); // few files need it: most reads are of whole chunks
+            decoded = arena.allocate(longest, 64); // few files need it: most reads are of whole windows
             partial = decoded;
         }
         if (partialChunk != chunk) {
             partialChunk = -1;
-            chunks.read(refs[chunk], decoded);
+            decode(chunk, decoded);
             partialChunk = chunk;
         }
         MemorySegment.copy(decoded, from, dst, 0, dst.byteSize());

@@ -7,6 +7,7 @@ import dev.satchel.vault.ChunkMapRef;
 import dev.satchel.vault.ChunkRef;
 import dev.satchel.vault.ChunkStore;
 import dev.satchel.vault.ChunkWriter;
+import dev.satchel.vault.DamagedException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -19,6 +20,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,18 +28,14 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Memory is cut at multiples of 64 KiB <em>of each process's address space</em>: a chunk holds the pages that are present
  * between two multiples, in order, so that memory which did not change is the same chunks at the next checkpoint, wherever in the
- * pages file it comes to lie.
+ * pages file it comes to lie. Of a window that did change, only the pages are stored that its chunk in the checkpoint before has not,
+ * see {@link PageDelta}.
  */
 final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
-    /**
-     * Smaller windows store less of memory that changed here and there, for more chunks: of two checkpoints of a desktop some
-     * minutes apart, the second's new chunks had 43 MB at 256 KiB, 34 MB at 64 KiB, 25 MB at 16 KiB, compressed.
-     */
-    private static final long WINDOW_BYTES = 64 << 10;
-
     private final Path directory;
     private final ChunkStore chunks;
     private final ChunkWriter writer;
+    private final CompletableFuture<PageWindows> before;
 
     /** Held while a piece is taken and read: pages come out of a pipe in one order only. */
     private final Object reading = new Object();
@@ -46,7 +44,7 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
     private final ArrayDeque<Piece> pieces = new ArrayDeque<>();
     private final Map<String, Cuts> cut = new HashMap<>();
     private final Map<String, CapturedPages> arrived = new HashMap<>();
-    private final List<@Nullable ChunkRef> refs = new ArrayList<>();
+    private final List<@Nullable WindowForm> forms = new ArrayList<>();
     private final List<PagesFile> pagesFiles = new ArrayList<>();
     private final List<Thread> workers = new ArrayList<>();
     private boolean closed;
@@ -54,13 +52,21 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
     private long bytesMemory;
     private @Nullable Throwable failure;
 
-    /** The lengths of the pieces that a pages file is cut into. */
-    private record Cuts(boolean process, List<Integer> lengths, long sizeBytes) {}
+    /** @param number its address by {@link PageWindows#BYTES} */
+    private record Window(long number, int lengthBytes) {}
 
-    private record Piece(int slot, CapturedPages pages, int length) {}
+    /** What a pages file is cut into. */
+    private record Cuts(String pagemap, long id, List<Window> windows, long sizeBytes) {}
 
-    /** Takes images that come to {@code directory}. Takes over neither the store nor the writer. */
-    CheckpointWriter(Path directory, ChunkStore chunks, ChunkWriter writer) {
+    private record Piece(int index, CapturedPages pages, String pagemap, Window window) {}
+
+    /**
+     * Takes images that come to {@code directory}. Takes over neither the store nor the writer.
+     *
+     * @param before the windows of the checkpoint before, asked for when all images have come
+     */
+    CheckpointWriter(Path directory, ChunkStore chunks, ChunkWriter writer, CompletableFuture<PageWindows> before) {
+        this.before = before;
         this.directory = directory;
         this.chunks = chunks;
         this.writer = writer;
@@ -108,13 +114,7 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
         synchronized (this) {
             fail();
             ChunkMap.Editor map = ChunkMap.load(chunks, ChunkMapRef.EMPTY).edit();
-            for (int slot = 0; slot < refs.size(); slot++) {
-                ChunkRef ref = refs.get(slot);
-                if (ref == null) {
-                    throw new IllegalStateException("slot " + slot + " of the pages was never stored");
-                }
-                map.set(slot, ref);
-            }
+            PageWindows.store(forms, map, writer);
             return new Checkpoint(images, map.store(writer), processes, bytesMemory);
         }
     }
@@ -145,32 +145,16 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
 
     @Override
     public void pagemap(Path file) {
-        List<Integer> lengths = new ArrayList<>();
-        long[] at = {0, 0, -1}; // size, length of the piece, its window
+        String pagemap = String.valueOf(file.getFileName());
+        List<Window> windows = new ArrayList<>();
+        long[] size = {0};
         try {
-            long id = Pagemap.read(file, (address, length) -> {
-                long from = address;
-                long left = length;
-                while (left > 0) {
-                    long window = from / WINDOW_BYTES;
-                    long step = Math.min(left, (window + 1) * WINDOW_BYTES - from);
-                    if (window != at[2] && at[1] > 0) {
-                        lengths.add((int) at[1]);
-                        at[0] += at[1];
-                        at[1] = 0;
-                    }
-                    at[2] = window;
-                    at[1] += step;
-                    from += step;
-                    left -= step;
-                }
+            long id = PageWindows.cut(pagemap, Files.readAllBytes(file), (window, length) -> {
+                windows.add(new Window(window, length));
+                size[0] += length;
             });
-            if (at[1] > 0) {
-                lengths.add((int) at[1]);
-            }
-            boolean process = !String.valueOf(file.getFileName()).startsWith("pagemap-shmem-");
-            Cuts cuts = new Cuts(process, lengths, at[0] + at[1]);
-            String name = "pages-" + id + ".img";
+            Cuts cuts = new Cuts(pagemap, id, windows, size[0]);
+            String name = PagesFile.name(id);
             CapturedPages pages;
             synchronized (this) {
                 pages = arrived.remove(name);
@@ -206,20 +190,25 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
                     + pages.sizeBytes()));
             return;
         }
-        pagesFiles.add(new PagesFile(pages.name(), refs.size(), cuts.lengths().size(), cuts.sizeBytes()));
-        for (int length : cuts.lengths()) {
-            pieces.add(new Piece(refs.size(), pages, length));
-            refs.add(null);
+        pagesFiles.add(new PagesFile(
+                cuts.id(),
+                (long) forms.size() * PageWindows.SLOTS,
+                (long) cuts.windows().size() * PageWindows.SLOTS,
+                cuts.sizeBytes()));
+        for (Window window : cuts.windows()) {
+            pieces.add(new Piece(forms.size(), pages, cuts.pagemap(), window));
+            forms.add(null);
         }
         bytesMemory += cuts.sizeBytes();
-        if (cuts.process()) {
+        if (!cuts.pagemap().startsWith("pagemap-shmem-")) {
             processes++;
         }
     }
 
     private void work() {
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment buffer = arena.allocate(WINDOW_BYTES, 64);
+        try (Storing storing = new Storing(before.join());
+                Arena arena = Arena.ofConfined()) {
+            MemorySegment buffer = arena.allocate(PageWindows.BYTES, 64);
             while (true) {
                 Piece piece;
                 MemorySegment bytes;
@@ -228,16 +217,69 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
                     if (piece == null) {
                         return;
                     }
-                    bytes = buffer.asSlice(0, piece.length());
+                    bytes = buffer.asSlice(0, piece.window().lengthBytes());
                     piece.pages().read(bytes);
                 }
-                ChunkRef ref = writer.put(bytes);
+                WindowForm form = storing.store(piece, bytes);
                 synchronized (this) {
-                    refs.set(piece.slot(), ref);
+                    forms.set(piece.index(), form);
                 }
             }
         } catch (IOException | RuntimeException | Error e) {
             failed(e);
+        }
+    }
+
+    /** How one thread stores windows. */
+    private final class Storing implements AutoCloseable {
+        private final PageWindows known;
+        private final Arena arena = Arena.ofConfined();
+
+        /** Made when there is something to compare; a first checkpoint has nothing. */
+        private WindowScratch.@Nullable Buffers buffers;
+
+        Storing(PageWindows known) {
+            this.known = known;
+        }
+
+        WindowForm store(Piece piece, MemorySegment bytes) throws IOException {
+            WindowForm earlier = known.form(piece.pagemap(), piece.window().number());
+            if (earlier == null) {
+                return new WindowForm(writer.put(bytes));
+            }
+            ChunkRef whole = writer.refTo(bytes);
+            WindowForm.Over over = earlier.over();
+            if (over == null
+                    ? writer.has(whole)
+                    : over.isOf(whole.id()) && writer.has(earlier.chunk()) && writer.has(over.delta())) {
+                return over == null ? new WindowForm(whole) : earlier;
+            }
+            WindowScratch.Buffers room = buffers;
+            if (room == null) {
+                room = WindowScratch.Buffers.in(arena);
+                buffers = room;
+            }
+            int length = encode(bytes, earlier.chunk(), room);
+            return length == 0
+                    ? new WindowForm(writer.put(bytes))
+                    : new WindowForm(
+                            earlier.chunk(),
+                            WindowForm.Over.of(writer.put(room.delta().asSlice(0, length)), whole.id()));
+        }
+
+        private int encode(MemorySegment window, ChunkRef base, WindowScratch.Buffers room) throws IOException {
+            try {
+                int length = chunks.read(base, room.base());
+                return PageDelta.encode(window, room.base().asSlice(0, length), room.delta());
+            } catch (DamagedException e) {
+                // Nothing new may depend on it: the window is stored whole.
+                return 0;
+            }
+        }
+
+        @Override
+        public void close() {
+            arena.close();
         }
     }
 

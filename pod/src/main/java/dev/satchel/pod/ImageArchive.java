@@ -17,13 +17,14 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 
 /**
  * CRIU's images but for the pages files, one after another in one stream of chunks, and where the pages files are. A desktop has
  * some hundred of them, most of them small. All numbers are big-endian:
  *
  * <pre>
- *   "SATCHKP1"                                8 bytes
+ *   "SATCHKP2"                                8 bytes
  *   files F, pages files P                    2 × u32
  *   F × { name length u16, name, size u64 }
  *   P × { name length u16, name, first slot u64, slots u64, size u64 }
@@ -31,10 +32,11 @@ import java.util.List;
  * </pre>
  */
 final class ImageArchive {
-    private static final long MAGIC = 0x5341_5443_484b_5031L;
+    private static final long MAGIC = 0x5341_5443_484b_5032L;
     private static final int FILES_MAX = 1_000_000;
     private static final int NAME_BYTES_MAX = 255;
     private static final int HEADER_BYTES_MAX = 64 << 20;
+    private static final int ARRAY_BYTES_MAX = 64 << 20;
 
     private ImageArchive() {}
 
@@ -75,12 +77,40 @@ final class ImageArchive {
         out.putShort((short) bytes.length).put(bytes);
     }
 
+    /** What is to be done with a file, which must be taken from the source to its end. */
+    private interface Receiver {
+        void take(String name, long size, Source source) throws IOException;
+    }
+
     /** Writes the files into {@code directory}. @return where the pages files are */
     static List<PagesFile> extract(ChunkStore chunks, ChunkMapRef archive, Path directory) throws IOException {
+        return read(chunks, archive, (name, size, source) -> {
+            try (FileChannel out = FileChannel.open(
+                    directory.resolve(name), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+                source.transfer(size, out);
+            }
+        });
+    }
+
+    /** Reads the pagemaps. @return where the pages files are */
+    static List<PagesFile> pagemaps(ChunkStore chunks, ChunkMapRef archive, Map<String, byte[]> pagemaps)
+            throws IOException {
+        return read(chunks, archive, (name, size, source) -> {
+            if (name.startsWith(Pagemap.PREFIX)) {
+                pagemaps.put(name, source.array(size));
+            } else {
+                source.skip(size);
+            }
+        });
+    }
+
+    private static List<PagesFile> read(ChunkStore chunks, ChunkMapRef archive, Receiver receiver) throws IOException {
         try (Source source = new Source(chunks, archive)) {
             ByteBuffer head = source.bytes(16);
             if (head.getLong() != MAGIC) {
-                throw new IOException("the checkpoint is of a format that this version does not know");
+                throw new IOException(
+                        "the session's memory was stored in a format that this version of Satchel does not know:"
+                                + " resume it with the version that suspended it");
             }
             int fileCount = head.getInt();
             int pagesCount = head.getInt();
@@ -100,10 +130,7 @@ final class ImageArchive {
                 pagesFiles.add(new PagesFile(name, fields.getLong(), fields.getLong(), fields.getLong()));
             }
             for (int i = 0; i < fileCount; i++) {
-                try (FileChannel out = FileChannel.open(
-                        directory.resolve(names.get(i)), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-                    source.transfer(sizes[i], out);
-                }
+                receiver.take(names.get(i), sizes[i], source);
             }
             return pagesFiles;
         }
@@ -217,6 +244,32 @@ final class ImageArchive {
                 small.put(buffer.get(ValueLayout.JAVA_BYTE, position++));
             }
             return small.flip();
+        }
+
+        byte[] array(long length) throws IOException {
+            if (length < 0 || length > ARRAY_BYTES_MAX) {
+                throw new IOException("the checkpoint's table of files is damaged");
+            }
+            byte[] array = new byte[(int) length];
+            int done = 0;
+            while (done < array.length) {
+                fill();
+                int step = (int) Math.min(array.length - done, filled - position);
+                MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, position, array, done, step);
+                position += step;
+                done += step;
+            }
+            return array;
+        }
+
+        void skip(long length) throws IOException {
+            long left = length;
+            while (left > 0) {
+                fill();
+                long step = Math.min(left, filled - position);
+                position += step;
+                left -= step;
+            }
         }
 
         void transfer(long length, FileChannel out) throws IOException {

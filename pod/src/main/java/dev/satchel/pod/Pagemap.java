@@ -12,6 +12,9 @@ import java.nio.file.Path;
  * {@code pagemap_head}, then {@code pagemap_entry}s. Read by hand: two messages of varints are not worth the start of a library.
  */
 final class Pagemap {
+    /** How their names begin; then comes a process's id, or "shmem-" and a shared memory's. */
+    static final String PREFIX = "pagemap-";
+
     private static final int MAGIC_COMMON = 0x54564319;
     private static final int MAGIC_PAGEMAP = 0x56084025;
     private static final int PRESENT = 4;
@@ -24,10 +27,10 @@ final class Pagemap {
         void run(long address, long lengthBytes);
     }
 
-    private final Path file;
+    private final String file;
     private final ByteBuffer bytes;
 
-    private Pagemap(Path file, ByteBuffer bytes) {
+    private Pagemap(String file, ByteBuffer bytes) {
         this.file = file;
         this.bytes = bytes;
     }
@@ -41,8 +44,12 @@ final class Pagemap {
         if (Files.size(file) > FILE_BYTES_MAX) {
             throw new IOException(file + " is too large for a pagemap");
         }
-        ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
-        return new Pagemap(file, bytes).read(listener);
+        return read(file.toString(), ByteBuffer.wrap(Files.readAllBytes(file)), listener);
+    }
+
+    /** The same of what has been read from it. */
+    static long read(String file, ByteBuffer bytes, RunListener listener) throws IOException {
+        return new Pagemap(file, bytes.order(ByteOrder.LITTLE_ENDIAN)).read(listener);
     }
 
     private long read(RunListener listener) throws IOException {

@@ -298,16 +298,21 @@ public final class Pod implements AutoCloseable {
     /**
      * Takes a checkpoint.
      *
+     * @param before the checkpoint before, if there is one: what has not changed is not stored again
      * @param leaveRunning whether the pod goes on once it is captured; else it ends once {@code capture} has returned
      * @throws CheckpointException when something inside can't be captured; it goes on running
      */
-    public void checkpoint(boolean leaveRunning, ChunkStore chunks, ChunkWriter writer, Capture capture)
+    public void checkpoint(
+            boolean leaveRunning, ChunkStore chunks, ChunkWriter writer, Optional<Checkpoint> before, Capture capture)
             throws IOException {
+        CompletableFuture<PageWindows> windows = before.isEmpty()
+                ? CompletableFuture.completedFuture(PageWindows.NONE)
+                : CompletableFuture.supplyAsync(() -> PageWindows.ofReadable(chunks, before.get()));
         awaitImagesClosed();
         MessageQueues queues = MessageQueues.find(init.pid());
         try (CheckpointImages images = CheckpointImages.empty(run);
                 PageStore pages = new PageStore(images.directory(), leaveRunning);
-                CheckpointWriter checkpoint = new CheckpointWriter(images.directory(), chunks, writer);
+                CheckpointWriter checkpoint = new CheckpointWriter(images.directory(), chunks, writer, windows);
                 ImageStream stream = new ImageStream(images.directory(), pages, checkpoint)) {
             List<CompletableFuture<List<ImageFilter>>> living = new ArrayList<>();
             List<ImageFilter> filters =

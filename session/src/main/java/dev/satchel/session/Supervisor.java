@@ -472,9 +472,19 @@ public final class Supervisor implements AutoCloseable {
             // What programs wrote is on its way to the disk before they are stopped, so that they stand still for less.
             present(files).sync();
             captured.dumpNanos = System.nanoTime();
-            present(pod).checkpoint(leaveRunning, vault.chunks(), writer, captured);
+            present(pod).checkpoint(leaveRunning, vault.chunks(), writer, before(), captured);
         }
         return captured.result();
+    }
+
+    /** The checkpoint that the session was resumed from or had last; one that can't be read is none. */
+    private Optional<Checkpoint> before() throws IOException {
+        Optional<SnapshotId> newest = head.snapshot();
+        try {
+            return newest.isEmpty() ? Optional.empty() : Snapshots.checkpoint(vault.snapshot(newest.get()));
+        } catch (VaultException e) {
+            return Optional.empty();
+        }
     }
 
     /** One instant of the session on its way into the vault. */

@@ -66,9 +66,7 @@ final class ChunkBatch implements ChunkWriter {
     @Override
     public ChunkRef put(MemorySegment plaintext) throws IOException {
         long length = plaintext.byteSize();
-        if (length < 1 || length > ChunkRef.LENGTH_MAX) {
-            throw new IllegalArgumentException("a chunk has 1 to " + ChunkRef.LENGTH_MAX + " bytes, not " + length);
-        }
+        requireLength(length);
         Lane lane = takeLane();
         boolean done = false;
         try {
@@ -86,6 +84,35 @@ final class ChunkBatch implements ChunkWriter {
             throw e;
         } finally {
             giveBack(lane, done);
+        }
+    }
+
+    @Override
+    public ChunkRef refTo(MemorySegment plaintext) throws IOException {
+        requireLength(plaintext.byteSize());
+        Lane lane = takeLane();
+        try {
+            ChunkId id = lane.codec.idOf(packs.keys(), plaintext);
+            return new ChunkRef(packs.keys().id(), id, (int) plaintext.byteSize());
+        } finally {
+            giveBack(lane, true);
+        }
+    }
+
+    @Override
+    public boolean has(ChunkRef ref) {
+        if (!ref.domain().equals(packs.keys().id())
+                || (!packs.index().contains(ref.id()) && !taken.contains(ref.id()))) {
+            return false;
+        }
+        chunksPut.increment();
+        bytesPut.add(ref.length());
+        return true;
+    }
+
+    private static void requireLength(long length) {
+        if (length < 1 || length > ChunkRef.LENGTH_MAX) {
+            throw new IllegalArgumentException("a chunk has 1 to " + ChunkRef.LENGTH_MAX + " bytes, not " + length);
         }
     }
 

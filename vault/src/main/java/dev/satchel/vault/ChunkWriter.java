@@ -20,6 +20,18 @@ public interface ChunkWriter extends AutoCloseable {
     ChunkRef put(MemorySegment plaintext) throws IOException;
 
     /**
+     * What {@link #put} of this content would return; stores nothing.
+     *
+     * @param plaintext as there
+     */
+    ChunkRef refTo(MemorySegment plaintext) throws IOException;
+
+    /**
+     * Whether this writer's domain or this batch has the chunk already. If so it counts as {@link #put}, and is as durable as after that.
+     */
+    boolean has(ChunkRef ref) throws IOException;
+
+    /**
      * Makes every chunk whose {@link #put} has returned durable and readable. May be called again after more puts; while
      * it runs, no other thread may call put.
      *

@@ -87,6 +87,32 @@ class ChunkStoreTest {
     }
 
     @Test
+    void findsWhatTheVaultOrTheBatchHasAndStoresNothing() throws IOException {
+        byte[] content = TestVaults.noise(1, 100_000);
+        try (Vault vault = TestVaults.create(directory);
+                Arena arena = Arena.ofConfined()) {
+            MemorySegment plaintext = TestVaults.segment(arena, content);
+            try (ChunkWriter writer = writer(vault)) {
+                ChunkRef named = writer.refTo(plaintext);
+                assertThat(writer.has(named)).isFalse();
+                assertThat(writer.commit().chunksPut()).isZero();
+                ChunkRef ref = writer.put(plaintext);
+                assertThat(ref).isEqualTo(named);
+                assertThat(writer.has(ref)).isTrue();
+                ChunkRef foreign = new ChunkRef(new KeyDomainId(1, 2), ref.id(), ref.length());
+                assertThat(writer.has(foreign)).isFalse();
+                writer.commit();
+            }
+            try (ChunkWriter writer = writer(vault)) {
+                assertThat(writer.has(writer.refTo(plaintext))).isTrue();
+                WriteStats stats = writer.commit();
+                assertThat(stats.chunksPut()).isEqualTo(1);
+                assertThat(stats.bytesNew()).isZero();
+            }
+        }
+    }
+
+    @Test
     void readsByTurnsFromMorePacksThanItKeepsKeysOf() throws IOException {
         try (Vault vault = TestVaults.create(directory);
                 Arena arena = Arena.ofConfined()) {

@@ -1,0 +1,202 @@
+package dev.satchel.pod;
+
+import dev.satchel.vault.ChunkMap;
+import dev.satchel.vault.ChunkRef;
+import dev.satchel.vault.ChunkStore;
+import dev.satchel.vault.ChunkWriter;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Memory is cut at multiples of {@link #BYTES} of each address space: a window is the pages present between two multiples. Has those
+ * of a checkpoint by where they are, for the next checkpoint to store only what is different. Immutable.
+ */
+final class PageWindows {
+    /** Two slots a window: the chunk, then the {@link PageDelta} over it, if there is one. */
+    static final int SLOTS = 2;
+
+    /**
+     * Smaller windows store less of memory that is new here and there, for more chunks. What changed is stored by pages.
+     */
+    static final long BYTES = 64 << 10;
+
+    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
+
+    /** Of a first checkpoint: nothing is known. */
+    static final PageWindows NONE = new PageWindows(Map.of());
+
+    /** By a pagemap's name: windows in ascending order, and how each is stored. */
+    private final Map<String, Known> known;
+
+    private static final class Known {
+        private final long[] windows;
+        private final WindowForm[] forms;
+
+        Known(long[] windows, WindowForm[] forms) {
+            this.windows = windows;
+            this.forms = forms;
+        }
+    }
+
+    /** Is told of the windows of a pages file, in file order. */
+    interface Cuts {
+        /** @param window its address by {@link #BYTES} */
+        void window(long window, int lengthBytes);
+    }
+
+    private PageWindows(Map<String, Known> known) {
+        this.known = known;
+    }
+
+    /** Reads those of a checkpoint. */
+    static PageWindows of(ChunkStore chunks, Checkpoint checkpoint) throws IOException {
+        Map<String, byte[]> pagemaps = new HashMap<>();
+        List<PagesFile> files = ImageArchive.pagemaps(chunks, checkpoint.images(), pagemaps);
+        Map<Long, String> names = new HashMap<>();
+        Map<String, long[]> windows = new HashMap<>();
+        for (Map.Entry<String, byte[]> pagemap : pagemaps.entrySet()) {
+            List<Long> found = new ArrayList<>();
+            long id = cut(pagemap.getKey(), pagemap.getValue(), (window, length) -> found.add(window));
+            names.put(id, pagemap.getKey());
+            windows.put(
+                    pagemap.getKey(), found.stream().mapToLong(Long::longValue).toArray());
+        }
+        ChunkMap map = ChunkMap.load(chunks, checkpoint.pages());
+        long end = 0;
+        for (PagesFile file : files) {
+            end = Math.max(end, file.firstSlot() + file.slots());
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            Names left = new Names(chunks, map, end, arena);
+            Map<String, Known> known = new HashMap<>();
+            for (PagesFile file : files) {
+                String name = names.get(file.id());
+                long[] of = name == null ? null : windows.get(name);
+                if (name == null || of == null || of.length * (long) SLOTS != file.slots()) {
+                    throw new IOException("the checkpoint's " + file.name() + " is not whole");
+                }
+                WindowForm[] forms = new WindowForm[of.length];
+                map.forEach(file.firstSlot(), file.firstSlot() + file.slots(), (slot, ref) -> {
+                    long at = slot - file.firstSlot();
+                    int i = (int) (at / SLOTS);
+                    if (at % SLOTS == 0) {
+                        forms[i] = new WindowForm(ref);
+                    } else if (forms[i] != null) {
+                        forms[i] = new WindowForm(forms[i].chunk(), new WindowForm.Over(ref, left.next(), left.next()));
+                    } else {
+                        throw new IOException("the checkpoint's " + file.name() + " is not whole");
+                    }
+                });
+                known.put(name, new Known(of, forms));
+            }
+            return new PageWindows(known);
+        }
+    }
+
+    /** The names of windows with something over their base, in order. */
+    private static final class Names {
+        private final MemorySegment bytes;
+        private long at;
+
+        Names(ChunkStore chunks, ChunkMap map, long firstSlot, Arena arena) throws IOException {
+            List<ChunkRef> refs = new ArrayList<>();
+            map.forEach(firstSlot, Math.max(firstSlot, map.ref().slots()), (_, ref) -> refs.add(ref));
+            bytes = arena.allocate((long) refs.size() * ChunkRef.LENGTH_MAX);
+            for (int i = 0; i < refs.size(); i++) {
+                chunks.read(refs.get(i), bytes.asSlice((long) i * ChunkRef.LENGTH_MAX));
+            }
+        }
+
+        long next() throws IOException {
+            if (at == bytes.byteSize()) {
+                throw new IOException("the checkpoint's names of windows are not whole");
+            }
+            long next = bytes.get(LONG, at);
+            at += Long.BYTES;
+            return next;
+        }
+    }
+
+    /** Puts the windows of a checkpoint into its map, from slot 0 on, and the names behind them. */
+    static void store(List<@Nullable WindowForm> forms, ChunkMap.Editor map, ChunkWriter writer) throws IOException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment names = arena.allocate(ChunkRef.LENGTH_MAX);
+            long filled = 0;
+            long end = (long) forms.size() * SLOTS;
+            for (int i = 0; i < forms.size(); i++) {
+                WindowForm form = forms.get(i);
+                if (form == null) {
+                    throw new IllegalStateException("window " + i + " of the pages was never stored");
+                }
+                map.set((long) i * SLOTS, form.chunk());
+                WindowForm.Over over = form.over();
+                if (over == null) {
+                    continue;
+                }
+                map.set((long) i * SLOTS + 1, over.delta());
+                names.set(LONG, filled, over.nameHigh());
+                names.set(LONG, filled + Long.BYTES, over.nameLow());
+                filled += 2 * Long.BYTES;
+                if (filled == names.byteSize()) {
+                    map.set(end++, writer.put(names));
+                    filled = 0;
+                }
+            }
+            if (filled > 0) {
+                map.set(end, writer.put(names.asSlice(0, filled)));
+            }
+        }
+    }
+
+    /** The same; of a checkpoint that can't be read nothing is known. */
+    static PageWindows ofReadable(ChunkStore chunks, Checkpoint checkpoint) {
+        try {
+            return of(chunks, checkpoint);
+        } catch (IOException e) {
+            return NONE; // whoever resumes it is told; all that is lost here is space
+        }
+    }
+
+    /** Cuts a pages file. @return its number */
+    static long cut(String name, byte[] pagemap, Cuts cuts) throws IOException {
+        long[] at = {-1, 0}; // window, its length
+        long id = Pagemap.read(name, ByteBuffer.wrap(pagemap), (address, length) -> {
+            long from = address;
+            long left = length;
+            while (left > 0) {
+                long window = from / BYTES;
+                long step = Math.min(left, (window + 1) * BYTES - from);
+                if (window != at[0] && at[1] > 0) {
+                    cuts.window(at[0], (int) at[1]);
+                    at[1] = 0;
+                }
+                at[0] = window;
+                at[1] += step;
+                from += step;
+                left -= step;
+            }
+        });
+        if (at[1] > 0) {
+            cuts.window(at[0], (int) at[1]);
+        }
+        return id;
+    }
+
+    /** How the same window is stored; null if there is none. */
+    @Nullable
+    WindowForm form(String pagemap, long window) {
+        Known of = known.get(pagemap);
+        int i = of == null ? -1 : Arrays.binarySearch(of.windows, window);
+        return of == null || i < 0 ? null : of.forms[i];
+    }
+}

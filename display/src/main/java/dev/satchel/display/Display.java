@@ -1,0 +1,17 @@
+package dev.satchel.display;
+
+import java.io.IOException;
+
+/** A running session's display: its screen, followed as long as somebody looks, and its viewers. Thread-safe. */
+public interface Display extends AutoCloseable {
+    /** @throws IOException if the session has no display server that answers */
+    Viewer attach(Viewer.Options options) throws IOException;
+
+    /** Its size now, and the largest it can be made. */
+    Rectangle bounds() throws IOException;
+
+    Rectangle maximum() throws IOException;
+
+    @Override
+    void close();
+}

@@ -1,0 +1,66 @@
+package dev.satchel.display;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * One viewer of a {@link Display}: the queue of what it lacks, and the way back of what it does. A viewer that does not take its
+ * commands costs nothing but memory of the order of the screen's outline. Thread-safe.
+ */
+public interface Viewer extends AutoCloseable {
+    /**
+     * What a viewer is like.
+     *
+     * @param control whether it may type, point, resize and set the clipboard
+     * @param video whether it can show {@link Command.Video}
+     */
+    record Options(boolean control, boolean video) {}
+
+    /**
+     * What to tell a viewer, in this order.
+     *
+     * @param size if the screen has another than was told last: all commands from now on are of a screen of this size, whose content is unknown
+     * @param cursor if it changed
+     * @param clipboard if the session's programs offer other text
+     * @param commands as many as were asked for; empty if nothing is to be drawn
+     * @param ended why nothing will come any more
+     */
+    record Update(
+            Optional<Rectangle> size,
+            Optional<CursorImage> cursor,
+            Optional<String> clipboard,
+            List<Command> commands,
+            Optional<String> ended) {}
+
+    /**
+     * Waits until there is something to tell, or the time is over.
+     *
+     * @param bytesMax how large the commands may be together once they are encoded, as far as that can be told before; one is given at least. 0: none,
+     *     but all else
+     * @return what there is, taken from the queue: the caller is to send all of it, in order
+     */
+    Update take(long bytesMax, long millisMax) throws InterruptedException;
+
+    /** Ends a {@link #take} that waits, as if its time was over: something changed for the caller. */
+    void wakeUp();
+
+    /** All is to be told again. */
+    void refresh();
+
+    /** As {@link Screen#pointer}; nothing if it may not control, or if the screen is gone just now. */
+    void pointer(int x, int y, int buttons) throws IOException;
+
+    /** As {@link Screen#key}. */
+    void key(int keysym, boolean down) throws IOException;
+
+    /** As {@link Screen#resize}, made to fit between 64x64 and what the screen can be. */
+    void resize(int width, int height) throws IOException;
+
+    /** As {@link Screen#setClipboard}. */
+    void setClipboard(String text) throws IOException;
+
+    /** Releases what it holds down, and lets go of its queue. */
+    @Override
+    void close();
+}

@@ -4,6 +4,8 @@ package dev.satchel.display;
  * A display command: what a viewer is to do to its copy of the screen (MobiDesk §3). Immutable, arrays included: several viewers may get
  * the same. Colours are {@code 0x00RRGGBB}.
  */
+// Arrays, not copies of them: nobody compares commands, and pixels are many.
+@SuppressWarnings("ArrayRecordComponent")
 public sealed interface Command {
     /** What it overwrites; not empty. */
     Rectangle area();

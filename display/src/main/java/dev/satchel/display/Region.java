@@ -202,7 +202,7 @@ public final class Region {
                 inY = !inY;
                 j++;
             }
-            boolean now = inX && inY ? both : inX ? mine : inY && others;
+            boolean now = (inX && inY) ? both : inX ? mine : (inY && others);
             if (now != in) {
                 columns[count++] = column;
                 in = now;

@@ -1,0 +1,717 @@
+package dev.satchel.display;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BiFunction;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The display of a session's {@link Screen}. Holds the screen only while there are viewers and it has not been told to let go; follows
+ * what is drawn at the pace of the fastest viewer, never by polling.
+ *
+ * <p>One thread, only while the screen is held, fetches what was drawn and compares; a viewer's own thread makes the commands it takes. What both
+ * touch is guarded by {@code lock}; the display server is never waited for while that is held. Whoever opens or lets go of the screen
+ * does so in a {@code transition}, which is locked first.
+ */
+public final class ScreenDisplay implements Display {
+    /** Connects to the session's display server. */
+    public interface Opener {
+        /** @throws IOException if there is none, or it does not answer */
+        Screen open(Screen.Listener listener) throws IOException;
+    }
+
+    private static final int VIEWERS_MAX = 64;
+    private static final int SIDE_MIN = 64;
+    private static final int CLIPBOARD_BYTES_MAX = 1 << 20;
+    /** Between two looks at what was drawn: a program's drawing comes in many small steps. */
+    private static final long PAUSE_NANOS_MIN = 4_000_000;
+
+    private final Opener opener;
+    private final BiFunction<Rectangle, int[], Command> classifier;
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Condition work = lock.newCondition();
+    private final ReentrantLock transition = new ReentrantLock();
+
+    // All guarded by lock.
+    private final List<Attached> viewers = new ArrayList<>();
+    private @Nullable Held held;
+    private boolean closed;
+
+    // Guarded by transition.
+    private boolean letGo;
+
+    /** @param classifier makes the cheapest command of an area's pixels */
+    public ScreenDisplay(Opener opener, BiFunction<Rectangle, int[], Command> classifier) {
+        this.opener = opener;
+        this.classifier = classifier;
+    }
+
+    @Override
+    public Viewer attach(Viewer.Options options) throws IOException {
+        Attached viewer = new Attached(options);
+        transition.lock();
+        try {
+            lock.lock();
+            try {
+                requireOpen();
+                if (viewers.size() == VIEWERS_MAX) {
+                    throw new IOException("there are " + VIEWERS_MAX + " viewers already");
+                }
+            } finally {
+                lock.unlock();
+            }
+            hold();
+            lock.lock();
+            try {
+                Held now = held;
+                if (now != null) {
+                    viewer.show(now);
+                }
+                viewers.add(viewer);
+            } finally {
+                lock.unlock();
+            }
+        } finally {
+            transition.unlock();
+        }
+        return viewer;
+    }
+
+    /**
+     * Lets go of all that is held inside the session, until {@link #takeHold}; viewers stay and are told nothing. When this returns nothing
+     * of it is there any more.
+     */
+    public void letGo() {
+        transition.lock();
+        try {
+            letGo = true;
+            release();
+        } finally {
+            transition.unlock();
+        }
+    }
+
+    /** Holds the session's screen again, if there are viewers, who are sent all of it. */
+    public void takeHold() throws IOException {
+        transition.lock();
+        try {
+            letGo = false;
+            boolean seen;
+            lock.lock();
+            try {
+                requireOpen();
+                seen = !viewers.isEmpty();
+            } finally {
+                lock.unlock();
+            }
+            if (seen) {
+                hold();
+            }
+        } finally {
+            transition.unlock();
+        }
+    }
+
+    /**
+     * Does something with the screen, held for that time if it is not already.
+     *
+     * @throws IOException what it throws, or if there is no screen, or it was let go
+     */
+    public <T> T withScreen(ScreenUse<T> use) throws IOException {
+        transition.lock();
+        try {
+            Held now;
+            lock.lock();
+            try {
+                requireOpen();
+                now = held;
+            } finally {
+                lock.unlock();
+            }
+            if (letGo) {
+                throw new IOException("the session is being suspended");
+            }
+            if (now != null) {
+                return use.use(now.screen);
+            }
+            try (Screen opened = opener.open(Ignoring.LISTENER)) {
+                return use.use(opened);
+            }
+        } finally {
+            transition.unlock();
+        }
+    }
+
+    /** See {@link #withScreen}. */
+    public interface ScreenUse<T> {
+        T use(Screen screen) throws IOException;
+    }
+
+    @Override
+    public Rectangle bounds() throws IOException {
+        return withScreen(Screen::bounds);
+    }
+
+    @Override
+    public Rectangle maximum() throws IOException {
+        return withScreen(Screen::maximum);
+    }
+
+    private void requireOpen() throws IOException {
+        if (closed) {
+            throw new IOException("the session's display has ended");
+        }
+    }
+
+    /** Within a transition. */
+    private void hold() throws IOException {
+        Held now;
+        lock.lock();
+        try {
+            now = held;
+        } finally {
+            lock.unlock();
+        }
+        if (now != null || letGo) {
+            return;
+        }
+        Held opened = new Held();
+        lock.lock();
+        try {
+            held = opened;
+            for (Attached viewer : viewers) {
+                viewer.show(opened);
+            }
+        } finally {
+            lock.unlock();
+        }
+        opened.start();
+    }
+
+    /** Within a transition. */
+    private void release() {
+        Held now;
+        lock.lock();
+        try {
+            now = held;
+            held = null;
+            for (Attached viewer : viewers) {
+                viewer.pressed.clear();
+                viewer.buttons = 0;
+            }
+            work.signalAll();
+        } finally {
+            lock.unlock();
+        }
+        if (now != null) {
+            now.screen.close();
+        }
+    }
+
+    @Override
+    public void close() {
+        transition.lock();
+        try {
+            release();
+            lock.lock();
+            try {
+                closed = true;
+                end("the session's display has ended");
+            } finally {
+                lock.unlock();
+            }
+        } finally {
+            transition.unlock();
+        }
+    }
+
+    /** Under lock. */
+    private void end(String why) {
+        for (Attached viewer : viewers) {
+            viewer.ended = why;
+            viewer.changed.signalAll();
+        }
+        viewers.clear();
+    }
+
+    private static final class Ignoring implements Screen.Listener {
+        static final Ignoring LISTENER = new Ignoring();
+
+        @Override
+        public void damaged() {}
+
+        @Override
+        public void resized(int width, int height) {}
+
+        @Override
+        public void cursorChanged(CursorImage cursor) {}
+
+        @Override
+        public void clipboardChanged() {}
+
+        @Override
+        public void lost(IOException reason) {}
+    }
+
+    /** The screen while it is held, and what is known of it. All but {@code screen} guarded by lock. */
+    private final class Held implements Screen.Listener {
+        private final Screen screen;
+        private Shadow shadow;
+        private Activity activity;
+        private CursorImage cursor;
+        private String clipboard = "";
+        private boolean damaged;
+        private boolean clipboardDue;
+        private Rectangle size;
+        private long pauseNanos = PAUSE_NANOS_MIN;
+
+        Held() throws IOException {
+            screen = opener.open(this);
+            try {
+                size = screen.bounds();
+                shadow = new Shadow(size);
+                activity = new Activity(size);
+                cursor = screen.cursor();
+                shadow.read(screen);
+            } catch (IOException | RuntimeException e) {
+                screen.close();
+                throw e;
+            }
+        }
+
+        void start() {
+            Thread.ofPlatform().name("display").daemon().start(this::follow);
+        }
+
+        @Override
+        public void damaged() {
+            lock.lock();
+            try {
+                damaged = true;
+                work.signalAll();
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        @Override
+        public void resized(int width, int height) {
+            lock.lock();
+            try {
+                size = new Rectangle(0, 0, width, height);
+                damaged = true;
+                work.signalAll();
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        @Override
+        public void cursorChanged(CursorImage changed) {
+            lock.lock();
+            try {
+                cursor = changed;
+                for (Attached viewer : viewers) {
+                    viewer.cursor = changed;
+                    viewer.changed.signalAll();
+                }
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        @Override
+        public void clipboardChanged() {
+            lock.lock();
+            try {
+                clipboardDue = true;
+                work.signalAll();
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        @Override
+        public void lost(IOException reason) {
+            lock.lock();
+            try {
+                if (held == this) {
+                    held = null;
+                    end("the session's display server ended: " + reason.getMessage());
+                    work.signalAll();
+                }
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        private void follow() {
+            try {
+                while (true) {
+                    boolean fetchClipboard;
+                    boolean fetchDamage;
+                    lock.lock();
+                    try {
+                        while (held == this && !clipboardDue && !(damaged && wanted())) {
+                            // Without a moving picture that may come to rest, for ever.
+                            long millis = activity.restMillis() - nowMillis();
+                            if (millis > 0) {
+                                boolean ignored = work.await(millis, TimeUnit.MILLISECONDS);
+                            }
+                            if (!activity.look(nowMillis()).isEmpty()) {
+                                for (Attached viewer : viewers) {
+                                    viewer.changed.signalAll();
+                                }
+                            }
+                        }
+                        if (held != this) {
+                            return;
+                        }
+                        fetchClipboard = clipboardDue;
+                        clipboardDue = false;
+                        fetchDamage = damaged && wanted();
+                        damaged = damaged && !fetchDamage;
+                    } finally {
+                        lock.unlock();
+                    }
+                    if (fetchClipboard) {
+                        offer(screen.clipboard(CLIPBOARD_BYTES_MAX));
+                    }
+                    if (fetchDamage) {
+                        fetch();
+                        TimeUnit.NANOSECONDS.sleep(pauseNanos);
+                    }
+                }
+            } catch (IOException e) {
+                lost(e);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            } finally {
+                screen.close();
+            }
+        }
+
+        /** Whether somebody waits for what was drawn. */
+        private boolean wanted() {
+            for (Attached viewer : viewers) {
+                if (viewer.hungry) {
+                    return true;
+                }
+            }
+            return false;
+        }
+
+        private void fetch() throws IOException {
+            long began = System.nanoTime();
+            Region damage = screen.takeDamage();
+            lock.lock();
+            try {
+                if (held != this) {
+                    return;
+                }
+                if (size.equals(shadow.bounds())) {
+                    Shadow.Changes changes = shadow.update(screen, damage, activity.moving());
+                    activity.changed(changes.changed(), nowMillis());
+                    if (changes.moves().isEmpty() && changes.changed().isEmpty()) {
+                        return;
+                    }
+                    for (Attached viewer : viewers) {
+                        viewer.queue.add(changes);
+                    }
+                } else {
+                    shadow = new Shadow(size);
+                    activity = new Activity(size);
+                    shadow.read(screen);
+                    for (Attached viewer : viewers) {
+                        viewer.queue.reset(size);
+                        viewer.sizeDue = true;
+                    }
+                }
+                for (Attached viewer : viewers) {
+                    viewer.changed.signalAll();
+                }
+            } finally {
+                lock.unlock();
+                // At most half of a processor, and less where a program draws without end.
+                pauseNanos = Math.max(PAUSE_NANOS_MIN, System.nanoTime() - began);
+            }
+        }
+
+        private void offer(String text) {
+            lock.lock();
+            try {
+                if (held != this || text.isEmpty() || text.equals(clipboard)) {
+                    return;
+                }
+                clipboard = text;
+                for (Attached viewer : viewers) {
+                    if (viewer.options.control()) {
+                        viewer.clipboard = text;
+                        viewer.changed.signalAll();
+                    }
+                }
+            } finally {
+                lock.unlock();
+            }
+        }
+    }
+
+    private static long nowMillis() {
+        return System.nanoTime() / 1_000_000;
+    }
+
+    /** A viewer; all guarded by lock. */
+    private final class Attached implements Viewer {
+        private final Options options;
+        private final Condition changed = lock.newCondition();
+        private final ViewerQueue queue;
+        private final Set<Integer> pressed = new HashSet<>();
+        private int buttons;
+        private int pointerX;
+        private int pointerY;
+        private @Nullable CursorImage cursor;
+        private @Nullable String clipboard;
+        private @Nullable String ended;
+        private boolean sizeDue;
+        private boolean woken;
+        private boolean hungry;
+
+        Attached(Options options) {
+            this.options = options;
+            this.queue = new ViewerQueue(new Rectangle(0, 0, 0, 0), options.video());
+        }
+
+        void show(Held screen) {
+            queue.reset(screen.shadow.bounds());
+            sizeDue = true;
+            cursor = screen.cursor;
+            changed.signalAll();
+        }
+
+        @Override
+        public Update take(long bytesMax, long millisMax) throws InterruptedException {
+            long deadline = System.nanoTime() + millisMax * 1_000_000;
+            lock.lockInterruptibly();
+            try {
+                while (true) {
+                    Held now = held;
+                    if (now != null) {
+                        queue.settle(now.activity.moving());
+                    }
+                    boolean toDraw = now != null && bytesMax > 0 && !queue.isEmpty();
+                    if (toDraw || sizeDue || cursor != null || clipboard != null || ended != null || woken) {
+                        return update(toDraw ? now : null, bytesMax);
+                    }
+                    long nanos = deadline - System.nanoTime();
+                    if (nanos <= 0) {
+                        return update(null, 0);
+                    }
+                    if (bytesMax > 0 && !hungry) {
+                        hungry = true;
+                        work.signalAll();
+                    }
+                    long ignored = changed.awaitNanos(nanos);
+                }
+            } finally {
+                hungry = false;
+                lock.unlock();
+            }
+        }
+
+        private Update update(@Nullable Held drawn, long bytesMax) {
+            List<Command> commands = new ArrayList<>();
+            Held now = held;
+            Optional<Rectangle> size = sizeDue && now != null ? Optional.of(now.shadow.bounds()) : Optional.empty();
+            if (drawn != null) {
+                Region moving = drawn.activity.moving();
+                for (ViewerQueue.Piece piece : queue.take(bytesMax, moving, nowMillis(), commands)) {
+                    int[] pixels = drawn.shadow.copy(piece.area());
+                    commands.add(
+                            piece.moving()
+                                    ? new Command.Video(piece.area(), pixels)
+                                    : classifier.apply(piece.area(), pixels));
+                }
+            }
+            Update update = new Update(
+                    size,
+                    Optional.ofNullable(cursor),
+                    Optional.ofNullable(clipboard),
+                    commands,
+                    Optional.ofNullable(ended));
+            sizeDue = sizeDue && now == null;
+            cursor = null;
+            clipboard = null;
+            woken = false;
+            return update;
+        }
+
+        @Override
+        public void wakeUp() {
+            lock.lock();
+            try {
+                woken = true;
+                changed.signalAll();
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        @Override
+        public void refresh() {
+            lock.lock();
+            try {
+                Held now = held;
+                if (now != null) {
+                    show(now);
+                }
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        /** @return the screen if this viewer may control it, and it is there */
+        private @Nullable Screen controlled() {
+            Held now = held;
+            return options.control() && now != null ? now.screen : null;
+        }
+
+        @Override
+        public void pointer(int x, int y, int nowButtons) throws IOException {
+            Screen screen;
+            lock.lock();
+            try {
+                screen = controlled();
+                if (screen != null) {
+                    Rectangle bounds = present(held).size;
+                    pointerX = Math.clamp(x, 0, bounds.width() - 1);
+                    pointerY = Math.clamp(y, 0, bounds.height() - 1);
+                    buttons = nowButtons;
+                }
+            } finally {
+                lock.unlock();
+            }
+            if (screen != null) {
+                screen.pointer(pointerX, pointerY, nowButtons);
+            }
+        }
+
+        private static <T> T present(@Nullable T part) {
+            if (part == null) {
+                throw new IllegalStateException();
+            }
+            return part;
+        }
+
+        @Override
+        public void key(int keysym, boolean down) throws IOException {
+            Screen screen;
+            lock.lock();
+            try {
+                screen = controlled();
+                if (screen != null) {
+                    // What is not held can't be released: of a viewer that came with keys down.
+                    boolean known = down ? pressed.add(keysym) : pressed.remove(keysym);
+                    if (!known && !down) {
+                        return;
+                    }
+                }
+            } finally {
+                lock.unlock();
+            }
+            if (screen != null) {
+                screen.key(keysym, down);
+            }
+        }
+
+        @Override
+        public void resize(int width, int height) throws IOException {
+            Screen screen;
+            lock.lock();
+            try {
+                screen = controlled();
+            } finally {
+                lock.unlock();
+            }
+            if (screen != null) {
+                Rectangle most = screen.maximum();
+                screen.resize(
+                        Math.clamp(width, Math.min(SIDE_MIN, most.width()), most.width()),
+                        Math.clamp(height, Math.min(SIDE_MIN, most.height()), most.height()));
+            }
+        }
+
+        @Override
+        public void setClipboard(String text) throws IOException {
+            Screen screen;
+            lock.lock();
+            try {
+                screen = controlled();
+                if (screen != null) {
+                    present(held).clipboard = text;
+                }
+            } finally {
+                lock.unlock();
+            }
+            if (screen != null) {
+                screen.setClipboard(text);
+            }
+        }
+
+        @Override
+        public void close() {
+            List<Integer> down;
+            boolean buttonsDown;
+            Held now;
+            lock.lock();
+            try {
+                if (!viewers.remove(this)) {
+                    return;
+                }
+                ended = "closed";
+                changed.signalAll();
+                now = held;
+                down = List.copyOf(pressed);
+                buttonsDown = buttons != 0;
+            } finally {
+                lock.unlock();
+            }
+            if (now == null) {
+                return;
+            }
+            try {
+                for (int keysym : down) {
+                    now.screen.key(keysym, false);
+                }
+                if (buttonsDown) {
+                    now.screen.pointer(pointerX, pointerY, 0);
+                }
+            } catch (IOException e) {
+                now.lost(e);
+            }
+            transition.lock();
+            try {
+                if (nobodyLooks()) {
+                    release();
+                }
+            } finally {
+                transition.unlock();
+            }
+        }
+    }
+
+    private boolean nobodyLooks() {
+        lock.lock();
+        try {
+            return viewers.isEmpty();
+        } finally {
+            lock.unlock();
+        }
+    }
+}

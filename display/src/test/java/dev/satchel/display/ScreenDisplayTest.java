@@ -1,0 +1,307 @@
+package dev.satchel.display;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import org.junit.jupiter.api.Test;
+
+class ScreenDisplayTest {
+    private static final int WIDTH = 320;
+    private static final int HEIGHT = 200;
+    private static final Viewer.Options ALL = new Viewer.Options(true, false);
+
+    private final List<MemoryScreen> screens = new ArrayList<>();
+
+    private ScreenDisplay display() {
+        return new ScreenDisplay(
+                listener -> {
+                    MemoryScreen opened = new MemoryScreen(WIDTH, HEIGHT, listener);
+                    screens.add(opened);
+                    return opened;
+                },
+                Command.Pixels::new);
+    }
+
+    private MemoryScreen screen() {
+        return screens.getLast();
+    }
+
+    /** Takes all there is, until nothing more comes. */
+    private static List<Command> drain(Viewer viewer, CommandPlayer player, long bytesMax) throws InterruptedException {
+        List<Command> all = new ArrayList<>();
+        while (true) {
+            Viewer.Update update = viewer.take(bytesMax, 40);
+            update.size().ifPresent(player::resize);
+            update.commands().forEach(player::play);
+            all.addAll(update.commands());
+            if (update.commands().isEmpty()
+                    && update.size().isEmpty()
+                    && update.cursor().isEmpty()) {
+                return all;
+            }
+        }
+    }
+
+    /** Whatever is drawn and moved, and however little a viewer takes meanwhile: in the end it has the screen's pixels. */
+    @Property(tries = 60)
+    void viewersEndWithTheScreensPixels(@ForAll long seed) throws Exception {
+        Random random = new Random(seed);
+        try (ScreenDisplay display = display();
+                Viewer fast = display.attach(ALL);
+                Viewer slow = display.attach(ALL);
+                Viewer lossy = display.attach(new Viewer.Options(false, true))) {
+            CommandPlayer fastCopy = new CommandPlayer();
+            CommandPlayer slowCopy = new CommandPlayer();
+            CommandPlayer lossyCopy = new CommandPlayer();
+            screen().noise(new Rectangle(0, 0, WIDTH, HEIGHT), seed);
+            for (int step = 0; step < 25; step++) {
+                paint(random);
+                take(fast, fastCopy, 1 << 20);
+                if (random.nextInt(3) == 0) {
+                    take(slow, slowCopy, 1 + random.nextInt(20_000));
+                }
+                if (random.nextInt(2) == 0) {
+                    take(lossy, lossyCopy, 1 + random.nextInt(60_000));
+                }
+            }
+            drain(fast, fastCopy, 1 << 20);
+            drain(slow, slowCopy, 5000);
+            TimeUnit.MILLISECONDS.sleep(10);
+            drain(lossy, lossyCopy, 1 << 20);
+            assertThat(fastCopy.pixels()).isEqualTo(screen().pixels());
+            assertThat(slowCopy.pixels()).isEqualTo(screen().pixels());
+            List<Command> rest = new ArrayList<>();
+            while (!java.util.Arrays.equals(lossyCopy.pixels(), screen().pixels())) {
+                rest.addAll(drain(lossy, lossyCopy, 1 << 20));
+                assertThat(rest).hasSizeLessThan(1000);
+            }
+        }
+    }
+
+    private static void take(Viewer viewer, CommandPlayer copy, long bytesMax) throws InterruptedException {
+        Viewer.Update update = viewer.take(bytesMax, 6);
+        update.size().ifPresent(copy::resize);
+        update.commands().forEach(copy::play);
+    }
+
+    private void paint(Random random) {
+        Rectangle bounds = screen().bounds();
+        Rectangle area = new Rectangle(
+                random.nextInt(bounds.width()),
+                random.nextInt(bounds.height()),
+                1 + random.nextInt(bounds.width()),
+                1 + random.nextInt(bounds.height()));
+        switch (random.nextInt(6)) {
+            case 0 -> screen().fill(area, random.nextInt(1 << 24));
+            case 1 -> screen().noise(area.intersect(bounds), random.nextLong());
+            case 2, 3 -> screen().move(area.intersect(bounds), 0, random.nextInt(-40, 40));
+            case 4 -> screen().move(area.intersect(bounds), random.nextInt(-40, 40), random.nextInt(-40, 40));
+            default -> {
+                if (random.nextInt(8) == 0) {
+                    screen().resize(64 + random.nextInt(WIDTH), 64 + random.nextInt(HEIGHT));
+                } else {
+                    screen().fill(area.intersect(new Rectangle(area.x(), area.y(), 12, 9)), random.nextInt(1 << 24));
+                }
+            }
+        }
+    }
+
+    @Test
+    void scrolledTextIsCopied() throws Exception {
+        try (ScreenDisplay display = display();
+                Viewer viewer = display.attach(ALL)) {
+            CommandPlayer copy = new CommandPlayer();
+            Rectangle text = new Rectangle(10, 10, 300, 180);
+            screen().noise(text, 1);
+            drain(viewer, copy, 1 << 20);
+            screen().move(new Rectangle(10, 23, 300, 167), 0, -13);
+            screen().noise(new Rectangle(10, 177, 300, 13), 2);
+            List<Command> commands = drain(viewer, copy, 1 << 20);
+            assertThat(copy.pixels()).isEqualTo(screen().pixels());
+            assertThat(commands.getFirst()).isEqualTo(new Command.Copy(new Rectangle(10, 10, 300, 167), 10, 23));
+            assertThat(pixels(commands)).isLessThanOrEqualTo(300 * 16);
+        }
+    }
+
+    /** Over itself, in each direction. */
+    @Test
+    void aMovedWindowIsCopied() throws Exception {
+        int[][] ways = {{7, 0}, {-7, 0}, {0, 9}, {0, -9}, {11, 5}, {-11, 5}, {11, -5}, {-11, -5}, {60, 40}};
+        for (int[] way : ways) {
+            try (ScreenDisplay display = display();
+                    Viewer viewer = display.attach(ALL)) {
+                CommandPlayer copy = new CommandPlayer();
+                Rectangle window = new Rectangle(100, 60, 120, 80);
+                screen().noise(window, 3);
+                drain(viewer, copy, 1 << 20);
+                int[] before = screen().pixels();
+                screen().draw(window.union(window.translate(way[0], way[1])), (x, y) -> {
+                    int fromX = x - way[0];
+                    int fromY = y - way[1];
+                    return window.contains(fromX, fromY) ? before[fromY * WIDTH + fromX] : 0x223344;
+                });
+                List<Command> commands = drain(viewer, copy, 1 << 20);
+                assertThat(copy.pixels()).isEqualTo(screen().pixels());
+                assertThat(commands.getFirst())
+                        .as("moved by %d, %d", way[0], way[1])
+                        .isInstanceOf(Command.Copy.class);
+                long exposed = window.union(window.translate(way[0], way[1])).area() - window.area();
+                assertThat(pixels(commands)).isLessThanOrEqualTo(exposed + 64 * 16);
+            }
+        }
+    }
+
+    /** Of all but copies. */
+    private static long pixels(List<Command> commands) {
+        long pixels = 0;
+        for (Command command : commands) {
+            pixels += command instanceof Command.Copy ? 0 : command.area().area();
+        }
+        return pixels;
+    }
+
+    @Test
+    void whatIsOverwrittenIsNotSent() throws Exception {
+        try (ScreenDisplay display = display();
+                Viewer viewer = display.attach(ALL);
+                Viewer other = display.attach(ALL)) {
+            CommandPlayer copy = new CommandPlayer();
+            CommandPlayer others = new CommandPlayer();
+            drain(viewer, copy, 1 << 20);
+            for (int i = 0; i < 50; i++) {
+                screen().noise(new Rectangle(0, 0, 100, 100), i);
+                drain(other, others, 1 << 20);
+            }
+            List<Command> commands = drain(viewer, copy, 1 << 20);
+            assertThat(pixels(commands)).isEqualTo(100 * 100);
+            assertThat(copy.pixels()).isEqualTo(screen().pixels());
+        }
+    }
+
+    @Test
+    void theSmallestComesFirst() throws Exception {
+        try (ScreenDisplay display = display();
+                Viewer viewer = display.attach(ALL)) {
+            CommandPlayer copy = new CommandPlayer();
+            drain(viewer, copy, 1 << 20);
+            screen().noise(new Rectangle(0, 0, 200, 150), 1);
+            screen().noise(new Rectangle(300, 180, 8, 12), 2);
+            Viewer.Update update = viewer.take(100, 1000);
+            assertThat(update.commands()).hasSize(1);
+            assertThat(update.commands().getFirst().area()).isEqualTo(new Rectangle(300, 180, 8, 12));
+        }
+    }
+
+    @Test
+    void aMovingPictureBecomesExactWhenItRests() throws Exception {
+        try (ScreenDisplay display = display();
+                Viewer viewer = display.attach(new Viewer.Options(true, true))) {
+            CommandPlayer copy = new CommandPlayer();
+            drain(viewer, copy, 1 << 20);
+            boolean video = false;
+            Rectangle picture = new Rectangle(32, 32, 160, 128);
+            for (int i = 0; !video; i++) {
+                assertThat(i).isLessThan(200);
+                screen().noise(picture, i);
+                Viewer.Update update = viewer.take(1 << 20, 1000);
+                update.commands().forEach(copy::play);
+                video = update.commands().getLast() instanceof Command.Video;
+                TimeUnit.MILLISECONDS.sleep(15);
+            }
+            while (!java.util.Arrays.equals(copy.pixels(), screen().pixels())) {
+                viewer.take(1 << 20, 1000).commands().forEach(copy::play);
+            }
+            assertThat(drain(viewer, copy, 1 << 20)).isEmpty();
+        }
+    }
+
+    @Test
+    void theScreenIsHeldOnlyWhileSomebodyLooks() throws Exception {
+        try (ScreenDisplay display = display()) {
+            assertThat(screens).isEmpty();
+            Viewer viewer = display.attach(ALL);
+            assertThat(screen().isClosed()).isFalse();
+            CommandPlayer copy = new CommandPlayer();
+            drain(viewer, copy, 1 << 20);
+
+            display.letGo();
+            assertThat(screen().isClosed()).isTrue();
+            assertThat(drain(viewer, copy, 1 << 20)).isEmpty();
+            viewer.key('a', true);
+            assertThat(screen().input()).isEmpty();
+
+            display.takeHold();
+            assertThat(screens).hasSize(2);
+            screen().noise(new Rectangle(0, 0, WIDTH, HEIGHT), 4);
+            drain(viewer, copy, 1 << 20);
+            assertThat(copy.pixels()).isEqualTo(screen().pixels());
+
+            viewer.close();
+            assertThat(screen().isClosed()).isTrue();
+        }
+    }
+
+    @Test
+    void whoLeavesLetsGoOfItsKeys() throws Exception {
+        try (ScreenDisplay display = display();
+                Viewer stays = display.attach(ALL)) {
+            Viewer viewer = display.attach(ALL);
+            viewer.key(0xffe1, true);
+            viewer.key('A', true);
+            viewer.key('A', false);
+            viewer.key('B', false);
+            viewer.pointer(5000, -3, 1);
+            viewer.close();
+            assertThat(screen().input())
+                    .containsExactly(
+                            "press ffe1",
+                            "press 41",
+                            "release 41",
+                            "pointer 319 0 1",
+                            "release ffe1",
+                            "pointer 319 0 0");
+            stays.key('c', true);
+            assertThat(screen().input()).endsWith("press 63");
+        }
+    }
+
+    @Test
+    void whoMayOnlyLookChangesNothing() throws Exception {
+        try (ScreenDisplay display = display();
+                Viewer works = display.attach(ALL)) {
+            Viewer looks = display.attach(new Viewer.Options(false, false));
+            looks.key('a', true);
+            looks.pointer(1, 1, 1);
+            looks.resize(100, 100);
+            looks.setClipboard("x");
+            looks.close();
+            assertThat(screen().input()).isEmpty();
+            assertThat(screen().bounds()).isEqualTo(new Rectangle(0, 0, WIDTH, HEIGHT));
+            screen().offerClipboard("secret");
+            Viewer.Update update = works.take(0, 5000);
+            while (update.clipboard().isEmpty()) {
+                update = works.take(0, 5000);
+            }
+            assertThat(update.clipboard()).contains("secret");
+        }
+    }
+
+    @Test
+    void aScreenThatEndsEndsItsViewers() throws Exception {
+        try (ScreenDisplay display = display();
+                Viewer viewer = display.attach(ALL)) {
+            drain(viewer, new CommandPlayer(), 1 << 20);
+            screen().end();
+            assertThat(viewer.take(1, 5000).ended()).isPresent();
+            try (Viewer next = display.attach(ALL)) {
+                assertThat(screens).hasSize(2);
+                assertThat(next.take(1 << 20, 5000).size()).isPresent();
+            }
+        }
+    }
+}

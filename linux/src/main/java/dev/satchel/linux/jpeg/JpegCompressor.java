@@ -1,0 +1,130 @@
+package dev.satchel.linux.jpeg;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import dev.satchel.linux.Libc;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.lang.ref.Reference;
+
+/**
+ * Compresses pictures as JPEG: baseline, YCbCr, colour at half the resolution (4:2:0). An instance is for one thread at a time.
+ */
+public final class JpegCompressor implements AutoCloseable {
+    // turbojpeg.h: TJPF_BGRX, TJSAMP_420, TJFLAG_NOREALLOC.
+    private static final int BGRX = 3;
+    private static final int HALF_COLOR = 2;
+    private static final int NO_REALLOC = 1024;
+
+    private static final SymbolLookup LIBRARY = load();
+    /** tjCompress2() takes eleven integers and pointers, of which each but the first few has a stack slot of eight bytes to itself. */
+    private static final MethodHandle COMPRESS = Linker.nativeLinker()
+            .downcallHandle(
+                    function("tjCompress2"),
+                    FunctionDescriptor.of(
+                            JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                            JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+
+    private static final MemorySegment SIZE_MAX = function("tjBufSize");
+    private static final MemorySegment ERROR = function("tjGetErrorStr2");
+
+    private final Arena arena = Arena.ofAuto();
+    private final MemorySegment target = arena.allocate(ValueLayout.ADDRESS);
+    private final MemorySegment length = arena.allocate(JAVA_LONG);
+    private long handle;
+
+    /** Makes an instance, which has about 10 KiB of its own. */
+    public JpegCompressor() {
+        handle = Libc.call(function("tjInitCompress"));
+        if (handle == 0) {
+            throw new OutOfMemoryError("tjInitCompress");
+        }
+    }
+
+    private static SymbolLookup load() {
+        try {
+            return SymbolLookup.libraryLookup("libturbojpeg.so.0", Arena.global());
+        } catch (IllegalArgumentException missing) {
+            throw new UnsupportedOperationException(
+                    "this host has no libturbojpeg.so.0: install the package libturbojpeg0", missing);
+        }
+    }
+
+    private static MemorySegment function(String name) {
+        return LIBRARY.find(name)
+                .orElseThrow(() -> new UnsupportedOperationException("libturbojpeg.so.0 has no " + name + "()"));
+    }
+
+    /** @return how many bytes the JPEG of a picture of that size may have at most */
+    public static long sizeMax(int width, int height) {
+        return Libc.call(SIZE_MAX, width, height, HALF_COLOR);
+    }
+
+    /**
+     * Compresses a picture.
+     *
+     * @param pixels {@code width} × {@code height} of them, each blue, green, red and a byte that does not matter; native memory
+     * @param jpeg at least {@link #sizeMax} bytes; native memory
+     * @param quality 1 to 100
+     * @return length of what is at the beginning of {@code jpeg}
+     */
+    public int compress(MemorySegment pixels, int width, int height, MemorySegment jpeg, int quality) {
+        if (handle == 0) {
+            throw new IllegalStateException("this has been closed");
+        }
+        if (!pixels.isNative() || !jpeg.isNative()) {
+            throw new IllegalArgumentException("native memory is needed");
+        }
+        if (width < 1
+                || height < 1
+                || pixels.byteSize() < 4L * width * height
+                || jpeg.byteSize() < sizeMax(width, height)) {
+            throw new IllegalArgumentException("too little memory for " + width + "x" + height + " pixels");
+        }
+        target.set(ValueLayout.ADDRESS, 0, jpeg);
+        length.set(JAVA_LONG, 0, jpeg.byteSize());
+        try {
+            long result = (long) COMPRESS.invokeExact(
+                    handle,
+                    pixels.address(),
+                    (long) width,
+                    0L,
+                    (long) height,
+                    (long) BGRX,
+                    target.address(),
+                    length.address(),
+                    (long) HALF_COLOR,
+                    (long) quality,
+                    (long) NO_REALLOC);
+            if ((int) result != 0) {
+                String why = MemorySegment.ofAddress(Libc.call(ERROR, handle))
+                        .reinterpret(200)
+                        .getString(0);
+                throw new IllegalStateException("a picture of " + width + "x" + height + " became no JPEG: " + why);
+            }
+            return (int) length.get(JAVA_LONG, 0);
+        } catch (RuntimeException | Error thrown) {
+            throw thrown;
+        } catch (Throwable thrown) {
+            throw new AssertionError("a native call throws no checked exception", thrown);
+        } finally {
+            Reference.reachabilityFence(pixels);
+            Reference.reachabilityFence(jpeg);
+            Reference.reachabilityFence(arena);
+        }
+    }
+
+    /** Frees what it has; the second time does nothing. */
+    @Override
+    public void close() {
+        if (handle != 0) {
+            Libc.call(function("tjDestroy"), handle);
+            handle = 0;
+        }
+    }
+}

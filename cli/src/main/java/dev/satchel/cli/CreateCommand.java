@@ -14,6 +14,7 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 /** {@code create}. */
 final class CreateCommand extends Command {
     private static final String GEOMETRY_DEFAULT = "1280x800";
+    private static final String GEOMETRY_MAX_DEFAULT = "2560x1600";
 
     private final PositionalParamSpec name = argument(0, "NAME", "What to call it.");
     private final OptionSpec image =
@@ -46,6 +47,13 @@ final class CreateCommand extends Command {
             "WxH",
             "Its screen in pixels; " + GEOMETRY_DEFAULT + " if left out.",
             "--geometry");
+    private final OptionSpec geometryMax = option(
+            String.class,
+            new Quantities.Geometry(),
+            "WxH",
+            "The largest screen that a viewer can ask for, as each pixel of it takes 4 bytes of memory; "
+                    + GEOMETRY_MAX_DEFAULT + " if left out.",
+            "--geometry-max");
     private final OptionSpec suspendOnClose = flag("Suspend it when its last viewer goes.", "--suspend-on-close");
 
     CreateCommand() {
@@ -66,6 +74,7 @@ final class CreateCommand extends Command {
         Map<String, String> variables = given.isPresent() ? Environment.parse(given.get(), invocation) : Map.of();
         Optional<Double> processors = optional(cpus);
         Optional<String> screen = optional(geometry);
+        Optional<String> largest = optional(geometryMax);
         SessionInfo session = invocation
                 .satchel()
                 .create(new CreateRequest(
@@ -76,6 +85,7 @@ final class CreateCommand extends Command {
                         processors,
                         variables,
                         screen.orElse(GEOMETRY_DEFAULT),
+                        largest.orElse(GEOMETRY_MAX_DEFAULT),
                         given(suspendOnClose)));
         invocation.print(new SessionDoneReport(
                 new SessionReport(session, Instant.now()),

@@ -14,6 +14,7 @@ import java.util.OptionalLong;
  * @param cpus limit on its processors, e.g. 1.5; none when absent
  * @param environment variables of every process, over those of the image
  * @param geometry the screen, e.g. {@code 1280x800}
+ * @param geometryMax the largest that viewers can make it
  * @param suspendOnClose suspend when the last viewer goes
  */
 public record CreateRequest(
@@ -24,4 +25,5 @@ public record CreateRequest(
         Optional<Double> cpus,
         Map<String, String> environment,
         String geometry,
+        String geometryMax,
         boolean suspendOnClose) {}

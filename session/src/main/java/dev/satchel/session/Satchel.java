@@ -234,6 +234,7 @@ public final class Satchel implements AutoCloseable {
                 imageSettings.texts("command"),
                 request.environment(),
                 request.geometry(),
+                atLeast(request.geometryMax(), request.geometry()),
                 request.suspendOnClose(),
                 hostname(request.name()),
                 // Apart from ids that hosts give to people and other containers, and seldom the same for two sessions.
@@ -246,6 +247,17 @@ public final class Satchel implements AutoCloseable {
             vault.putHead(Head.first(id, request.name(), Optional.of(first), settings.toJson()), lease);
         }
         return inspect(request.name());
+    }
+
+    /** Both {@code WIDTHxHEIGHT}. @return the larger of each side */
+    private static String atLeast(String geometry, String least) {
+        int x = geometry.indexOf('x');
+        int leastX = least.indexOf('x');
+        int width = Math.max(Integer.parseInt(geometry, 0, x, 10), Integer.parseInt(least, 0, leastX, 10));
+        int height = Math.max(
+                Integer.parseInt(geometry, x + 1, geometry.length(), 10),
+                Integer.parseInt(least, leastX + 1, least.length(), 10));
+        return width + "x" + height;
     }
 
     private void checkName(String name) throws IOException {

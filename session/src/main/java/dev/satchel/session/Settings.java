@@ -24,6 +24,7 @@ record Settings(
         List<String> command,
         Map<String, String> environment,
         String geometry,
+        String geometryMax,
         boolean suspendOnClose,
         String hostname,
         long idBase,
@@ -59,6 +60,7 @@ record Settings(
     PodSpec podSpec() {
         Map<String, String> all = new LinkedHashMap<>(environment);
         all.put("SATCHEL_GEOMETRY", geometry);
+        all.put("SATCHEL_GEOMETRY_MAX", geometryMax);
         return new PodSpec(command, all, hostname, idBase, memoryBytes, cpus);
     }
 
@@ -72,6 +74,7 @@ record Settings(
         json.put("command", command);
         json.put("environment", environment);
         json.put("geometry", geometry);
+        json.put("geometry_max", geometryMax);
         json.put("suspend_on_close", suspendOnClose);
         json.put("hostname", hostname);
         json.put("id_base", idBase);
@@ -90,6 +93,7 @@ record Settings(
                 json.texts("command"),
                 json.textMap("environment"),
                 json.text("geometry"),
+                json.text("geometry_max"),
                 json.truth("suspend_on_close"),
                 json.text("hostname"),
                 json.number("id_base"),

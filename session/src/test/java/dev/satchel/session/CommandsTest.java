@@ -401,6 +401,7 @@ class CommandsTest extends LiveTest {
                 Optional.of(0.5),
                 Map.of("GREETING", "good day", "LANG", "C.UTF-8"),
                 "640x480",
+                "1024x768",
                 false));
         try (Running here = a.resume(name)) {
             assertLimits(here, disk);

@@ -71,7 +71,15 @@ class ImportTest extends LiveTest {
         List<ImageInfo> images = b.with(Satchel::images);
         assertThat(images).extracting(ImageInfo::image).contains(image);
         b.create(new CreateRequest(
-                name, image, OptionalLong.empty(), OptionalLong.empty(), Optional.empty(), Map.of(), "640x480", false));
+                name,
+                image,
+                OptionalLong.empty(),
+                OptionalLong.empty(),
+                Optional.empty(),
+                Map.of(),
+                "640x480",
+                "1024x768",
+                false));
         b.with(satchel -> {
             satchel.removeImage(image); // sessions made from it stay as they are
             return true;

@@ -34,6 +34,7 @@ class PrivacyTest extends LiveTest {
                 Optional.empty(),
                 Map.of("SECRET", inEnvironment),
                 "640x480",
+                "1024x768",
                 false));
         List<String> canaries = List.of(inFile, inWindow, inMemory, inEnvironment, inFileName);
         Path start = Files.createTempFile(site.directory(), "start", "");

@@ -37,6 +37,7 @@ record TestHost(Site site, Host host, PassphraseSource passphrases) {
                 Optional.empty(),
                 Map.of(),
                 "640x480",
+                "1024x768",
                 false));
     }
 

@@ -103,7 +103,7 @@ final class PixelPacker {
     }
 
     private int slot(int color) {
-        int slot = color * GOLDEN >>> 22;
+        int slot = (color * GOLDEN) >>> 22;
         while (slotColor[slot] != color && slotColor[slot] != EMPTY) {
             slot = (slot + 1) & (SLOTS - 1);
         }

@@ -8,6 +8,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
@@ -32,6 +33,8 @@ public final class ScreenDisplay implements Display {
     private static final int CLIPBOARD_BYTES_MAX = 1 << 20;
     /** Between two looks at what was drawn: a program's drawing comes in many small steps. */
     private static final long PAUSE_NANOS_MIN = 4_000_000;
+    /** How long the screen stays held after {@link #withScreen}. */
+    private static final long LINGER_NANOS = 2_000_000_000;
 
     private final Opener opener;
     private final BiFunction<Rectangle, int[], Command> classifier;
@@ -46,6 +49,8 @@ public final class ScreenDisplay implements Display {
 
     // Guarded by transition.
     private boolean letGo;
+    private boolean lingering;
+    private long lingerUntilNanos;
 
     /** @param classifier makes the cheapest command of an area's pixels */
     public ScreenDisplay(Opener opener, BiFunction<Rectangle, int[], Command> classifier) {
@@ -120,32 +125,48 @@ public final class ScreenDisplay implements Display {
     }
 
     /**
-     * Does something with the screen, held for that time if it is not already.
+     * Does something with the screen, which is held a little longer than that: what a program types must have arrived before the keys that it
+     * was given are taken back.
      *
      * @throws IOException what it throws, or if there is no screen, or it was let go
      */
     public <T> T withScreen(ScreenUse<T> use) throws IOException {
         transition.lock();
         try {
-            Held now;
-            lock.lock();
-            try {
-                requireOpen();
-                now = held;
-            } finally {
-                lock.unlock();
-            }
+            requireOpen();
             if (letGo) {
                 throw new IOException("the session is being suspended");
             }
-            if (now != null) {
-                return use.use(now.screen);
+            hold();
+            lingerUntilNanos = System.nanoTime() + LINGER_NANOS;
+            if (!lingering && nobodyLooks()) {
+                lingering = true;
+                Thread.ofVirtual().name("display-linger").start(this::linger);
             }
-            try (Screen opened = opener.open(Ignoring.LISTENER)) {
-                return use.use(opened);
-            }
+            return use.use(present(held).screen);
         } finally {
             transition.unlock();
+        }
+    }
+
+    private void linger() {
+        boolean wait = true;
+        while (wait) {
+            long nanos;
+            transition.lock();
+            try {
+                nanos = lingerUntilNanos - System.nanoTime();
+                wait = nanos > 0;
+                if (!wait) {
+                    lingering = false;
+                    if (nobodyLooks()) {
+                        release();
+                    }
+                }
+            } finally {
+                transition.unlock();
+            }
+            LockSupport.parkNanos(nanos);
         }
     }
 
@@ -165,9 +186,21 @@ public final class ScreenDisplay implements Display {
     }
 
     private void requireOpen() throws IOException {
-        if (closed) {
-            throw new IOException("the session's display has ended");
+        lock.lock();
+        try {
+            if (closed) {
+                throw new IOException("the session's display has ended");
+            }
+        } finally {
+            lock.unlock();
         }
+    }
+
+    private static <T> T present(@Nullable T part) throws IOException {
+        if (part == null) {
+            throw new IOException("the session's display server ended");
+        }
+        return part;
     }
 
     /** Within a transition. */
@@ -239,25 +272,6 @@ public final class ScreenDisplay implements Display {
             viewer.changed.signalAll();
         }
         viewers.clear();
-    }
-
-    private static final class Ignoring implements Screen.Listener {
-        static final Ignoring LISTENER = new Ignoring();
-
-        @Override
-        public void damaged() {}
-
-        @Override
-        public void resized(int width, int height) {}
-
-        @Override
-        public void cursorChanged(CursorImage cursor) {}
-
-        @Override
-        public void clipboardChanged() {}
-
-        @Override
-        public void lost(IOException reason) {}
     }
 
     /** The screen while it is held, and what is known of it. All but {@code screen} guarded by lock. */
@@ -602,13 +616,6 @@ public final class ScreenDisplay implements Display {
             }
         }
 
-        private static <T> T present(@Nullable T part) {
-            if (part == null) {
-                throw new IllegalStateException();
-            }
-            return part;
-        }
-
         @Override
         public void key(int keysym, boolean down) throws IOException {
             Screen screen;
@@ -697,7 +704,7 @@ public final class ScreenDisplay implements Display {
             }
             transition.lock();
             try {
-                if (nobodyLooks()) {
+                if (!lingering && nobodyLooks()) {
                     release();
                 }
             } finally {

@@ -1,6 +1,7 @@
 package dev.satchel.display;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -243,6 +244,20 @@ class ScreenDisplayTest {
 
             viewer.close();
             assertThat(screen().isClosed()).isTrue();
+        }
+    }
+
+    @Test
+    void aScreenThatIsUsedIsHeldForAMomentOnly() throws Exception {
+        try (ScreenDisplay display = display()) {
+            assertThat(display.bounds()).isEqualTo(new Rectangle(0, 0, WIDTH, HEIGHT));
+            assertThat(display.maximum()).isEqualTo(new Rectangle(0, 0, 2 * WIDTH, 2 * HEIGHT));
+            assertThat(screens).hasSize(1);
+            while (!screen().isClosed()) {
+                TimeUnit.MILLISECONDS.sleep(10);
+            }
+            display.letGo();
+            assertThatThrownBy(display::bounds).hasMessageContaining("suspended");
         }
     }
 

@@ -1,0 +1,463 @@
+// @ts-check
+/**
+ * Carries out display commands on a canvas: docs/PROTOCOL.md, "Commands" and "Packings".
+ */
+import { decompress } from './zstd.js';
+
+/** @typedef {Uint8Array<ArrayBuffer>} Bytes */
+
+/** @typedef {object} Area
+ * @property {number} x
+ * @property {number} y
+ * @property {number} width at least 1
+ * @property {number} height at least 1
+ */
+
+/** @typedef {() => void} Step Draws one command. */
+
+const COPY = 1;
+const FILL = 2;
+const BITMAP = 3;
+const PATTERN = 4;
+const PIXELS = 5;
+const VIDEO = 6;
+
+const PLAIN = 0;
+const PALETTE = 1;
+const PREDICTED = 2;
+const ZSTD = 16;
+
+const JPEG = 1;
+
+const PIXELS_MAX = 1 << 16;
+const BITMAP_BYTES_MAX = 3 * PIXELS_MAX;
+const OPAQUE = 0xff000000;
+
+/** What the server sent is not as the protocol has it. */
+export class ProtocolError extends Error {}
+
+/** @param {boolean} holds @param {string} what @returns {asserts holds} */
+function check(holds, what) {
+  if (!holds) {
+    throw new ProtocolError(what);
+  }
+}
+
+/** A canvas that shows a session's screen. What is to be done to it is done in the order it was asked for. */
+export class Surface {
+  /** Done when all before is; null: nothing is under way. @type {Promise<void> | null} */
+  #last = null;
+
+  /** @param {HTMLCanvasElement | OffscreenCanvas} canvas */
+  constructor(canvas) {
+    const context = /** @type {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D | null} */ (
+      canvas.getContext('2d', { alpha: false, desynchronized: true })
+    );
+    if (context === null) {
+      throw new Error('this browser has no canvas to draw on');
+    }
+    this.canvas = canvas;
+    this.context = context;
+    this.context.imageSmoothingEnabled = false;
+    /** As it will be when all that was asked for is done. */
+    this.width = canvas.width;
+    this.height = canvas.height;
+  }
+
+  /** @param {number} width @param {number} height @returns {Promise<void>} done when it has that size; its content is undefined then */
+  resize(width, height) {
+    this.width = width;
+    this.height = height;
+    return this.then(null, () => {
+      this.canvas.width = width;
+      this.canvas.height = height;
+      this.context.imageSmoothingEnabled = false; // a canvas forgets that with its size
+    });
+  }
+
+  /**
+   * Does something after all before, at once if there is nothing to wait for.
+   * @param {Promise<unknown> | null} needed
+   * @param {Step} step
+   * @returns {Promise<void>}
+   */
+  then(needed, step) {
+    if (this.#last === null && needed === null) {
+      step();
+      return Promise.resolve();
+    }
+    const done = Promise.all([this.#last, needed]).then(step);
+    // What failed has been told to who asked for it; the rest is not its fault.
+    const last = done.catch(() => undefined).then(() => {
+      if (this.#last === last) {
+        this.#last = null;
+      }
+    });
+    this.#last = last;
+    return done;
+  }
+}
+
+/** Reads what a message has. */
+class Reader {
+  /** @param {Uint8Array | DataView} message */
+  constructor(message) {
+    this.bytes = /** @type {Bytes} */ (new Uint8Array(message.buffer, message.byteOffset, message.byteLength));
+    this.at = 0;
+  }
+
+  /** @param {number} count @returns {number} little-endian */
+  uint(count) {
+    check(this.at + count <= this.bytes.length, 'a command is cut off');
+    let value = 0;
+    for (let i = 0; i < count; i++) {
+      value += this.bytes[this.at++] * 2 ** (8 * i);
+    }
+    return value;
+  }
+
+  /** @returns {number} a canvas' pixel, in the byte order of all machines that have browsers */
+  color() {
+    const rgb = this.uint(3);
+    return (OPAQUE | rgb) >>> 0;
+  }
+
+  /** @returns {Bytes} a length and as many bytes */
+  blob() {
+    const count = this.uint(4);
+    check(this.at + count <= this.bytes.length, 'a command is cut off');
+    return this.bytes.subarray(this.at, (this.at += count));
+  }
+}
+
+/** @param {Bytes} bytes @param {number} packing @param {number} lengthMax @returns {Bytes} */
+function unpacked(bytes, packing, lengthMax) {
+  return packing >= ZSTD ? decompress(bytes, lengthMax) : bytes;
+}
+
+/** @param {number} width @param {number} height @returns {{image: ImageData, pixels: Uint32Array}} */
+function picture(width, height) {
+  const image = new ImageData(width, height);
+  return { image, pixels: new Uint32Array(image.data.buffer) };
+}
+
+/** @param {Bytes} bits @param {Area} area @param {number} zero @param {number} one @returns {ImageData} */
+function bitmap(bits, { width, height }, zero, one) {
+  const stride = (width + 7) >> 3;
+  check(bits.length === stride * height, 'a bitmap has another length');
+  const { image, pixels } = picture(width, height);
+  let at = 0;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      pixels[at++] = (bits[y * stride + (x >> 3)] << (x & 7)) & 0x80 ? one : zero;
+    }
+  }
+  return image;
+}
+
+/** @param {Bytes} bytes @param {number} width @param {number} height @returns {ImageData} */
+function plain(bytes, width, height) {
+  check(bytes.length === 3 * width * height, 'pixels have another length');
+  const { image, pixels } = picture(width, height);
+  for (let i = 0, at = 0; i < pixels.length; i++, at += 3) {
+    pixels[i] = OPAQUE | bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16);
+  }
+  return image;
+}
+
+/** @param {Bytes} bytes @param {number} width @param {number} height @returns {ImageData} */
+function palette(bytes, width, height) {
+  check(bytes.length > 0, 'a palette is cut off');
+  const count = bytes[0] + 1;
+  const bits = count <= 2 ? 1 : count <= 4 ? 2 : count <= 16 ? 4 : 8;
+  const stride = (width * bits + 7) >> 3;
+  check(bytes.length === 1 + 3 * count + stride * height, 'pixels have another length');
+  const colors = new Uint32Array(256);
+  let green = 0;
+  let red = 0;
+  let blue = 0;
+  for (let i = 0; i < count; i++) {
+    green = (green + bytes[1 + i]) & 255;
+    red = (red + bytes[1 + count + i]) & 255;
+    blue = (blue + bytes[1 + 2 * count + i]) & 255;
+    colors[i] = OPAQUE | ((green + red) & 255) | (green << 8) | (((green + blue) & 255) << 16);
+  }
+  const { image, pixels } = picture(width, height);
+  let at = 1 + 3 * count;
+  let highest = 0;
+  if (bits === 8) {
+    for (let i = 0; i < pixels.length; i++) {
+      const number = bytes[at++];
+      highest |= colors[number] === 0 ? 1 : 0;
+      pixels[i] = colors[number];
+    }
+  } else {
+    const mask = (1 << bits) - 1;
+    let i = 0;
+    for (let y = 0; y < height; y++) {
+      let left = 0;
+      let byte = 0;
+      for (let x = 0; x < width; x++) {
+        if (left === 0) {
+          byte = bytes[at++];
+          left = 8;
+        }
+        left -= bits;
+        const color = colors[(byte >> left) & mask];
+        highest |= color === 0 ? 1 : 0;
+        pixels[i++] = color;
+      }
+    }
+  }
+  // Colours of the palette are opaque, what is beyond it is 0.
+  check(highest === 0, 'a pixel is beyond the palette');
+  return image;
+}
+
+/** @param {number} left @param {number} up @param {number} corner */
+function median(left, up, corner) {
+  if (left > up) {
+    return corner >= left ? up : corner <= up ? left : left + up - corner;
+  }
+  return corner >= up ? left : corner <= left ? up : left + up - corner;
+}
+
+/** @param {Bytes} bytes @param {number} width @param {number} height @returns {ImageData} */
+function predicted(bytes, width, height) {
+  check(bytes.length === 3 * width * height, 'pixels have another length');
+  const { image, pixels } = picture(width, height);
+  // Of the row above: what the three bytes of each pixel stand for, before the sums.
+  const greens = new Uint8Array(width);
+  const reds = new Uint8Array(width);
+  const blues = new Uint8Array(width);
+  let at = 0;
+  let i = 0;
+  for (let y = 0; y < height; y++) {
+    // The row's first pixel, and in the first row all, are as what is next to them.
+    let green = greens[0];
+    let red = reds[0];
+    let blue = blues[0];
+    let cornerGreen = green;
+    let cornerRed = red;
+    let cornerBlue = blue;
+    for (let x = 0; x < width; x++) {
+      const upGreen = y === 0 ? green : greens[x];
+      const upRed = y === 0 ? red : reds[x];
+      const upBlue = y === 0 ? blue : blues[x];
+      if (y === 0) {
+        cornerGreen = upGreen;
+        cornerRed = upRed;
+        cornerBlue = upBlue;
+      }
+      green = (bytes[at] + median(green, upGreen, cornerGreen)) & 255;
+      red = (bytes[at + 1] + median(red, upRed, cornerRed)) & 255;
+      blue = (bytes[at + 2] + median(blue, upBlue, cornerBlue)) & 255;
+      at += 3;
+      cornerGreen = upGreen;
+      cornerRed = upRed;
+      cornerBlue = upBlue;
+      greens[x] = green;
+      reds[x] = red;
+      blues[x] = blue;
+      pixels[i++] = OPAQUE | ((green + red + 128) & 255) | (green << 8) | (((green + blue + 128) & 255) << 16);
+    }
+  }
+  return image;
+}
+
+/** @param {Bytes} bytes @param {number} packing @param {number} width @param {number} height @returns {ImageData} */
+function image(bytes, packing, width, height) {
+  const pixels = width * height;
+  switch (packing & ~ZSTD) {
+    case PLAIN:
+      return plain(unpacked(bytes, packing, 3 * pixels), width, height);
+    case PALETTE:
+      return palette(unpacked(bytes, packing, 1 + 3 * 256 + pixels), width, height);
+    case PREDICTED:
+      return predicted(unpacked(bytes, packing, 3 * pixels), width, height);
+    default:
+      throw new ProtocolError(`packing ${packing} is unknown`);
+  }
+}
+
+/**
+ * Looks up a picture's size before anything is made of it.
+ * @param {Bytes} jpeg
+ * @returns {{width: number, height: number}} of its frame header (ITU-T T.81 §B.2.2)
+ */
+function jpegSize(jpeg) {
+  check(jpeg[0] === 0xff && jpeg[1] === 0xd8, 'a picture is no JPEG');
+  let at = 2;
+  while (at + 9 <= jpeg.length && jpeg[at] === 0xff) {
+    if (jpeg[at + 1] === 0xc0) {
+      return { height: (jpeg[at + 5] << 8) | jpeg[at + 6], width: (jpeg[at + 7] << 8) | jpeg[at + 8] };
+    }
+    at += 2 + Math.max(2, (jpeg[at + 2] << 8) | jpeg[at + 3]);
+  }
+  throw new ProtocolError('a picture is no baseline JPEG');
+}
+
+/** Commands that have been read, each to be drawn in its turn, and what they wait for. */
+class Program {
+  /** @type {Step[]} */
+  steps = [];
+  /** @type {Promise<void>[]} */
+  waits = [];
+  /** @type {Set<ImageBitmap>} */
+  bitmaps = new Set();
+
+  /** @param {Surface} surface */
+  constructor(surface) {
+    this.surface = surface;
+    this.width = surface.width;
+    this.height = surface.height;
+  }
+
+  /** @param {Area} area */
+  inside({ x, y, width, height }) {
+    return x + width <= this.width && y + height <= this.height;
+  }
+
+  /** @param {Reader} reader reads one command, and begins with what takes time */
+  read(reader) {
+    const code = reader.uint(1);
+    const area = { x: reader.uint(2), y: reader.uint(2), width: reader.uint(2), height: reader.uint(2) };
+    const { x, y, width, height } = area;
+    check(width > 0 && height > 0 && this.inside(area), 'a command is for what is not on the screen');
+    const { context, canvas } = this.surface;
+    switch (code) {
+      case COPY: {
+        const fromX = reader.uint(2);
+        const fromY = reader.uint(2);
+        check(this.inside({ x: fromX, y: fromY, width, height }), 'a command copies what is not on the screen');
+        this.steps.push(() => context.drawImage(canvas, fromX, fromY, width, height, x, y, width, height));
+        return;
+      }
+      case FILL: {
+        const rgb = [reader.uint(1), reader.uint(1), reader.uint(1)];
+        this.steps.push(() => {
+          context.fillStyle = `rgb(${rgb})`;
+          context.fillRect(x, y, width, height);
+        });
+        return;
+      }
+      case BITMAP: {
+        const zero = reader.color();
+        const one = reader.color();
+        const packing = reader.uint(1);
+        const bytes = reader.blob();
+        const length = ((width + 7) >> 3) * height;
+        check(packing === PLAIN || packing === ZSTD, `packing ${packing} is unknown`);
+        check(height === 1 || length <= BITMAP_BYTES_MAX, 'a bitmap is too large');
+        this.steps.push(() => context.putImageData(bitmap(unpacked(bytes, packing, length), area, zero, one), x, y));
+        return;
+      }
+      case PATTERN: {
+        const tileWidth = reader.uint(2);
+        const tileHeight = reader.uint(2);
+        const packing = reader.uint(1);
+        const bytes = reader.blob();
+        const pixels = tileWidth * tileHeight;
+        check(pixels > 0 && pixels <= PIXELS_MAX, 'a tile is empty or too large');
+        this.steps.push(() => this.pattern(area, image(bytes, packing, tileWidth, tileHeight)));
+        return;
+      }
+      case PIXELS: {
+        const packing = reader.uint(1);
+        const bytes = reader.blob();
+        check(height === 1 || width * height <= PIXELS_MAX, 'there are too many pixels');
+        this.steps.push(() => context.putImageData(image(bytes, packing, width, height), x, y));
+        return;
+      }
+      case VIDEO: {
+        const codec = reader.uint(1);
+        check(codec === JPEG, `codec ${codec} is unknown`);
+        this.video(area, reader.blob());
+        return;
+      }
+      default:
+        throw new ProtocolError(`command ${code} is unknown`);
+    }
+  }
+
+  /** @param {Area} area @param {ImageData} tile */
+  pattern({ x, y, width, height }, tile) {
+    const { context } = this.surface;
+    const stamp = new OffscreenCanvas(tile.width, tile.height);
+    const drawn = stamp.getContext('2d', { alpha: false });
+    check(drawn !== null, 'this browser has no canvas for a tile');
+    drawn.putImageData(tile, 0, 0);
+    const pattern = context.createPattern(stamp, 'repeat');
+    check(pattern !== null, 'this browser has no patterns');
+    context.save();
+    context.translate(x, y);
+    context.fillStyle = pattern;
+    context.fillRect(0, 0, width, height);
+    context.restore();
+  }
+
+  /** @param {Area} area @param {Bytes} jpeg */
+  video({ x, y, width, height }, jpeg) {
+    const size = jpegSize(jpeg);
+    check(size.width === width && size.height === height, 'a picture has another size');
+    /** @type {ImageBitmap | null} */
+    let bitmap = null;
+    this.waits.push(
+      createImageBitmap(new Blob([jpeg], { type: 'image/jpeg' }), { colorSpaceConversion: 'none' }).then(
+        (decoded) => {
+          bitmap = decoded;
+          this.bitmaps.add(decoded);
+        },
+        () => {
+          throw new ProtocolError('a picture cannot be decoded');
+        },
+      ),
+    );
+    this.steps.push(() => {
+      check(bitmap !== null, 'a picture is not there');
+      this.surface.context.drawImage(bitmap, x, y);
+    });
+  }
+
+  draw() {
+    try {
+      for (const step of this.steps) {
+        step();
+      }
+    } finally {
+      this.bitmaps.forEach((bitmap) => bitmap.close());
+    }
+  }
+
+  /** Lets go of what nobody will draw. */
+  drop() {
+    void Promise.allSettled(this.waits).then(() => this.bitmaps.forEach((bitmap) => bitmap.close()));
+  }
+}
+
+/**
+ * Carries out the commands of an update, after all that was asked for before; at once, before this returns, if none of them needs
+ * decoding in the background.
+ * @param {Uint8Array | DataView} update commands one after the other; must stay as it is until this is done
+ * @param {Surface} surface
+ * @returns {Promise<void>} done when all is drawn; fails with a ProtocolError or a RangeError if the server sent what it must not
+ */
+export async function apply(update, surface) {
+  const program = new Program(surface);
+  const reader = new Reader(update);
+  try {
+    while (reader.at < reader.bytes.length) {
+      program.read(reader);
+    }
+  } catch (error) {
+    program.drop();
+    throw error;
+  }
+  const decoded = program.waits.length === 0 ? null : Promise.all(program.waits);
+  try {
+    await surface.then(decoded, () => program.draw());
+  } catch (error) {
+    program.drop();
+    throw error;
+  }
+}

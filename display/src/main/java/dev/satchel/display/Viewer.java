@@ -42,7 +42,7 @@ public interface Viewer extends AutoCloseable {
      */
     Update take(long bytesMax, long millisMax) throws InterruptedException;
 
-    /** Ends a {@link #take} that waits, as if its time was over: something changed for the caller. */
+    /** Ends a {@link #take} that waits, or else the next one, as if its time was over: something changed for the caller. */
     void wakeUp();
 
     /** All is to be told again. */

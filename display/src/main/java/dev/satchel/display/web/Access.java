@@ -1,0 +1,149 @@
+package dev.satchel.display.web;
+
+import dev.satchel.linux.crypto.SecureRandom;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.net.Inet6Address;
+import java.net.InetAddress;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Base64;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/** Who may do what: the secrets of a session's links, the cookies that they are exchanged for, and who has guessed wrongly. Thread-safe. */
+final class Access {
+    enum Right {
+        LOOK,
+        CONTROL
+    }
+
+    private static final int SECRET_BYTES = 32;
+    private static final int WRONG_PER_MINUTE_MAX = 10;
+    private static final long MINUTE_NANOS = 60_000_000_000L;
+    private static final int ADDRESSES_MAX = 256;
+
+    private final Map<Right, String> secrets = new EnumMap<>(Right.class);
+    private final Map<Right, String> cookies = new EnumMap<>(Right.class);
+    private final String cookieName;
+    private final boolean secure;
+
+    /** Wrong guesses by address, the one whose minute began first in front. Also the lock for what is in it. */
+    private final LinkedHashMap<String, Wrong> wrong = new LinkedHashMap<>();
+
+    private static final class Wrong {
+        final long since = System.nanoTime();
+        int count;
+    }
+
+    Access(int port, boolean secure) {
+        this.cookieName = "satchel-" + port;
+        this.secure = secure;
+        for (Right right : Right.values()) {
+            secrets.put(right, random());
+            cookies.put(right, random());
+        }
+    }
+
+    private static String random() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment bytes = arena.allocate(SECRET_BYTES);
+            SecureRandom.fill(bytes);
+            return Base64.getUrlEncoder().withoutPadding().encodeToString(bytes.toArray(ValueLayout.JAVA_BYTE));
+        }
+    }
+
+    String secret(Right right) {
+        return Objects.requireNonNull(secrets.get(right));
+    }
+
+    /** The value of the header that gives somebody with the secret the cookie. */
+    String setCookie(Right right) {
+        return cookieName + "=" + cookies.get(right) + "; Path=/; HttpOnly; SameSite=Strict"
+                + (secure ? "; Secure" : "");
+    }
+
+    @Nullable
+    Right bySecret(String offered) {
+        return find(secrets, offered);
+    }
+
+    /** @param header of the request, as it came */
+    @Nullable
+    Right byCookie(String header) {
+        Right best = null;
+        int at = 0;
+        while (at < header.length()) {
+            int semicolon = header.indexOf(';', at);
+            int end = semicolon < 0 ? header.length() : semicolon;
+            int equals = header.indexOf('=', at);
+            if (equals > 0
+                    && equals < end
+                    && header.substring(at, equals).strip().equals(cookieName)) {
+                Right found = find(cookies, header.substring(equals + 1, end).strip());
+                if (found != null && (best == null || found.compareTo(best) > 0)) {
+                    best = found;
+                }
+            }
+            at = end + 1;
+        }
+        return best;
+    }
+
+    /** Whether this server's cookie is there, whatever it says. */
+    boolean hasCookie(String header) {
+        return header.contains(cookieName + "=");
+    }
+
+    /** Compares with both whatever the first says, in a time that tells nothing of what is right about it. */
+    private static @Nullable Right find(Map<Right, String> known, String offered) {
+        byte[] bytes = offered.getBytes(StandardCharsets.UTF_8);
+        Right found = null;
+        for (Map.Entry<Right, String> entry : known.entrySet()) {
+            if (equalInConstantTime(entry.getValue().getBytes(StandardCharsets.UTF_8), bytes)) {
+                found = entry.getKey();
+            }
+        }
+        return found;
+    }
+
+    // Not MessageDigest.isEqual: its class would bring the security providers into the supervisor.
+    private static boolean equalInConstantTime(byte[] known, byte[] offered) {
+        int difference = known.length ^ offered.length;
+        for (int i = 0; i < known.length; i++) {
+            difference |= known[i] ^ (i < offered.length ? offered[i] : 0);
+        }
+        return difference == 0;
+    }
+
+    /** Counts a wrong guess. @return whether the address has made too many in this minute */
+    boolean wrongFrom(InetAddress address) {
+        String key = network(address);
+        synchronized (wrong) {
+            Wrong so = wrong.get(key);
+            if (so != null && System.nanoTime() - so.since > MINUTE_NANOS) {
+                wrong.remove(key);
+                so = null;
+            }
+            if (so == null) {
+                if (wrong.size() >= ADDRESSES_MAX) {
+                    wrong.remove(wrong.keySet().iterator().next());
+                }
+                so = new Wrong();
+                wrong.put(key, so);
+            }
+            so.count = Math.min(so.count + 1, WRONG_PER_MINUTE_MAX + 1);
+            return so.count > WRONG_PER_MINUTE_MAX;
+        }
+    }
+
+    /** Of IPv6 the first 64 bits: one machine has all the rest. */
+    private static String network(InetAddress address) {
+        byte[] bytes = address.getAddress();
+        return Arrays.toString(address instanceof Inet6Address ? Arrays.copyOf(bytes, 8) : bytes);
+    }
+}

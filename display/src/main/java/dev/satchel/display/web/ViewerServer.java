@@ -1,0 +1,443 @@
+package dev.satchel.display.web;
+
+import dev.satchel.display.Display;
+import dev.satchel.display.web.Access.Right;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Serves a session to browsers as docs/PROTOCOL.md says, until it is closed. Thread-safe. Costs nothing while nobody looks: threads wait,
+ * nothing ticks.
+ */
+public final class ViewerServer implements AutoCloseable {
+    /** States of a session as viewers are told. */
+    public static final int STATE_RUNNING = 1;
+
+    public static final int STATE_SUSPENDING = 2;
+    public static final int STATE_SUSPENDED = 3;
+    public static final int STATE_STOPPED = 4;
+    /** The display server ended; told by this server itself. */
+    public static final int STATE_LOST = 5;
+
+    private static final int VIEWERS_MAX = 32;
+    private static final int CONNECTIONS_MAX = 2 * VIEWERS_MAX;
+    private static final long CLOSE_MILLIS_MAX = 1_000;
+    private static final long ACCEPT_AGAIN_MILLIS = 1_000;
+    private static final int BACKLOG = 64;
+
+    /**
+     * What a server is like.
+     *
+     * @param bind where it listens; port 0: any that is free. Anything but loopback needs {@code tls}
+     * @param names by which browsers may call this host, besides the address that they connected to
+     * @param session its name, told to viewers
+     * @param tls empty: plain HTTP
+     * @param silenceMillisMax after which a viewer that says nothing is closed, after a sixth if it did not even say HELLO; 60,000 but in tests
+     * @param log takes what went wrong and nobody else is told, a line each
+     */
+    public record Settings(
+            InetSocketAddress bind,
+            Set<String> names,
+            String session,
+            Optional<TlsIdentity> tls,
+            long silenceMillisMax,
+            Consumer<String> log) {
+        private static final long SILENCE_MILLIS_MAX = 60_000;
+
+        public Settings {
+            if (tls.isEmpty() && !bind.getAddress().isLoopbackAddress()) {
+                throw new IllegalArgumentException("viewers at " + bind + " without TLS");
+            }
+            Set<String> lowerCase = new HashSet<>();
+            for (String name : names) {
+                lowerCase.add(name.toLowerCase(Locale.ROOT));
+            }
+            names = Set.copyOf(lowerCase);
+        }
+
+        /** For browsers on this host, at any free port. */
+        public static Settings loopback(String session) {
+            return new Settings(
+                    new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
+                    Set.of(),
+                    session,
+                    Optional.empty(),
+                    SILENCE_MILLIS_MAX,
+                    line -> System.err.println("satchel: " + line));
+        }
+
+        /** For browsers anywhere. */
+        public Settings at(InetSocketAddress address, Set<String> itsNames, TlsIdentity identity) {
+            return new Settings(address, itsNames, session, Optional.of(identity), silenceMillisMax, log);
+        }
+    }
+
+    private final Settings settings;
+    private final DisplaySource displays;
+    private final EncodedCommands encoded;
+    private final Api api;
+    private final StaticFiles files;
+    private final ServerSocket listener;
+    private final Access access;
+
+    /** The lock for all that follows. */
+    private final Object lock = new Object();
+
+    private final Set<HttpConnection> connections = new HashSet<>();
+    private final Set<ViewerStream> streams = new HashSet<>();
+    private int state = STATE_RUNNING;
+    private String stateText = "";
+    private boolean closing;
+    private Runnable lastViewerLeft = () -> {};
+
+    private volatile int viewers;
+    private volatile int displayGeneration;
+
+    /** Begins to serve, with the files and encoders of the program. */
+    public ViewerServer(Settings settings, DisplaySource displays, Api api) throws IOException {
+        this(settings, displays, CommandEncoder::compressing, api, ViewerFiles.PACKED);
+    }
+
+    /**
+     * Begins to serve.
+     *
+     * @param encoders makes encoders; a few are kept as long as somebody looks
+     * @throws IOException if it can't listen there
+     */
+    public ViewerServer(
+            Settings settings, DisplaySource displays, Supplier<CommandEncoder> encoders, Api api, ViewerFiles files)
+            throws IOException {
+        this.settings = settings;
+        this.displays = displays;
+        this.encoded = new EncodedCommands(encoders);
+        this.api = api;
+        this.files = new StaticFiles(files);
+        this.listener = new ServerSocket();
+        boolean listening = false;
+        try {
+            listener.bind(settings.bind(), BACKLOG);
+            listening = true;
+        } finally {
+            if (!listening) {
+                listener.close();
+            }
+        }
+        this.access = new Access(listener.getLocalPort(), isSecure());
+        Thread.ofVirtual().name("viewers").start(this::accept);
+    }
+
+    public int port() {
+        return listener.getLocalPort();
+    }
+
+    /** The link of the session, as long as this server is there: whoever has it is let in. */
+    public String link(boolean control) {
+        return origin() + "/?k=" + secret(control);
+    }
+
+    /** Where it is, without a secret: {@code http://127.0.0.1:PORT}. */
+    public String origin() {
+        InetAddress address = listener.getInetAddress();
+        String host = settings.names().isEmpty() || address.isLoopbackAddress()
+                ? (address.getAddress().length == 16 ? "[" + address.getHostAddress() + "]" : address.getHostAddress())
+                : settings.names().iterator().next();
+        return (isSecure() ? "https://" : "http://") + host + ":" + port();
+    }
+
+    /** What programs send in {@code Authorization: Bearer}. */
+    public String secret(boolean control) {
+        return access.secret(control ? Right.CONTROL : Right.LOOK);
+    }
+
+    /** How many look at the session now. */
+    public int viewers() {
+        return viewers;
+    }
+
+    /** @param action from now on run each time that the last viewer has left, on a thread of this server's that it may hold up; not when this is closed */
+    public void onLastViewerLeft(Runnable action) {
+        synchronized (lock) {
+            lastViewerLeft = action;
+        }
+    }
+
+    /** Tells all viewers, and those that come later, what the session does: one of the states above, and text for a person. */
+    public void tellState(int newState, String text) {
+        synchronized (lock) {
+            state = newState;
+            stateText = text;
+        }
+        for (ViewerStream stream : allStreams()) {
+            stream.tellState(newState, text);
+        }
+    }
+
+    /** Has viewers that are without a display look for one again. */
+    public void displayChanged() {
+        synchronized (lock) {
+            displayGeneration++;
+        }
+        for (ViewerStream stream : allStreams()) {
+            stream.wake();
+        }
+    }
+
+    /** Lets all viewers go, after they have been told what there is to tell, or did not take it within a second. Links are worth nothing then. */
+    @Override
+    public void close() {
+        synchronized (lock) {
+            closing = true;
+        }
+        closeQuietly(listener);
+        for (ViewerStream stream : allStreams()) {
+            stream.close(1001);
+        }
+        long until = System.nanoTime() + CLOSE_MILLIS_MAX * 1_000_000;
+        boolean interrupted = false;
+        synchronized (lock) {
+            for (HttpConnection connection : connections) {
+                if (!connection.isStream()) {
+                    connection.abort();
+                }
+            }
+            while (!streams.isEmpty()) {
+                long millis = (until - System.nanoTime()) / 1_000_000;
+                if (millis <= 0 || interrupted) {
+                    break;
+                }
+                try {
+                    lock.wait(millis);
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+            for (HttpConnection connection : connections) {
+                connection.abort();
+            }
+        }
+        encoded.close();
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    // ---- Connections
+
+    private void accept() {
+        while (true) {
+            try {
+                Socket socket = listener.accept();
+                HttpConnection connection = new HttpConnection(this, socket);
+                if (admit(connection)) {
+                    Thread.ofVirtual().name("viewer").start(() -> serve(connection));
+                } else {
+                    connection.abort();
+                }
+            } catch (IOException e) {
+                if (listener.isClosed()) {
+                    return;
+                }
+                // Out of descriptors, most likely: others may be given back.
+                log("a viewer could not be let in: " + e.getMessage());
+                try {
+                    Thread.sleep(ACCEPT_AGAIN_MILLIS);
+                } catch (InterruptedException interrupted) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /** Makes room for it: whoever can connect must not be able to keep others out by just that. */
+    private boolean admit(HttpConnection connection) {
+        synchronized (lock) {
+            if (closing) {
+                return false;
+            }
+            if (connections.size() >= CONNECTIONS_MAX) {
+                HttpConnection oldest = null;
+                for (HttpConnection other : connections) {
+                    if (!other.isStream() && (oldest == null || other.sinceNanos() - oldest.sinceNanos() < 0)) {
+                        oldest = other;
+                    }
+                }
+                if (oldest == null) {
+                    return false;
+                }
+                oldest.abort();
+                connections.remove(oldest);
+            }
+            connections.add(connection);
+            return true;
+        }
+    }
+
+    private void serve(HttpConnection connection) {
+        try {
+            connection.run();
+        } finally {
+            synchronized (lock) {
+                connections.remove(connection);
+            }
+        }
+    }
+
+    // ---- What connections and streams ask
+
+    boolean isSecure() {
+        return settings.tls().isPresent();
+    }
+
+    /** @return the connection with TLS if there is TLS here, which is agreed upon then */
+    Socket secured(Socket raw, int millisMax) throws IOException {
+        return settings.tls().isPresent() ? settings.tls().get().accept(raw, millisMax) : raw;
+    }
+
+    /**
+     * Whether that is how this server is called: another name that leads here is one that somebody else's page was loaded by (DNS rebinding).
+     *
+     * @param host as in a request
+     */
+    boolean isOwnHost(String host, InetAddress local) {
+        int bracket = host.lastIndexOf(']');
+        int colon = host.indexOf(':', bracket + 1);
+        String name = (colon < 0 ? host : host.substring(0, colon)).toLowerCase(Locale.ROOT);
+        if (settings.names().contains(name) || (name.equals("localhost") && local.isLoopbackAddress())) {
+            return true;
+        }
+        if (bracket > 0) {
+            name = name.startsWith("[") ? name.substring(1, bracket) : "";
+        }
+        try {
+            // Looks nothing up.
+            return InetAddress.ofLiteral(name).equals(local);
+        } catch (IllegalArgumentException e) {
+            return false;
+        }
+    }
+
+    Access access() {
+        return access;
+    }
+
+    StaticFiles files() {
+        return files;
+    }
+
+    Api api() {
+        return api;
+    }
+
+    EncodedCommands encoded() {
+        return encoded;
+    }
+
+    String session() {
+        return settings.session();
+    }
+
+    long silenceMillisMax() {
+        return settings.silenceMillisMax();
+    }
+
+    long helloMillisMax() {
+        return settings.silenceMillisMax() / 6;
+    }
+
+    void log(String line) {
+        settings.log().accept(line);
+    }
+
+    Display display() throws IOException {
+        return displays.display();
+    }
+
+    int displayGeneration() {
+        return displayGeneration;
+    }
+
+    /**
+     * @param always also if the session just runs
+     * @return the message that says what the session does; null if there is nothing to say
+     */
+    byte @Nullable [] state(boolean always) {
+        synchronized (lock) {
+            return always || state != STATE_RUNNING ? Messages.state(state, stateText) : null;
+        }
+    }
+
+    /** @return false if there are too many */
+    boolean add(ViewerStream stream) {
+        synchronized (lock) {
+            return !closing && streams.size() < VIEWERS_MAX && streams.add(stream);
+        }
+    }
+
+    void remove(ViewerStream stream) {
+        synchronized (lock) {
+            streams.remove(stream);
+            lock.notifyAll();
+        }
+    }
+
+    void viewerCame() {
+        synchronized (lock) {
+            viewers++;
+        }
+    }
+
+    void viewerLeft() {
+        Runnable action = () -> {};
+        boolean last;
+        synchronized (lock) {
+            last = --viewers == 0;
+            if (last && !closing) {
+                action = lastViewerLeft;
+            }
+        }
+        if (last) {
+            encoded.rest();
+        }
+        action.run();
+    }
+
+    private List<ViewerStream> allStreams() {
+        synchronized (lock) {
+            return new ArrayList<>(streams);
+        }
+    }
+
+    static void closeQuietly(AutoCloseable socket) {
+        try {
+            socket.close();
+        } catch (Exception e) {
+            // There is nothing left to be lost.
+        }
+    }
+
+    static void joinUninterruptibly(Thread thread) {
+        boolean interrupted = false;
+        while (thread.isAlive()) {
+            try {
+                thread.join();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -1,0 +1,133 @@
+// @ts-check
+/**
+ * Text between this computer's clipboard and the session's: by itself where the browser allows it, else by the panel's text area.
+ */
+import { clipboard } from './messages.js';
+
+/**
+ * @typedef {object} Sink
+ * @property {(message: ArrayBuffer) => void} send
+ * @property {(text: string) => void} show the text that both shall have, for a person to see
+ * @property {(problem: string) => void} tell
+ */
+
+export class Clipboard {
+    enabled = false;
+    /** What was sent to or came from the session last: nothing goes round in a circle. */
+    #shared = '';
+    /** From the session, refused by the browser so far. @type {string | undefined} */
+    #pending;
+    /** Whether the browser may be asked at any time, as a person has allowed. */
+    #mayRead = false;
+
+    /** @param {Sink} sink */
+    constructor(sink) {
+        this.sink = sink;
+        addEventListener('focus', () => void this.#read());
+        // Browsers take what a page writes only soon after a person did something in it.
+        for (const type of ['pointerup', 'keyup']) {
+            addEventListener(type, () => void this.#write(), { capture: true, passive: true });
+        }
+        void this.#followPermission();
+    }
+
+    /** Whether this browser can be asked for the clipboard at all. */
+    get available() {
+        return Boolean(navigator.clipboard?.readText);
+    }
+
+    get mayRead() {
+        return this.#mayRead;
+    }
+
+    async #followPermission() {
+        try {
+            // Chromium's name; other browsers know no such permission and are left to paste events.
+            const status = await navigator.permissions.query({ name: /** @type {PermissionName} */ ('clipboard-read') });
+            const update = () => (this.#mayRead = status.state === 'granted');
+            status.addEventListener('change', update);
+            update();
+            void this.#read();
+        } catch {
+            this.#mayRead = false;
+        }
+    }
+
+    /**
+     * Text of the session's programs.
+     *
+     * @param {string} text
+     */
+    received(text) {
+        if (text !== this.#shared) {
+            this.#shared = text;
+            this.sink.show(text);
+            this.#pending = text;
+            void this.#write();
+        }
+    }
+
+    /**
+     * Text of this computer.
+     *
+     * @param {string} text
+     * @returns {boolean} whether the session has it now
+     */
+    offer(text) {
+        if (!this.enabled) {
+            return false;
+        }
+        if (text !== this.#shared) {
+            const message = clipboard(text);
+            if (!message) {
+                this.sink.tell('That text is longer than 1 MiB: send it as a file.');
+                return false;
+            }
+            this.#shared = text;
+            this.#pending = undefined;
+            this.sink.show(text);
+            this.sink.send(message);
+        }
+        return true;
+    }
+
+    /** The session is another, or has forgotten what it was told. */
+    forget() {
+        this.#shared = '';
+        void this.#read();
+    }
+
+    /** Asks the browser, which may ask the person. */
+    async readNow() {
+        const text = await navigator.clipboard.readText();
+        this.#mayRead = true;
+        return text;
+    }
+
+    async #read() {
+        if (!this.#mayRead || !this.enabled || !document.hasFocus()) {
+            return;
+        }
+        try {
+            const text = await navigator.clipboard.readText();
+            if (text !== '') {
+                this.offer(text);
+            }
+        } catch {
+            // The page has lost the focus meanwhile, or there is no text: the next time, then.
+        }
+    }
+
+    async #write() {
+        const text = this.#pending;
+        if (text === undefined || !navigator.clipboard?.writeText) {
+            return;
+        }
+        this.#pending = undefined;
+        try {
+            await navigator.clipboard.writeText(text);
+        } catch {
+            this.#pending ??= text;
+        }
+    }
+}

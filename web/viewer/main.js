@@ -1,0 +1,388 @@
+// @ts-check
+/**
+ * The viewer: puts its parts together.
+ */
+import { apply } from './decode.js';
+import { Clipboard } from './clipboard.js';
+import { Connection } from './connection.js';
+import { Cursor } from './cursor.js';
+import { Keyboard } from './keyboard.js';
+import * as messages from './messages.js';
+import { Overlay, sessionFacts } from './overlay.js';
+import { element, toast, when } from './page.js';
+import { clipboardPanel, filesPanel, forgetHolds, keysPanel, screenPanel, sessionPanels, showScreenFacts } from './panels.js';
+import { Pointer } from './pointer.js';
+import { QualityView } from './quality.js';
+import { Screen } from './screen.js';
+import * as service from './service.js';
+import { Toolbar } from './toolbar.js';
+
+/**
+ * @typedef {import('./connection.js').Status} Status
+ * @typedef {import('./messages.js').ServerMessage} ServerMessage
+ * @typedef {import('./messages.js').SessionState} SessionState
+ */
+
+/** A short gap in the connection is not worth a word. */
+const QUIET_MILLIS = 800;
+
+const stage = element('stage', HTMLElement);
+const canvas = element('screen', HTMLCanvasElement);
+const keys = element('keys', HTMLTextAreaElement);
+const clip = element('clip', HTMLTextAreaElement);
+
+/** Of the session, as far as it has said. @type {{state: SessionState, text: string, since: Date}} */
+let state = { state: 'running', text: '', since: new Date() };
+/** @type {Status} */
+let status = 'connecting';
+/** @type {messages.Hello | undefined} */
+let hello;
+/** @type {service.Session | undefined} */
+let session;
+let resuming = false;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let quiet;
+
+document.body.classList.add('blank');
+
+const quality = new QualityView();
+const overlay = new Overlay();
+const cursor = new Cursor(canvas);
+const url = new URL('/stream', location.href);
+url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
+const connection = new Connection(
+    url,
+    {
+        message: received,
+        status: changed,
+        quality: measured => quality.add(measured),
+        window: () => screen.windowPixels(),
+    },
+    service.probe,
+);
+const screen = new Screen(stage, canvas, {
+    resize: (width, height) => {
+        if (hello?.control) {
+            connection.send(messages.resize(Math.min(width, hello.widthMax), Math.min(height, hello.heightMax)));
+        }
+    },
+    scaled: scale => {
+        cursor.setScale(scale);
+        showScreenFacts(screen);
+    },
+});
+const clipboard = new Clipboard({
+    send: message => connection.send(message),
+    show: text => (clip.value = text),
+    tell: problem => toast(problem, true),
+});
+const platform = /** @type {any} */ (navigator).userAgentData?.platform || navigator.platform;
+const keyboard = new Keyboard(
+    keys,
+    {
+        key: (keysym, down) => connection.send(messages.key(keysym, down)),
+        paste: text => clipboard.offer(text),
+        leave: () => toolbar.show(true),
+    },
+    platform,
+);
+const pointer = new Pointer(canvas, screen, {
+    pointer: (x, y, buttons) => connection.send(messages.pointer(x, y, buttons)),
+    pressed: event => {
+        keyboard.reconcile(event);
+        toolbar.worked();
+        if (event.pointerType !== 'touch') {
+            focusSession();
+        }
+        // Where an input method shows what it is about to write.
+        keys.style.left = `${event.clientX}px`;
+        keys.style.top = `${event.clientY}px`;
+    },
+    longPress: ripple,
+});
+const toolbar = new Toolbar({
+    shown: shown => connection.watch(shown),
+    left: focusSession,
+});
+
+screenPanel(screen);
+keysPanel(keyboard, toolbar);
+clipboardPanel(clipboard, toolbar);
+filesPanel(keyboard);
+sessionPanels(toolbar, { offers });
+fullScreen();
+offerControls();
+toolbar.introduce();
+connection.connect();
+focusSession();
+addEventListener('focus', () => {
+    if (document.activeElement === document.body) {
+        focusSession();
+    }
+});
+
+/** The keyboard goes to the session; not where that would bring an on-screen keyboard up that nobody asked for. */
+function focusSession() {
+    if (keyboard.onScreen || !matchMedia('(any-pointer: fine)').matches) {
+        /** @type {HTMLElement | null} */ (document.activeElement)?.blur?.();
+        if (keyboard.onScreen) {
+            keyboard.showOnScreen();
+        }
+        return;
+    }
+    keys.focus({ preventScroll: true });
+}
+
+/**
+ * @param {ServerMessage} message
+ * @returns {void | Promise<void>}
+ */
+function received(message) {
+    switch (message.type) {
+        case 'hello':
+            return welcomed(message);
+        case 'update':
+            return drawn(message);
+        case 'size':
+            return screen.setSize(message.width, message.height);
+        case 'cursor':
+            return cursor.show(message);
+        case 'clipboard':
+            return clipboard.received(message.text);
+        case 'state':
+            return stateChanged(message);
+        case 'bell':
+            return ring();
+    }
+}
+
+/** @param {messages.Update} update */
+async function drawn(update) {
+    await apply(update.commands, screen.surface);
+    document.body.classList.remove('blank');
+}
+
+/** @param {messages.Hello} said */
+async function welcomed(said) {
+    hello = said;
+    resuming = false;
+    state = { state: 'running', text: '', since: new Date() };
+    document.title = `${said.name} – Satchel`;
+    element('name', HTMLElement).textContent = said.name;
+    canvas.setAttribute('aria-label', `The screen of session ${said.name}`);
+    for (const part of [pointer, keyboard, clipboard]) {
+        part.enabled = said.control;
+    }
+    keyboard.forget();
+    forgetHolds();
+    clipboard.forget();
+    showState();
+    void learn();
+    await screen.setSize(said.width, said.height);
+    screen.askAgain();
+}
+
+/** Asks the server what it offers; the page shows nothing that it does not. */
+async function learn() {
+    try {
+        session = await service.session();
+    } catch (error) {
+        console.warn('The session said nothing of itself:', error);
+    }
+    offerControls();
+}
+
+/** @param {string} action */
+function offers(action) {
+    return session?.actions.includes(action) ?? false;
+}
+
+function offerControls() {
+    const control = hello?.control ?? true;
+    for (const part of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('[data-action], [data-control]'))) {
+        const actions = part.dataset.action?.split(' ');
+        part.hidden = (actions !== undefined && !actions.some(offers)) || (part.dataset.control !== undefined && !control);
+    }
+    if (!clipboard.available) {
+        element('clip-read', HTMLElement).hidden = true;
+    }
+    clip.readOnly = !control;
+    showState();
+}
+
+/** @param {messages.State} said */
+function stateChanged(said) {
+    state = { state: said.state, text: said.text, since: new Date() };
+    if (said.state !== 'running') {
+        pointer.releaseAll();
+        keyboard.releaseAll();
+    }
+    showState();
+}
+
+/**
+ * @param {Status} now
+ * @param {string} reason
+ */
+function changed(now, reason) {
+    const before = status;
+    status = now;
+    if (before === 'open' && now !== 'open') {
+        console.info('The connection ended:', reason);
+        quality.clear();
+        pointer.releaseAll();
+        keyboard.forget();
+        forgetHolds();
+    }
+    showState();
+}
+
+/** Brings together what the session and the connection are like. */
+function showState() {
+    const open = status === 'open';
+    const name = hello?.name ?? session?.name ?? '';
+    const [words, colour] = stateWords();
+    element('state-text', HTMLElement).textContent = words;
+    element('state', HTMLElement).dataset.state = colour;
+    const there = open && state.state === 'running';
+    document.body.classList.toggle('stale', !there);
+    // What needs the session can't be had without it.
+    for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll('#bar button:is([data-action], [data-control])'))) {
+        button.disabled = !there;
+    }
+    clearTimeout(quiet);
+    if (state.state === 'suspended' || (state.state === 'suspending' && !open)) {
+        overlay.show({
+            icon: 'suspend',
+            title: 'Suspended',
+            text: state.text || 'Everything is kept as it was.',
+            facts: [...sessionFacts(session ?? { name, actions: [] }), ['Suspended', when(state.since.toISOString())]],
+            command: offers('resume') ? undefined : name && `satchel resume ${name}`,
+            wait: resuming ? 'Resuming…' : 'This page goes on by itself once the session is resumed here.',
+            action: offers('resume') && hello?.control ? { label: resuming ? 'Resuming…' : 'Resume', act: resume } : undefined,
+        });
+    } else if (state.state === 'suspending') {
+        overlay.note(state.text || 'Suspending…');
+    } else if (state.state === 'stopped') {
+        overlay.show({
+            icon: 'screen',
+            title: 'Stopped',
+            text: state.text || 'The session has ended.',
+            facts: sessionFacts(session ?? { name, actions: [] }),
+            wait: 'This page goes on by itself if the session is started here again.',
+        });
+    } else if (status === 'refused') {
+        overlay.show({
+            icon: 'link',
+            title: 'This link has ended',
+            text: 'A link is good for one run of a session. A new one is printed by:',
+            command: `satchel view ${name}`.trim(),
+        });
+    } else if (open && state.state === 'lost') {
+        overlay.note(state.text || 'The display server ended; it is tried again…');
+    } else if (open) {
+        overlay.clear();
+    } else if (hello) {
+        // The picture stays; most gaps are over before anybody reads about them.
+        quiet = setTimeout(() => overlay.note('Reconnecting…'), QUIET_MILLIS);
+    } else {
+        quiet = setTimeout(() => overlay.note('Connecting…'), QUIET_MILLIS);
+    }
+    if (overlay.shown) {
+        clearTimeout(quiet);
+        toolbar.hide();
+    }
+}
+
+/** @returns {[string, string]} for the toolbar: words, and how good that is */
+function stateWords() {
+    if (state.state === 'suspended') {
+        return ['Suspended', 'rest'];
+    }
+    if (state.state === 'suspending') {
+        return ['Suspending', 'rest'];
+    }
+    if (state.state === 'stopped') {
+        return ['Stopped', 'bad'];
+    }
+    if (status === 'refused') {
+        return ['Link ended', 'bad'];
+    }
+    if (status !== 'open') {
+        return [hello ? 'Reconnecting' : 'Connecting', 'warn'];
+    }
+    if (state.state === 'lost') {
+        return ['Display lost', 'warn'];
+    }
+    return [hello?.control === false ? 'Running · view only' : 'Running', 'good'];
+}
+
+async function resume() {
+    resuming = true;
+    overlay.setBusy(true);
+    showState();
+    try {
+        await service.resume();
+        connection.retry();
+    } catch (error) {
+        resuming = false;
+        toast(error instanceof Error ? error.message : String(error), true);
+    }
+    overlay.setBusy(false);
+    showState();
+}
+
+function ring() {
+    document.body.classList.remove('bell');
+    // Without this the browser would not notice that it was away.
+    void document.body.offsetWidth;
+    document.body.classList.add('bell');
+}
+
+/**
+ * @param {number} x
+ * @param {number} y
+ */
+function ripple(x, y) {
+    navigator.vibrate?.(12);
+    const ring = element('ripple', HTMLElement);
+    ring.hidden = true;
+    ring.style.left = `${x}px`;
+    ring.style.top = `${y}px`;
+    void ring.offsetWidth;
+    ring.hidden = false;
+    setTimeout(() => (ring.hidden = true), 450);
+}
+
+function fullScreen() {
+    const button = element('full', HTMLButtonElement);
+    if (!document.fullscreenEnabled) {
+        button.hidden = true;
+        return;
+    }
+    /** Keyboard Lock: what the browser keeps for itself goes to the session. Chromium's; others have it not. */
+    const lock = /** @type {{lock?: () => Promise<void>, unlock?: () => void} | undefined} */ (/** @type {any} */ (navigator).keyboard);
+    button.addEventListener('click', async () => {
+        try {
+            if (document.fullscreenElement) {
+                await document.exitFullscreen();
+            } else {
+                await document.documentElement.requestFullscreen({ navigationUI: 'hide' });
+                await lock?.lock?.();
+            }
+        } catch (error) {
+            toast(`The browser refused: ${error instanceof Error ? error.message : error}`, true);
+        }
+        toolbar.hide();
+        focusSession();
+    });
+    document.addEventListener('fullscreenchange', () => {
+        const full = document.fullscreenElement !== null;
+        if (!full) {
+            lock?.unlock?.();
+        }
+        button.dataset.tip = full ? 'Leave full screen' : 'Full screen';
+        button.setAttribute('aria-label', button.dataset.tip);
+        button.querySelector('use')?.setAttribute('href', `/viewer/icons.svg#${full ? 'window' : 'full'}`);
+    });
+}

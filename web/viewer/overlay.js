@@ -1,0 +1,91 @@
+// @ts-check
+/**
+ * What lies over the screen when the session is not there: why, and how it goes on.
+ */
+import { element, showFacts, when } from './page.js';
+
+/**
+ * @typedef {object} Card
+ * @property {string} icon
+ * @property {string} title
+ * @property {string} text
+ * @property {ReadonlyArray<readonly [string, string | undefined]>} [facts]
+ * @property {string} [command] for a terminal
+ * @property {string} [wait] what the page does meanwhile
+ * @property {{label: string, act: () => void}} [action]
+ */
+
+export class Overlay {
+    #overlay = element('overlay', HTMLElement);
+    #pill = element('pill', HTMLElement);
+    #button = element('overlay-action', HTMLButtonElement);
+    /** @type {(() => void) | undefined} */
+    #act;
+
+    constructor() {
+        this.#button.addEventListener('click', () => this.#act?.());
+    }
+
+    get shown() {
+        return !this.#overlay.hidden;
+    }
+
+    /** @param {Card} card */
+    show(card) {
+        const coming = this.#overlay.hidden;
+        this.#pill.hidden = true;
+        element('overlay-icon', SVGSVGElement).querySelector('use')?.setAttribute('href', `/viewer/icons.svg#${card.icon}`);
+        element('overlay-title', HTMLElement).textContent = card.title;
+        element('overlay-text', HTMLElement).textContent = card.text;
+        showFacts(element('overlay-facts', HTMLElement), card.facts ?? []);
+        const command = element('overlay-command', HTMLElement);
+        command.hidden = !card.command;
+        const code = command.querySelector('code');
+        if (code) {
+            code.textContent = card.command ?? '';
+        }
+        element('overlay-wait', HTMLElement).textContent = card.wait ?? '';
+        this.#act = card.action?.act;
+        this.#button.hidden = !card.action;
+        this.#button.textContent = card.action?.label ?? '';
+        this.#overlay.hidden = false;
+        if (coming && card.action) {
+            this.#button.focus({ preventScroll: true });
+        }
+    }
+
+    /** @param {boolean} busy */
+    setBusy(busy) {
+        this.#button.disabled = busy;
+    }
+
+    /** @param {string} text while the picture stays to be seen */
+    note(text) {
+        this.#overlay.hidden = true;
+        const words = this.#pill.querySelector('span');
+        if (words && words.textContent !== text) {
+            words.textContent = text;
+        }
+        this.#pill.hidden = false;
+    }
+
+    clear() {
+        this.#overlay.hidden = true;
+        this.#pill.hidden = true;
+        this.#button.disabled = false;
+    }
+}
+
+/**
+ * What is known of a session, for a person.
+ *
+ * @param {import('./service.js').Session | undefined} session
+ * @returns {Array<readonly [string, string | undefined]>}
+ */
+export function sessionFacts(session) {
+    return [
+        ['Session', session?.name],
+        ['Image', session?.image],
+        ['Created', when(session?.created)],
+    ];
+}

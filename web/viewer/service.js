@@ -1,0 +1,169 @@
+// @ts-check
+/**
+ * What the server does besides the stream: docs/PROTOCOL.md, "HTTP API".
+ */
+
+/**
+ * @typedef {object} Session
+ * @property {string} name
+ * @property {string} [state]
+ * @property {string} [image]
+ * @property {string} [created] ISO 8601
+ * @property {readonly string[]} actions what this server offers: `suspend`, `resume`, `snapshot`, `history`, `fork`, `send-file`, `fetch-file`
+ */
+
+/**
+ * @typedef {object} Snapshot
+ * @property {string} snapshot its id
+ * @property {string} created ISO 8601
+ * @property {string} [kind]
+ * @property {number} [bytes_new]
+ * @property {string} [label]
+ */
+
+/** Something that the server refused or could not do, in words for a person. */
+export class ServiceError extends Error {}
+
+/**
+ * @param {string} path after /api/
+ * @param {RequestInit} [init]
+ */
+async function call(path, init) {
+    let response;
+    try {
+        response = await fetch(`/api/${path}`, { cache: 'no-store', ...init });
+    } catch {
+        throw new ServiceError('The session’s server did not answer.');
+    }
+    const text = await response.text();
+    /** @type {any} */
+    let answer = {};
+    try {
+        answer = text === '' ? {} : JSON.parse(text);
+    } catch {
+        // Said below, if it is not what was asked for.
+    }
+    if (!response.ok) {
+        throw new ServiceError(refusal(response.status, answer));
+    }
+    return answer;
+}
+
+/**
+ * @param {number} status
+ * @param {any} answer
+ */
+function refusal(status, answer) {
+    if (typeof answer?.error === 'string' && answer.error !== '') {
+        return answer.error;
+    }
+    switch (status) {
+        case 403:
+            return 'This link may not do that.';
+        case 404:
+            return 'There is no such thing.';
+        case 413:
+            return 'That is too large.';
+        default:
+            return `The server answered ${status}.`;
+    }
+}
+
+/**
+ * @param {string} path
+ * @param {object} [body]
+ */
+function post(path, body) {
+    return call(path, {
+        method: 'POST',
+        headers: body ? { 'Content-Type': 'application/json' } : {},
+        body: body ? JSON.stringify(body) : undefined,
+    });
+}
+
+/** @returns {Promise<Session>} */
+export async function session() {
+    const answer = await call('session');
+    const actions = Array.isArray(answer.actions) ? answer.actions.filter((/** @type {unknown} */ a) => typeof a === 'string') : [];
+    return { ...answer, name: String(answer.name ?? ''), actions };
+}
+
+/** @returns {Promise<number>} the status that the server answers with, 0 if it does not */
+export async function probe() {
+    try {
+        return (await fetch('/api/session', { cache: 'no-store' })).status;
+    } catch {
+        return 0;
+    }
+}
+
+export const suspend = () => post('suspend');
+export const resume = () => post('resume');
+export const snapshot = () => post('snapshot');
+
+/**
+ * @param {string} name of the new session
+ * @param {string} [from] a snapshot's id; without it, as it is now
+ */
+export const fork = (name, from) => post('fork', from ? { name, snapshot: from } : { name });
+
+/** @returns {Promise<Snapshot[]>} the newest first */
+export async function history() {
+    const answer = await call('history');
+    /** @type {Snapshot[]} */
+    const snapshots = Array.isArray(answer.snapshots) ? answer.snapshots : [];
+    return [...snapshots].sort((a, b) => Date.parse(b.created) - Date.parse(a.created));
+}
+
+/** @param {string} id */
+export const thumbnailUrl = id => `/api/history/${encodeURIComponent(id)}/thumbnail.png`;
+
+/** @param {string} path in the session, from the user's home */
+export const fileUrl = path => `/api/files?path=${encodeURIComponent(path)}`;
+
+/**
+ * Whether a file can be fetched; a link that is clicked does not say.
+ *
+ * @param {string} path
+ */
+export async function checkFile(path) {
+    let response;
+    try {
+        response = await fetch(fileUrl(path), { method: 'HEAD', cache: 'no-store' });
+    } catch {
+        throw new ServiceError('The session’s server did not answer.');
+    }
+    if (!response.ok) {
+        throw new ServiceError(response.status === 404 ? `There is no file “${path}” in the session.` : refusal(response.status, {}));
+    }
+}
+
+/**
+ * @param {File} file
+ * @param {(share: number) => void} progress between 0 and 1
+ * @returns {Promise<void>}
+ */
+export function sendFile(file, progress) {
+    return new Promise((resolve, reject) => {
+        // fetch() does not tell how far an upload is.
+        const request = new XMLHttpRequest();
+        request.open('POST', `/api/files?name=${encodeURIComponent(file.name)}`);
+        request.setRequestHeader('Content-Type', 'application/octet-stream');
+        request.upload.onprogress = event => event.lengthComputable && progress(event.loaded / event.total);
+        request.onerror = () => reject(new ServiceError(`“${file.name}” could not be sent.`));
+        request.onload = () => {
+            if (request.status >= 200 && request.status < 300) {
+                resolve();
+                return;
+            }
+            let answer = {};
+            try {
+                answer = JSON.parse(request.responseText);
+            } catch {
+                // The status has to do.
+            }
+            reject(new ServiceError(refusal(request.status, answer)));
+        };
+        request.send(file);
+    });
+}

@@ -138,7 +138,7 @@ export class Connection {
      */
     watch(watched) {
         this.#watched = watched;
-        if (watched && this.open) {
+        if (watched && this.#latencyMillis !== undefined) {
             this.#ping();
         }
     }
@@ -158,20 +158,21 @@ export class Connection {
             }
             this.#count(data.byteLength);
             const message = parse(data);
-            if ((message.type === 'hello') === this.open) {
-                throw new ProtocolError(this.open ? 'a second HELLO' : 'no HELLO first');
+            if (message.type !== 'hello' && !this.open) {
+                throw new ProtocolError('no HELLO first');
             }
             if (message.type === 'pong') {
                 // Not behind what is still to be drawn: it is the link's time that is wanted.
                 this.#pong(message.data);
                 return;
             }
-            if (message.type === 'hello') {
+            if (message.type === 'hello' && !this.open) {
                 clearTimeout(this.#timer);
-                this.#setStatus('open', '');
                 this.#latencyMillis = undefined;
                 this.#pingOut = undefined;
-                this.#ping();
+                this.#setStatus('open', '');
+                // Not behind the first picture: that would tell how large it is.
+                this.#pinger = setTimeout(() => this.#ping(), 1_000);
             }
             const done = this.receiver.message(message);
             if (message.type === 'update') {

@@ -166,6 +166,7 @@ async function drawn(update) {
 async function welcomed(said) {
     hello = said;
     resuming = false;
+    // Running is not told, another state is, right after this.
     state = { state: 'running', text: '', since: new Date() };
     document.title = `${said.name} – Satchel`;
     element('name', HTMLElement).textContent = said.name;
@@ -178,8 +179,10 @@ async function welcomed(said) {
     clipboard.forget();
     showState();
     void learn();
-    await screen.setSize(said.width, said.height);
-    screen.askAgain();
+    if (said.width > 0) {
+        await screen.setSize(said.width, said.height);
+        screen.askAgain();
+    }
 }
 
 /** Asks the server what it offers; the page shows nothing that it does not. */
@@ -251,11 +254,18 @@ function showState() {
         button.disabled = !there;
     }
     clearTimeout(quiet);
-    if (state.state === 'suspended' || (state.state === 'suspending' && !open)) {
+    if (status === 'refused') {
+        overlay.show({
+            icon: 'link',
+            title: 'This link has ended',
+            text: 'A link is good for one run of a session. A new one is printed by:',
+            command: `satchel view ${name}`.trim(),
+        });
+    } else if (state.state === 'suspended' || (state.state === 'suspending' && !open)) {
         overlay.show({
             icon: 'suspend',
             title: 'Suspended',
-            text: state.text || 'Everything is kept as it was.',
+            text: (state.state === 'suspended' && state.text) || 'Everything is kept as it was.',
             facts: [...sessionFacts(session ?? { name, actions: [] }), ['Suspended', when(state.since.toISOString())]],
             command: offers('resume') ? undefined : name && `satchel resume ${name}`,
             wait: resuming ? 'Resuming…' : 'This page goes on by itself once the session is resumed here.',
@@ -270,13 +280,6 @@ function showState() {
             text: state.text || 'The session has ended.',
             facts: sessionFacts(session ?? { name, actions: [] }),
             wait: 'This page goes on by itself if the session is started here again.',
-        });
-    } else if (status === 'refused') {
-        overlay.show({
-            icon: 'link',
-            title: 'This link has ended',
-            text: 'A link is good for one run of a session. A new one is printed by:',
-            command: `satchel view ${name}`.trim(),
         });
     } else if (open && state.state === 'lost') {
         overlay.note(state.text || 'The display server ended; it is tried again…');

@@ -25,7 +25,7 @@ export class ProtocolError extends Error {
 }
 
 /**
- * @typedef {{type: 'hello', version: number, width: number, height: number, widthMax: number, heightMax: number, control: boolean, name: string}} Hello
+ * @typedef {{type: 'hello', version: number, width: number, height: number, widthMax: number, heightMax: number, control: boolean, name: string}} Hello sizes of 0: there is no display just now
  * @typedef {{type: 'update', serial: number, commands: Uint8Array}} Update
  * @typedef {{type: 'cursor', width: number, height: number, hotX: number, hotY: number, pixels: Uint8Array}} Cursor red, green, blue, alpha, premultiplied
  * @typedef {{type: 'size', width: number, height: number}} Size
@@ -95,12 +95,14 @@ class Reader {
         }
     }
 
-    side() {
-        const pixels = this.u16();
-        if (pixels === 0 || pixels > SIDE_PIXELS_MAX) {
-            throw new ProtocolError(`a screen's side of ${pixels} pixels`);
+    /** @param {boolean} mayBeNone whether 0×0 is told where there is no screen */
+    size(mayBeNone) {
+        const [width, height] = [this.u16(), this.u16()];
+        const none = width === 0 && height === 0;
+        if (none ? !mayBeNone : width === 0 || height === 0 || width > SIDE_PIXELS_MAX || height > SIDE_PIXELS_MAX) {
+            throw new ProtocolError(`a screen of ${width}×${height}`);
         }
-        return pixels;
+        return { width, height };
     }
 }
 
@@ -130,13 +132,15 @@ function parseBody(type, reader) {
             if (version !== VERSION) {
                 throw new ProtocolError(`version ${version} of the protocol; this page speaks version ${VERSION}`);
             }
+            const { width, height } = reader.size(true);
+            const { width: widthMax, height: heightMax } = reader.size(true);
             return {
                 type: 'hello',
                 version,
-                width: reader.side(),
-                height: reader.side(),
-                widthMax: reader.side(),
-                heightMax: reader.side(),
+                width,
+                height,
+                widthMax,
+                heightMax,
                 control: (reader.u8() & MAY_CONTROL) !== 0,
                 name: reader.text(),
             };
@@ -151,7 +155,7 @@ function parseBody(type, reader) {
             return { type: 'cursor', width, height, hotX, hotY, pixels: reader.take(width * height * 4) };
         }
         case 4:
-            return { type: 'size', width: reader.side(), height: reader.side() };
+            return { type: 'size', ...reader.size(false) };
         case 5:
             return { type: 'clipboard', text: reader.text() };
         case 6: {

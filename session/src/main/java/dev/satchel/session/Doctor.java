@@ -3,6 +3,7 @@ package dev.satchel.session;
 import dev.satchel.linux.Keyring;
 import dev.satchel.linux.Mounts;
 import dev.satchel.linux.Processes;
+import dev.satchel.linux.jpeg.JpegCompressor;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -65,6 +66,10 @@ final class Doctor {
         check("forwarding firewall", ForwardingFirewall.FIX, Doctor::forwarding);
         check("mke2fs", "apt-get install e2fsprogs", () -> tool("mke2fs", "-V"));
         check("mmdebstrap (for image build)", "apt-get install mmdebstrap", () -> tool("mmdebstrap", "--version"));
+        check("libturbojpeg (for viewers)", "apt-get install libturbojpeg0", () -> {
+            new JpegCompressor().close();
+            return "works";
+        });
         check("kernel keyring (for vault unlock)", "use a kernel with CONFIG_KEYS", () -> {
             try (Arena arena = Arena.ofConfined()) {
                 MemorySegment secret = arena.allocate(32);

@@ -11,6 +11,7 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.ref.Reference;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Compresses pictures as JPEG: baseline, YCbCr, colour at half the resolution (4:2:0). An instance is for one thread at a time.
@@ -21,48 +22,77 @@ public final class JpegCompressor implements AutoCloseable {
     private static final int HALF_COLOR = 2;
     private static final int NO_REALLOC = 1024;
 
-    private static final SymbolLookup LIBRARY = load();
-    /** tjCompress2() takes eleven integers and pointers, of which each but the first few has a stack slot of eight bytes to itself. */
-    private static final MethodHandle COMPRESS = Linker.nativeLinker()
-            .downcallHandle(
-                    function("tjCompress2"),
-                    FunctionDescriptor.of(
-                            JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
-                            JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final String NAME = "libturbojpeg.so.0";
 
-    private static final MemorySegment SIZE_MAX = function("tjBufSize");
-    private static final MemorySegment ERROR = function("tjGetErrorStr2");
+    private static @Nullable Library library;
 
+    /** Looked up when first needed, not when the class is initialised: what is missing is to be told as it is, each time. */
+    private record Library(
+            MemorySegment init,
+            MemorySegment destroy,
+            MemorySegment sizeMax,
+            MemorySegment error,
+            MethodHandle compress) {
+        static Library load() {
+            SymbolLookup symbols;
+            try {
+                symbols = SymbolLookup.libraryLookup(NAME, Arena.global());
+            } catch (IllegalArgumentException missing) {
+                throw new UnsupportedOperationException(
+                        "this host has no " + NAME + ": install the package libturbojpeg0", missing);
+            }
+            // It takes eleven integers and pointers; each of those that have no register has eight bytes of the stack
+            // to itself.
+            MethodHandle compress = Linker.nativeLinker()
+                    .downcallHandle(
+                            function(symbols, "tjCompress2"),
+                            FunctionDescriptor.of(
+                                    JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                                    JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+            return new Library(
+                    function(symbols, "tjInitCompress"),
+                    function(symbols, "tjDestroy"),
+                    function(symbols, "tjBufSize"),
+                    function(symbols, "tjGetErrorStr2"),
+                    compress);
+        }
+
+        private static MemorySegment function(SymbolLookup symbols, String name) {
+            return symbols.find(name)
+                    .orElseThrow(() -> new UnsupportedOperationException(NAME + " has no " + name + "()"));
+        }
+    }
+
+    private static synchronized Library library() {
+        Library loaded = library;
+        if (loaded == null) {
+            loaded = Library.load();
+            library = loaded;
+        }
+        return loaded;
+    }
+
+    private final Library functions = library();
     private final Arena arena = Arena.ofAuto();
     private final MemorySegment target = arena.allocate(ValueLayout.ADDRESS);
     private final MemorySegment length = arena.allocate(JAVA_LONG);
     private long handle;
 
-    /** Makes an instance, which has about 10 KiB of its own. */
+    /**
+     * Makes an instance.
+     *
+     * @throws UnsupportedOperationException if this host lacks the library; the message names its package
+     */
     public JpegCompressor() {
-        handle = Libc.call(function("tjInitCompress"));
+        handle = Libc.call(functions.init());
         if (handle == 0) {
             throw new OutOfMemoryError("tjInitCompress");
         }
     }
 
-    private static SymbolLookup load() {
-        try {
-            return SymbolLookup.libraryLookup("libturbojpeg.so.0", Arena.global());
-        } catch (IllegalArgumentException missing) {
-            throw new UnsupportedOperationException(
-                    "this host has no libturbojpeg.so.0: install the package libturbojpeg0", missing);
-        }
-    }
-
-    private static MemorySegment function(String name) {
-        return LIBRARY.find(name)
-                .orElseThrow(() -> new UnsupportedOperationException("libturbojpeg.so.0 has no " + name + "()"));
-    }
-
     /** @return how many bytes the JPEG of a picture of that size may have at most */
     public static long sizeMax(int width, int height) {
-        return Libc.call(SIZE_MAX, width, height, HALF_COLOR);
+        return Libc.call(library().sizeMax(), width, height, HALF_COLOR);
     }
 
     /**
@@ -89,20 +119,22 @@ public final class JpegCompressor implements AutoCloseable {
         target.set(ValueLayout.ADDRESS, 0, jpeg);
         length.set(JAVA_LONG, 0, jpeg.byteSize());
         try {
-            long result = (long) COMPRESS.invokeExact(
-                    handle,
-                    pixels.address(),
-                    (long) width,
-                    0L,
-                    (long) height,
-                    (long) BGRX,
-                    target.address(),
-                    length.address(),
-                    (long) HALF_COLOR,
-                    (long) quality,
-                    (long) NO_REALLOC);
+            long result = (long) functions
+                    .compress()
+                    .invokeExact(
+                            handle,
+                            pixels.address(),
+                            (long) width,
+                            0L,
+                            (long) height,
+                            (long) BGRX,
+                            target.address(),
+                            length.address(),
+                            (long) HALF_COLOR,
+                            (long) quality,
+                            (long) NO_REALLOC);
             if ((int) result != 0) {
-                String why = MemorySegment.ofAddress(Libc.call(ERROR, handle))
+                String why = MemorySegment.ofAddress(Libc.call(functions.error(), handle))
                         .reinterpret(200)
                         .getString(0);
                 throw new IllegalStateException("a picture of " + width + "x" + height + " became no JPEG: " + why);
@@ -123,7 +155,7 @@ public final class JpegCompressor implements AutoCloseable {
     @Override
     public void close() {
         if (handle != 0) {
-            Libc.call(function("tjDestroy"), handle);
+            Libc.call(functions.destroy(), handle);
             handle = 0;
         }
     }

@@ -1,0 +1,291 @@
+package dev.satchel.display.codec;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.microsoft.playwright.Browser;
+import com.microsoft.playwright.BrowserType;
+import com.microsoft.playwright.Page;
+import com.microsoft.playwright.Playwright;
+import com.microsoft.playwright.Route;
+import dev.satchel.display.Command;
+import dev.satchel.display.CommandPlayer;
+import dev.satchel.display.Rectangle;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** {@code web/viewer/decode.js} in Chromium: the canvas has exactly the pixels that the commands are about. */
+class BrowserDecodeTest {
+    private static final Path WEB = Path.of("..", "web");
+    private static final int WIDTH = 230;
+    private static final int HEIGHT = 170;
+
+    private static Playwright playwright;
+    private static Browser browser;
+    private static Page page;
+
+    @BeforeAll
+    static void start() {
+        playwright = Playwright.create(
+                new Playwright.CreateOptions().setEnv(Map.of("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")));
+        browser = playwright
+                .chromium()
+                .launch(new BrowserType.LaunchOptions()
+                        .setExecutablePath(Path.of("/usr/bin/chromium"))
+                        .setArgs(List.of(
+                                "--no-sandbox",
+                                "--disable-gpu",
+                                "--disable-quic",
+                                "--no-first-run",
+                                "--disable-background-networking",
+                                "--disable-component-update",
+                                "--disable-sync")));
+        page = browser.newPage();
+        page.route("http://viewer.test/**", BrowserDecodeTest::serve);
+        page.navigate("http://viewer.test/");
+        page.evaluate("""
+                async () => {
+                  const { apply, Surface } = await import('/viewer/decode.js');
+                  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+                  globalThis.start = (width, height) => {
+                    const canvas = document.createElement('canvas');
+                    canvas.width = width;
+                    canvas.height = height;
+                    globalThis.surface = new Surface(canvas);
+                  };
+                  // All are given at once: that they wait for each other is their own business.
+                  globalThis.play = async (updates) => {
+                    const results = await Promise.allSettled(updates.map((update) => apply(bytes(update), surface)));
+                    return results.map((result) => result.status === 'fulfilled' ? 'drawn' : String(result.reason));
+                  };
+                  globalThis.pixels = () => {
+                    const { width, height } = surface.canvas;
+                    const data = surface.context.getImageData(0, 0, width, height).data;
+                    let text = '';
+                    for (let i = 0; i < data.length; i += 8192) {
+                      text += String.fromCharCode(...data.subarray(i, i + 8192));
+                    }
+                    return btoa(text);
+                  };
+                }""");
+    }
+
+    @AfterAll
+    static void end() {
+        browser.close();
+        playwright.close();
+    }
+
+    private static void serve(Route route) {
+        String path = route.request().url().substring("http://viewer.test/".length());
+        try {
+            route.fulfill(
+                    path.isEmpty()
+                            ? new Route.FulfillOptions()
+                                    .setContentType("text/html")
+                                    .setBody("<!doctype html>")
+                            : new Route.FulfillOptions()
+                                    .setContentType("text/javascript")
+                                    .setBody(Files.readString(WEB.resolve(path))));
+        } catch (IOException e) {
+            throw new AssertionError(path, e);
+        }
+    }
+
+    private static void open(int width, int height) {
+        page.evaluate("([width, height]) => start(width, height)", List.of(width, height));
+    }
+
+    private static List<?> play(List<byte[]> updates) {
+        return (List<?>) page.evaluate(
+                "(updates) => play(updates)",
+                updates.stream().map(Base64.getEncoder()::encodeToString).toList());
+    }
+
+    private static int[] pixels() {
+        byte[] rgba = Base64.getDecoder().decode((String) page.evaluate("() => pixels()"));
+        int[] pixels = new int[rgba.length / 4];
+        for (int i = 0; i < pixels.length; i++) {
+            pixels[i] = (rgba[4 * i + 3] & 0xff) != 0xff
+                    ? -1
+                    : ((rgba[4 * i] & 0xff) << 16) | ((rgba[4 * i + 1] & 0xff) << 8) | (rgba[4 * i + 2] & 0xff);
+        }
+        return pixels;
+    }
+
+    private static byte[] update(Encoder encoder, List<Command> commands) {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        commands.forEach(command -> bytes.writeBytes(encoder.encode(command)));
+        return bytes.toByteArray();
+    }
+
+    private static Rectangle area(Random random) {
+        int width = 1 + random.nextInt(random.nextBoolean() ? 12 : WIDTH);
+        int height = 1 + random.nextInt(random.nextBoolean() ? 12 : HEIGHT);
+        return new Rectangle(random.nextInt(WIDTH - width + 1), random.nextInt(HEIGHT - height + 1), width, height);
+    }
+
+    private static List<Command> commands(Random random) {
+        List<Command> commands = new ArrayList<>();
+        for (int i = random.nextInt(12); i >= 0; i--) {
+            Rectangle area = area(random);
+            int[] pixels = Pictures.picture(random.nextInt(Pictures.KINDS), area.width(), area.height(), random);
+            switch (random.nextInt(6)) {
+                case 0, 1 -> {
+                    int fromX = random.nextInt(WIDTH - area.width() + 1);
+                    int fromY = random.nextInt(HEIGHT - area.height() + 1);
+                    commands.add(new Command.Copy(area, fromX, fromY));
+                }
+                case 2 -> commands.add(new Command.Pixels(area, pixels));
+                case 3 -> {
+                    // Only what is drawn over it at once can be compared exactly, and only if it came later.
+                    commands.add(new Command.Video(area, pixels));
+                    commands.add(Classifier.classify(area, pixels));
+                }
+                default -> commands.add(Classifier.classify(area, pixels));
+            }
+        }
+        return commands;
+    }
+
+    @Test
+    void programsDrawExactly() {
+        try (Encoder encoder = new Encoder()) {
+            for (long seed = 0; seed < 200; seed++) {
+                Random random = new Random(seed);
+                open(WIDTH, HEIGHT);
+                CommandPlayer player = new CommandPlayer();
+                player.resize(new Rectangle(0, 0, WIDTH, HEIGHT));
+                List<byte[]> updates = new ArrayList<>();
+                List<Command> all = new ArrayList<>();
+                all.add(new Command.Fill(new Rectangle(0, 0, WIDTH, HEIGHT), 0x336699));
+                updates.add(update(encoder, all));
+                for (int i = 0; i < 4; i++) {
+                    List<Command> commands = commands(random);
+                    all.addAll(commands);
+                    updates.add(update(encoder, commands));
+                }
+                all.forEach(player::play);
+                assertThat(play(updates)).allMatch("drawn"::equals);
+                assertThat(pixels()).as("seed %d", seed).isEqualTo(player.pixels());
+            }
+        }
+    }
+
+    @Test
+    void largePicturesDrawExactly() {
+        Rectangle screen = new Rectangle(0, 0, 1280, 800);
+        try (Encoder encoder = new Encoder()) {
+            for (int kind = 0; kind < Pictures.KINDS; kind++) {
+                int[] picture = Pictures.picture(kind, 1280, 800, new Random(kind));
+                open(1280, 800);
+                List<Command> commands = new ArrayList<>();
+                commands.add(new Command.Pixels(screen, picture));
+                commands.add(new Command.Copy(new Rectangle(0, 0, 1280, 783), 0, 17));
+                commands.add(new Command.Copy(new Rectangle(3, 1, 1277, 799), 0, 0));
+                CommandPlayer player = new CommandPlayer();
+                player.resize(screen);
+                commands.forEach(player::play);
+                assertThat(play(List.of(update(encoder, commands)))).allMatch("drawn"::equals);
+                assertThat(pixels()).as("kind %d", kind).isEqualTo(player.pixels());
+            }
+        }
+    }
+
+    @Test
+    void videoIsAboutRightAndCopiesOfItAreTheSame() {
+        Rectangle left = new Rectangle(0, 0, 100, 80);
+        int[] picture = Pictures.picture(5, 100, 80, new Random(3));
+        open(200, 80);
+        try (Encoder encoder = new Encoder()) {
+            assertThat(play(List.of(
+                            update(encoder, List.of(new Command.Video(left, picture))),
+                            update(encoder, List.of(new Command.Copy(new Rectangle(100, 0, 100, 80), 0, 0))))))
+                    .allMatch("drawn"::equals);
+        }
+        int[] drawn = pixels();
+        long error = 0;
+        for (int y = 0; y < 80; y++) {
+            for (int x = 0; x < 100; x++) {
+                int pixel = drawn[y * 200 + x];
+                assertThat(drawn[y * 200 + 100 + x]).isEqualTo(pixel);
+                for (int shift = 0; shift < 24; shift += 8) {
+                    error += Math.abs(((pixel >> shift) & 0xff) - ((picture[y * 100 + x] >> shift) & 0xff));
+                }
+            }
+        }
+        assertThat(error / 24000.0).isLessThan(4);
+    }
+
+    @Test
+    void resizingWaitsItsTurn() {
+        open(50, 40);
+        try (Encoder encoder = new Encoder()) {
+            Rectangle larger = new Rectangle(20, 10, 100, 90);
+            int[] picture = Pictures.picture(6, 100, 90, new Random(3));
+            String video = Base64.getEncoder()
+                    .encodeToString(
+                            update(encoder, List.of(new Command.Video(new Rectangle(0, 0, 50, 40), new int[2000]))));
+            String update = Base64.getEncoder()
+                    .encodeToString(update(
+                            encoder,
+                            List.of(
+                                    new Command.Fill(new Rectangle(0, 0, 120, 100), 0x010203),
+                                    new Command.Pixels(larger, picture))));
+            Object results = page.evaluate("""
+                    async ([video, update]) => {
+                      const first = play([video]);
+                      surface.resize(120, 100);
+                      return [...await first, ...await play([update])];
+                    }""", List.of(video, update));
+            assertThat((List<?>) results).allMatch("drawn"::equals);
+            int[] drawn = pixels();
+            assertThat(drawn).hasSize(12000);
+            assertThat(drawn[0]).isEqualTo(0x010203);
+            assertThat(drawn[10 * 120 + 20]).isEqualTo(picture[0]);
+            assertThat(drawn[99 * 120 + 119]).isEqualTo(picture[8999]);
+        }
+    }
+
+    /** Whatever comes is drawn or refused, soon, and does no harm to what comes after. */
+    @Test
+    void refusesWhatIsMalformed() {
+        open(WIDTH, HEIGHT);
+        try (Encoder encoder = new Encoder()) {
+            List<byte[]> mutants = new ArrayList<>();
+            for (long seed = 0; seed < 300; seed++) {
+                Random random = new Random(seed);
+                byte[] bytes = update(encoder, commands(random));
+                if (random.nextInt(3) == 0) {
+                    bytes = java.util.Arrays.copyOf(bytes, random.nextInt(bytes.length + 1));
+                }
+                for (int i = 1 + random.nextInt(4); i > 0 && bytes.length > 0; i--) {
+                    bytes[random.nextInt(random.nextBoolean() ? bytes.length : Math.min(40, bytes.length))] ^=
+                            (byte) (1 << random.nextInt(8));
+                }
+                mutants.add(bytes);
+            }
+            List<?> results = play(mutants);
+            assertThat(results)
+                    .hasSize(300)
+                    .allMatch(result -> result.equals("drawn")
+                            || result.toString().startsWith("Error: ")
+                            || result.toString().startsWith("RangeError: zstd: "));
+            assertThat(results).anyMatch(result -> !result.equals("drawn"));
+            Rectangle screen = new Rectangle(0, 0, WIDTH, HEIGHT);
+            int[] picture = Pictures.picture(7, WIDTH, HEIGHT, new Random(1));
+            assertThat(play(List.of(update(encoder, List.of(new Command.Pixels(screen, picture))))))
+                    .allMatch("drawn"::equals);
+            assertThat(pixels()).isEqualTo(picture);
+        }
+    }
+}

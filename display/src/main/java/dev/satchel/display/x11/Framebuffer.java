@@ -1,0 +1,125 @@
+package dev.satchel.display.x11;
+
+import dev.satchel.display.Rectangle;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+
+/**
+ * The pixels of an Xvfb, which keeps them in System V shared memory ({@code -shmem}, Xvfb(1)) as an X window dump (XWDFile.h), mapped
+ * from outside by way of {@code /proc/PID/map_files} (proc_pid_map_files(5)): the very memory that it draws on. Thread-safe until it
+ * is closed, which ends reads that go on.
+ */
+final class Framebuffer implements AutoCloseable {
+    private static final ValueLayout.OfInt BIG = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
+    private static final ValueLayout.OfInt LITTLE = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    /**
+     * Where the kernel keeps shared memory, its own tmpfs: the first device without a number of its own (mm/shmem.c, shmem_init). A
+     * session's file can have any name, but it can't lie there; and only what lies there can't be cut short while it is mapped.
+     */
+    private static final String SHARED_MEMORY_DEVICE = "00:01";
+
+    private static final int HEADER_BYTES = 100;
+    private static final int XWD_VERSION = 7;
+    private static final int COLOR_BYTES = 12;
+    private static final int SIDE_MAX = 16384;
+
+    private final Arena arena;
+    private final MemorySegment memory;
+    private final long start;
+    private final int bytesPerLine;
+    private final Rectangle bounds;
+
+    private Framebuffer(Arena arena, MemorySegment memory) throws IOException {
+        this.arena = arena;
+        this.memory = memory;
+        long headerBytes = field(0);
+        long width = field(4);
+        long height = field(5);
+        long colors = field(19);
+        long line = field(12);
+        start = headerBytes + colors * COLOR_BYTES;
+        if (width <= 0
+                || width > SIDE_MAX
+                || height <= 0
+                || height > SIDE_MAX
+                || field(11) != 32
+                || line < 4 * width
+                || line > 8L * SIDE_MAX
+                || line % 4 != 0
+                || start + height * line > memory.byteSize()) {
+            throw new IOException("the session's screen is of a form that is not known: " + width + "x" + height + ", "
+                    + field(11) + " bits");
+        }
+        bytesPerLine = (int) line;
+        bounds = new Rectangle(0, 0, (int) width, (int) height);
+    }
+
+    private long field(int index) {
+        return memory.get(BIG, 4L * index) & 0xffffffffL;
+    }
+
+    /** @param pid of an Xvfb, in this process's pid namespace */
+    static Framebuffer of(long pid) throws IOException {
+        for (String line : Files.readAllLines(Path.of("/proc/" + pid + "/maps"))) {
+            // proc_pid_maps(5): FROM-TO perms offset device inode /SYSV00000000 (deleted)
+            if (!line.contains(" " + SHARED_MEMORY_DEVICE + " ") || !line.contains(" /SYSV")) {
+                continue;
+            }
+            Path file = Path.of("/proc/" + pid + "/map_files/" + line.substring(0, line.indexOf(' ')));
+            Arena arena = Arena.ofShared();
+            try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+                MemorySegment memory = channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
+                if (memory.byteSize() >= HEADER_BYTES && memory.get(BIG, 4) == XWD_VERSION) {
+                    return new Framebuffer(arena, memory);
+                }
+            } catch (IOException | RuntimeException e) {
+                arena.close();
+                throw e;
+            }
+            arena.close();
+        }
+        throw new IOException("the session's X server does not share its screen: its image starts Xvfb without -shmem");
+    }
+
+    /** The largest that the screen can be. */
+    Rectangle bounds() {
+        return bounds;
+    }
+
+    /** See {@link dev.satchel.display.Screen#read}. */
+    void read(Rectangle area, int[] into, int offset, int stride) throws IOException {
+        Rectangle part = area.intersect(bounds);
+        try {
+            for (int y = 0; y < part.height(); y++) {
+                int at = offset + (part.y() - area.y() + y) * stride + part.x() - area.x();
+                long from = start + (long) (part.y() + y) * bytesPerLine + 4L * part.x();
+                MemorySegment.copy(memory, LITTLE, from, into, at, part.width());
+                // The fourth byte is of no meaning.
+                for (int x = at; x < at + part.width(); x++) {
+                    into[x] &= 0xffffff;
+                }
+            }
+        } catch (IllegalStateException e) {
+            throw new IOException("the session's screen was let go", e);
+        }
+    }
+
+    @Override
+    public void close() {
+        // What reads in another thread must have ended: it takes microseconds.
+        while (arena.scope().isAlive()) {
+            try {
+                arena.close();
+            } catch (IllegalStateException e) {
+                Thread.onSpinWait();
+            }
+        }
+    }
+}

@@ -1,0 +1,367 @@
+package dev.satchel.display.x11;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.satchel.display.CursorImage;
+import dev.satchel.display.Keys;
+import dev.satchel.display.Rectangle;
+import dev.satchel.display.Region;
+import dev.satchel.display.Screen;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** With a real Xvfb and real clients. */
+@Timeout(120)
+class X11ScreenTest implements Screen.Listener {
+    private static final Rectangle MAXIMUM = new Rectangle(0, 0, 1024, 768);
+
+    @TempDir
+    Path directory;
+
+    private final BlockingQueue<String> told = new LinkedBlockingQueue<>();
+    private XServer server;
+
+    @BeforeEach
+    void start() throws IOException {
+        server = new XServer(MAXIMUM.width(), MAXIMUM.height());
+    }
+
+    @AfterEach
+    void stop() {
+        server.close();
+    }
+
+    @Override
+    public void damaged() {
+        told.add("damaged");
+    }
+
+    @Override
+    public void resized(int width, int height) {
+        told.add("resized " + width + "x" + height);
+    }
+
+    @Override
+    public void cursorChanged(CursorImage cursor) {
+        told.add("cursor " + cursor.width());
+    }
+
+    @Override
+    public void clipboardChanged() {
+        told.add("clipboard");
+    }
+
+    @Override
+    public void lost(IOException reason) {
+        told.add("lost");
+    }
+
+    /** Until it was told, leaving out all else. */
+    private void await(String what) throws InterruptedException {
+        String next = told.poll(30, TimeUnit.SECONDS);
+        while (next != null && !next.equals(what)) {
+            next = told.poll(30, TimeUnit.SECONDS);
+        }
+        assertThat(next).isEqualTo(what);
+    }
+
+    private static int[] pixels(Screen screen) throws IOException {
+        Rectangle all = screen.bounds();
+        int[] pixels = new int[all.width() * all.height()];
+        screen.read(all, pixels, 0, all.width());
+        return pixels;
+    }
+
+    /** What the server itself says that it shows: xwd(1), Z format. */
+    private int[] asked(Rectangle size) throws Exception {
+        Path file = directory.resolve("asked.xwd");
+        server.run("xwd", "-root", "-silent", "-out", file.toString());
+        java.nio.ByteBuffer dump = java.nio.ByteBuffer.wrap(Files.readAllBytes(file));
+        int header = dump.getInt(0);
+        int line = dump.getInt(48);
+        int colors = dump.getInt(76);
+        assertThat(dump.getInt(16)).isEqualTo(size.width());
+        dump.order(java.nio.ByteOrder.LITTLE_ENDIAN);
+        int[] pixels = new int[size.width() * size.height()];
+        for (int y = 0; y < size.height(); y++) {
+            for (int x = 0; x < size.width(); x++) {
+                pixels[y * size.width() + x] = dump.getInt(header + 12 * colors + y * line + 4 * x) & 0xffffff;
+            }
+        }
+        return pixels;
+    }
+
+    @Test
+    void whatIsDrawnIsToldAndRead() throws Exception {
+        try (X11Screen screen = server.open(this)) {
+            assertThat(screen.bounds()).isEqualTo(MAXIMUM);
+            Region ignored = screen.takeDamage();
+            told.clear();
+            server.run("xsetroot", "-solid", "#123456");
+            await("damaged");
+            assertThat(screen.takeDamage().bounds()).isEqualTo(MAXIMUM);
+            assertThat(pixels(screen)).containsOnly(0x123456);
+            assertThat(screen.takeDamage().isEmpty()).isTrue();
+
+            told.clear();
+            Process window = server.start("xterm", "-geometry", "20x5+100+50", "-bg", "#ff0000", "-e", "sleep 1000");
+            await("damaged");
+            Region damage = screen.takeDamage();
+            while (pixels(screen)[60 * 1024 + 150] != 0xff0000) {
+                await("damaged");
+                damage = damage.union(screen.takeDamage());
+            }
+            assertThat(damage.contains(150, 60)).isTrue();
+            assertThat(damage.contains(800, 600)).isFalse();
+            assertThat(window.isAlive()).isTrue();
+        }
+    }
+
+    @Test
+    void pixelsAreTheServers() throws Exception {
+        try (X11Screen screen = server.open(this)) {
+            server.start("xterm", "-geometry", "80x24+10+10", "-e", "seq 1000; sleep 1000");
+            server.run("xsetroot", "-mod", "5", "7");
+            // Until nothing is drawn any more.
+            int[] before = pixels(screen);
+            int[] now = asked(MAXIMUM);
+            for (int tries = 0; !Arrays.equals(before, now) || told.isEmpty(); tries++) {
+                assertThat(tries).isLessThan(100);
+                before = pixels(screen);
+                now = asked(MAXIMUM);
+            }
+            assertThat(before).contains(0x000000, 0xffffff);
+        }
+    }
+
+    @Test
+    void readsOnlyWhatIsThere() throws Exception {
+        try (X11Screen screen = server.open(this)) {
+            server.run("xsetroot", "-solid", "#123456");
+            int[] into = new int[30 * 20];
+            screen.read(new Rectangle(1014, 758, 30, 20), into, 0, 30);
+            assertThat(into[9 * 30 + 9]).isEqualTo(0x123456);
+            assertThat(into[10]).isZero();
+            assertThat(into[10 * 30]).isZero();
+        }
+    }
+
+    @Test
+    void theSizeChangesUpToTheFirst() throws Exception {
+        try (X11Screen screen = server.open(this)) {
+            assertThat(screen.maximum()).isEqualTo(MAXIMUM);
+            for (int[] size : new int[][] {{640, 480}, {801, 601}, {1024, 768}, {333, 222}, {640, 480}}) {
+                screen.resize(size[0], size[1]);
+                await("resized " + size[0] + "x" + size[1]);
+                assertThat(screen.bounds()).isEqualTo(new Rectangle(0, 0, size[0], size[1]));
+                assertThat(server.run("xdpyinfo")).contains("dimensions:    " + size[0] + "x" + size[1] + " pixels");
+                server.run("xsetroot", "-solid", "#010203");
+                assertThat(pixels(screen)).containsOnly(0x010203);
+            }
+            // The first one's and the one in use.
+            assertThat(server.run("xrandr", "-q").lines().filter(line -> line.startsWith("   ")))
+                    .hasSize(2);
+            assertThatThrownBy(() -> screen.resize(1025, 700)).hasMessageContaining("1024x768 at most");
+        }
+    }
+
+    @Test
+    void thePointerIsNoPixelAndHasAPicture() throws Exception {
+        server.run("xsetroot", "-solid", "#000000", "-cursor_name", "watch");
+        server.run("xdotool", "mousemove", "500", "400");
+        try (X11Screen screen = server.open(this)) {
+            assertThat(pixels(screen)).containsOnly(0);
+            CursorImage watch = screen.cursor();
+            assertThat(watch.width()).isPositive();
+            assertThat(Arrays.stream(watch.pixels()).anyMatch(pixel -> pixel >>> 24 == 0xff))
+                    .isTrue();
+            told.clear();
+            server.run("xsetroot", "-cursor_name", "left_ptr");
+            String next = told.poll(30, TimeUnit.SECONDS);
+            while (next != null && !next.startsWith("cursor ")) {
+                next = told.poll(30, TimeUnit.SECONDS);
+            }
+            assertThat(next).isNotNull();
+            assertThat(screen.cursor().pixels()).isNotEqualTo(watch.pixels());
+        }
+    }
+
+    @Test
+    void pointerAndButtons() throws Exception {
+        try (X11Screen screen = server.open(this)) {
+            screen.pointer(123, 45, 0);
+            assertThat(server.run("xdotool", "getmouselocation")).startsWith("x:123 y:45 ");
+            Process watcher = server.start("xev", "-root", "-event", "button");
+            BufferedReader events = watcher.inputReader(StandardCharsets.UTF_8);
+            // xev on the root window hears buttons only where no window has grabbed them: nobody has.
+            StringBuilder seen = new StringBuilder();
+            // Until it listens.
+            while (!events.ready()) {
+                screen.pointer(123, 45, 1 << 8);
+                screen.pointer(123, 45, 0);
+                TimeUnit.MILLISECONDS.sleep(50);
+            }
+            screen.pointer(200, 210, 1 | 4);
+            screen.pointer(200, 210, 4);
+            screen.pointer(200, 210, 8);
+            screen.releaseAll();
+            while (!seen.toString().endsWith("-4")) {
+                String line = events.readLine();
+                if (line.startsWith("ButtonPress") || line.startsWith("ButtonRelease")) {
+                    seen.append(line.startsWith("ButtonPress") ? " +" : " -");
+                } else if (line.contains("button ")) {
+                    int at = line.indexOf("button ") + 7;
+                    seen.append(line, at, line.indexOf(',', at));
+                }
+            }
+            assertThat(seen.toString()).endsWith(" +1 +3 -1 -3 +4 -4");
+        }
+    }
+
+    /** Whatever the session's layout has, and has not. */
+    @ParameterizedTest
+    @CsvSource({"us", "de", "fr", "ru", "us -variant intl"})
+    void textArrivesAsItWasTyped(String layout) throws Exception {
+        String text = "Hello, World! aA@€äß{}|~^`'\"漢λж€ Ωé 0189";
+        server.run(("setxkbmap " + layout).split(" "));
+        try (X11Screen screen = server.open(this)) {
+            assertThat(typed(screen, text)).isEqualTo(text);
+            // With Caps Lock on, and shift held, as it may be on a viewer's keyboard.
+            screen.key(0xffe5, true);
+            screen.key(0xffe5, false);
+            assertThat(typed(screen, "aBc")).isEqualTo("aBc");
+            screen.key(0xffe5, true);
+            screen.key(0xffe5, false);
+            screen.key(0xffe1, true);
+            assertThat(typed(screen, "x7/Y")).isEqualTo("x7/Y");
+            screen.key(0xffe1, false);
+        }
+    }
+
+    /** Types a line into a terminal. @return what its program read */
+    private String typed(X11Screen screen, String text) throws Exception {
+        Path file = directory.resolve("typed");
+        Path ready = directory.resolve("ready");
+        Files.deleteIfExists(file);
+        Files.deleteIfExists(ready);
+        Process terminal = server.start(
+                "xterm",
+                "-u8",
+                "-geometry",
+                "100x10+0+0",
+                "-e",
+                "stty -echo; touch " + ready + "; IFS= read -r line; printf '%s' \"$line\" >" + file + ".new; mv "
+                        + file + ".new " + file);
+        while (!Files.exists(ready)) {
+            TimeUnit.MILLISECONDS.sleep(20);
+        }
+        // There is no window manager: the window under the pointer has the keys.
+        String window = server.run("xdotool", "search", "--sync", "--onlyvisible", "--class", "xterm")
+                .strip()
+                .lines()
+                .toList()
+                .getLast();
+        server.run("xdotool", "windowfocus", "--sync", window);
+        for (int codePoint : text.codePoints().toArray()) {
+            int keysym = Keys.ofCharacter(codePoint);
+            screen.key(keysym, true);
+            screen.key(keysym, false);
+        }
+        screen.key(0xff0d, true);
+        screen.key(0xff0d, false);
+        assertThat(terminal.waitFor(20, TimeUnit.SECONDS)).isTrue();
+        return Files.readString(file);
+    }
+
+    @Test
+    void theKeyboardIsLeftAsItWas() throws Exception {
+        String before = server.run("xmodmap", "-pke");
+        String settings = server.run("xset", "q");
+        try (X11Screen screen = server.open(this)) {
+            screen.key(Keys.ofCharacter('漢'), true);
+            assertThat(server.run("xmodmap", "-pke")).isNotEqualTo(before);
+        }
+        assertThat(server.run("xmodmap", "-pke")).isEqualTo(before);
+        assertThat(server.run("xset", "q")).isEqualTo(settings);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {5, 100_000, 3_000_000})
+    void clipboardBothWays(int length) throws Exception {
+        String text = "é".repeat(length / 2) + "x";
+        Path file = directory.resolve("text");
+        Files.writeString(file, text);
+        try (X11Screen screen = server.open(this)) {
+            server.run("xclip", "-selection", "clipboard", "-loops", "1", file.toString());
+            await("clipboard");
+            assertThat(screen.clipboard(4 << 20)).isEqualTo(text);
+            screen.setClipboard(text + "!");
+            assertThat(server.run("xclip", "-selection", "clipboard", "-o")).isEqualTo(text + "!");
+            assertThat(server.run("xclip", "-selection", "clipboard", "-o", "-t", "TARGETS"))
+                    .contains("UTF8_STRING");
+        }
+    }
+
+    @Test
+    void tooMuchOrNothingInTheClipboardIsNothing() throws Exception {
+        Path file = directory.resolve("text");
+        Files.writeString(file, "x".repeat(100_000));
+        try (X11Screen screen = server.open(this)) {
+            assertThat(screen.clipboard(1000)).isEmpty();
+            server.run("xclip", "-selection", "clipboard", file.toString());
+            await("clipboard");
+            assertThat(screen.clipboard(1000)).isEmpty();
+            assertThat(screen.clipboard(100_000)).hasSize(100_000);
+        }
+    }
+
+    @Test
+    void aServerThatEndsIsToldOnce() throws Exception {
+        try (X11Screen screen = server.open(this)) {
+            server.signal("KILL");
+            await("lost");
+            assertThatThrownBy(screen::takeDamage).isInstanceOf(IOException.class);
+            TimeUnit.MILLISECONDS.sleep(50);
+            assertThat(told).doesNotContain("lost");
+        }
+    }
+
+    @Test
+    void aStoppedServerHoldsNobodyUpForLong() throws Exception {
+        X11Screen screen = server.open(this);
+        server.signal("STOP");
+        screen.close();
+        assertThatThrownBy(() -> server.open(this)).isInstanceOf(IOException.class);
+        server.signal("CONT");
+        try (X11Screen again = server.open(this)) {
+            assertThat(again.bounds()).isEqualTo(MAXIMUM);
+        }
+        assertThat(told).doesNotContain("lost");
+    }
+
+    @Test
+    void noServerNoScreen() {
+        assertThatThrownBy(() -> X11Screen.open(Path.of("/"), "tmp/.X11-unix/none", server.pid(), this))
+                .isInstanceOf(IOException.class);
+        long own = ProcessHandle.current().pid();
+        assertThatThrownBy(() -> X11Screen.open(
+                        Path.of("/"), "tmp/.X11-unix/X" + server.display().substring(1), own, this))
+                .hasMessageContaining("-shmem");
+    }
+}

@@ -1,6 +1,7 @@
 package dev.satchel.display.web;
 
 import dev.satchel.display.Command;
+import java.io.IOException;
 import java.lang.ref.WeakReference;
 import java.util.ArrayDeque;
 import java.util.function.Supplier;
@@ -46,8 +47,9 @@ final class EncodedCommands implements AutoCloseable {
     /**
      * @param shared whether another viewer may want the same
      * @return not to be written to
+     * @throws IOException if this is closed
      */
-    byte[] encode(Command command, boolean shared) throws InterruptedException {
+    byte[] encode(Command command, boolean shared) throws IOException, InterruptedException {
         Entry mine = null;
         if (shared) {
             synchronized (this) {
@@ -125,13 +127,13 @@ final class EncodedCommands implements AutoCloseable {
         }
     }
 
-    private CommandEncoder take() throws InterruptedException {
+    private CommandEncoder take() throws IOException, InterruptedException {
         synchronized (this) {
             while (!closed && free.isEmpty() && open == encodersMax) {
                 wait();
             }
             if (closed) {
-                throw new IllegalStateException("no commands are encoded any more");
+                throw new IOException("no commands are encoded any more");
             }
             CommandEncoder encoder = free.pollLast();
             if (encoder != null) {
@@ -163,6 +165,11 @@ final class EncodedCommands implements AutoCloseable {
             }
         }
         encoder.close();
+    }
+
+    /** How much is kept. */
+    synchronized long bytes() {
+        return bytes;
     }
 
     /** Lets go of the encoders' memory until they are wanted again: nobody looks. */

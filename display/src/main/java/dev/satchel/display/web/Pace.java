@@ -16,7 +16,9 @@ final class Pace {
     static final int UPDATES_MAX = 1024;
 
     private static final double GAIN = 1.25;
-    private static final int ROUNDS = 10;
+    /** Half of the draft's: a link that became slower is noticed after so many round trips, which its full queue makes long ones. */
+    private static final int ROUNDS = 5;
+
     private static final long MIN_RTT_LIFE_NANOS = 10_000_000_000L;
     private static final long PROBE_NANOS = 200_000_000L;
     private static final int STARTUP_PATIENCE = 3;

@@ -41,7 +41,7 @@ public final class ViewerServer implements AutoCloseable {
      * What a server is like.
      *
      * @param bind where it listens; port 0: any that is free. Anything but loopback needs {@code tls}
-     * @param names by which browsers may call this host, besides the address that they connected to
+     * @param names by which browsers may call this host, besides the address that they connected to; the first is the one in links
      * @param session its name, told to viewers
      * @param tls empty: plain HTTP
      * @param silenceMillisMax after which a viewer that says nothing is closed, after a sixth if it did not even say HELLO; 60,000 but in tests
@@ -49,7 +49,7 @@ public final class ViewerServer implements AutoCloseable {
      */
     public record Settings(
             InetSocketAddress bind,
-            Set<String> names,
+            List<String> names,
             String session,
             Optional<TlsIdentity> tls,
             long silenceMillisMax,
@@ -60,18 +60,21 @@ public final class ViewerServer implements AutoCloseable {
             if (tls.isEmpty() && !bind.getAddress().isLoopbackAddress()) {
                 throw new IllegalArgumentException("viewers at " + bind + " without TLS");
             }
-            Set<String> lowerCase = new HashSet<>();
+            if (bind.getAddress().isAnyLocalAddress() && names.isEmpty()) {
+                throw new IllegalArgumentException("viewers at any address, and no name for links");
+            }
+            List<String> lowerCase = new ArrayList<>();
             for (String name : names) {
                 lowerCase.add(name.toLowerCase(Locale.ROOT));
             }
-            names = Set.copyOf(lowerCase);
+            names = List.copyOf(lowerCase);
         }
 
         /** For browsers on this host, at any free port. */
         public static Settings loopback(String session) {
             return new Settings(
                     new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
-                    Set.of(),
+                    List.of(),
                     session,
                     Optional.empty(),
                     SILENCE_MILLIS_MAX,
@@ -79,7 +82,7 @@ public final class ViewerServer implements AutoCloseable {
         }
 
         /** For browsers anywhere. */
-        public Settings at(InetSocketAddress address, Set<String> itsNames, TlsIdentity identity) {
+        public Settings at(InetSocketAddress address, List<String> itsNames, TlsIdentity identity) {
             return new Settings(address, itsNames, session, Optional.of(identity), silenceMillisMax, log);
         }
     }
@@ -152,7 +155,7 @@ public final class ViewerServer implements AutoCloseable {
         InetAddress address = listener.getInetAddress();
         String host = settings.names().isEmpty() || address.isLoopbackAddress()
                 ? (address.getAddress().length == 16 ? "[" + address.getHostAddress() + "]" : address.getHostAddress())
-                : settings.names().iterator().next();
+                : settings.names().getFirst();
         return (isSecure() ? "https://" : "http://") + host + ":" + port();
     }
 
@@ -313,6 +316,11 @@ public final class ViewerServer implements AutoCloseable {
     boolean isOwnHost(String host, InetAddress local) {
         int bracket = host.lastIndexOf(']');
         int colon = host.indexOf(':', bracket + 1);
+        for (int i = colon + 1; colon >= 0 && i < host.length(); i++) {
+            if (host.charAt(i) < '0' || host.charAt(i) > '9') {
+                return false;
+            }
+        }
         String name = (colon < 0 ? host : host.substring(0, colon)).toLowerCase(Locale.ROOT);
         if (settings.names().contains(name) || (name.equals("localhost") && local.isLoopbackAddress())) {
             return true;

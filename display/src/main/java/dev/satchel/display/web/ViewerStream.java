@@ -485,10 +485,11 @@ final class ViewerStream {
     }
 
     private void tellLost(String why) throws IOException {
-        if (!lost) {
-            lost = true;
+        // Of a session that is being suspended it is no news.
+        if (!lost && server.state(false) == null) {
             out.message(Messages.state(ViewerServer.STATE_LOST, why), List.of());
         }
+        lost = true;
     }
 
     private void send(Viewer.Update update) throws IOException, InterruptedException {

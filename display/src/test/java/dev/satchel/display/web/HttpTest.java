@@ -24,7 +24,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
+import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
@@ -175,7 +175,15 @@ class HttpTest {
             assertThat(raw("GET / HTTP/1.1\r\nHost: " + host + cookie)).as(host).startsWith("HTTP/1.1 200 ");
         }
         for (String host : List.of(
-                "evil.example:" + server.port(), "", "127.0.0.2", "[::1]", "127.0.0.1.evil.example", "[", "a]")) {
+                "evil.example:" + server.port(),
+                "",
+                "127.0.0.2",
+                "[::1]",
+                "127.0.0.1.evil.example",
+                "[",
+                "a]",
+                "127.0.0.1:80 ; x",
+                "127.0.0.1:x")) {
             assertThat(raw("GET / HTTP/1.1\r\nHost: " + host + cookie)).as(host).startsWith("HTTP/1.1 403 ");
         }
     }
@@ -206,6 +214,45 @@ class HttpTest {
         assertThat(raw("GET / HTTP/2.0\r\nHost: 127.0.0.1\r\n\r\n")).startsWith("HTTP/1.1 505 ");
         assertThat(raw("GET /" + "a".repeat(20_000))).startsWith("HTTP/1.1 431 ");
         assertThat(raw(start + "A: b\r\n".repeat(200) + "\r\n")).startsWith("HTTP/1.1 431 ");
+        assertThat(log).isEmpty();
+    }
+
+    @Test
+    void readsOrRefusesWhateverComes() throws Exception {
+        byte[] good = """
+                POST /api/a%20b?x=1&y=%41 HTTP/1.1\r
+                Host: 127.0.0.1\r
+                Cookie: a=b; c=d\r
+                Content-Length: 3\r
+                Connection: close\r
+                """.getBytes(StandardCharsets.ISO_8859_1);
+        int read = 0;
+        Random random = new Random(1);
+        for (int i = 0; i < 50_000; i++) {
+            byte[] head = good.clone();
+            for (int changes = random.nextInt(4); changes >= 0; changes--) {
+                int at = random.nextInt(head.length - 2);
+                head[at] = random.nextBoolean() ? head[random.nextInt(head.length)] : (byte) random.nextInt(256);
+            }
+            try {
+                HttpRequest request = HttpRequest.parse(head);
+                assertThat(request.path()).startsWith("/");
+                assertThat(request.length()).isNotNegative();
+                assertThat(request.headers()).containsKey("host");
+                read++;
+            } catch (HttpRequest.Refused e) {
+                assertThat(e.status).isBetween(400, 599);
+            }
+        }
+        assertThat(read).isBetween(1000, 49_000);
+        for (int i = 0; i < 200; i++) {
+            byte[] noise = new byte[random.nextInt(2000)];
+            random.nextBytes(noise);
+            try (RawBrowser browser = new RawBrowser(server.port())) {
+                browser.out.write(noise);
+            }
+        }
+        assertThat(get("/", "Cookie", cookie(true)).statusCode()).isEqualTo(200);
         assertThat(log).isEmpty();
     }
 
@@ -395,7 +442,7 @@ class HttpTest {
         assertThat(TlsIdentity.pkcs12(file, "satchel".toCharArray()).fingerprint())
                 .isEqualTo(identity.fingerprint());
         ViewerServer.Settings settings = ViewerServer.Settings.loopback("one")
-                .at(new InetSocketAddress(InetAddress.getByAddress(new byte[4]), 0), Set.of("satchel.test"), identity);
+                .at(new InetSocketAddress(InetAddress.getByAddress(new byte[4]), 0), List.of("satchel.test"), identity);
         try (ViewerServer secure = server(settings);
                 HttpClient trusting = HttpClient.newBuilder()
                         .sslContext(trusting(identity.certificate()))
@@ -444,8 +491,8 @@ class HttpTest {
             end(secure);
             assertThat(closed.get(20, TimeUnit.SECONDS)).isEqualTo(1001);
         }
-        assertThatThrownBy(() ->
-                        new ViewerServer.Settings(settings.bind(), Set.of(), "one", Optional.empty(), 60_000, log::add))
+        assertThatThrownBy(() -> new ViewerServer.Settings(
+                        settings.bind(), List.of(), "one", Optional.empty(), 60_000, log::add))
                 .hasMessageContaining("without TLS");
         Files.writeString(file, "damaged");
         assertThatThrownBy(() -> TlsIdentity.own(directory, List.of())).hasMessageContaining(file.toString());
@@ -478,7 +525,7 @@ class HttpTest {
         assertThat(openssl.waitFor()).isZero();
         TlsIdentity identity = TlsIdentity.pem(certificate, key);
         try (ViewerServer secure = server(ViewerServer.Settings.loopback("one")
-                        .at(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), Set.of(), identity));
+                        .at(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), List.of(), identity));
                 HttpClient trusting = HttpClient.newBuilder()
                         .sslContext(trusting(identity.certificate()))
                         .build()) {

@@ -16,7 +16,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
-import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -39,7 +38,7 @@ class StreamTest {
             return new ViewerServer(
                     new ViewerServer.Settings(
                             new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
-                            Set.of(),
+                            List.of(),
                             "täglich",
                             Optional.empty(),
                             silenceMillis,
@@ -459,6 +458,8 @@ class StreamTest {
             try (RawBrowser later = RawBrowser.viewer(server, true)) {
                 assertThat(later.message(Messages.STATE)).isEqualTo("\6\2wait".getBytes(StandardCharsets.UTF_8));
             }
+            viewer(0).end("let go");
+            await(() -> display.viewers.get(0).closed);
             server.tellState(ViewerServer.STATE_SUSPENDED, "done");
             server.close();
             assertThat(browser.message(Messages.STATE)).isEqualTo("\6\3done".getBytes(StandardCharsets.UTF_8));

@@ -182,10 +182,7 @@ final class PixelPacker {
     }
 
     private static int median(int left, int up, int corner) {
-        if (left > up) {
-            return corner >= left ? up : corner <= up ? left : left + up - corner;
-        }
-        return corner >= up ? left : corner <= left ? up : left + up - corner;
+        return Math.max(Math.min(left, up), Math.min(Math.max(left, up), left + up - corner));
     }
 
     private void reserve(int length) {

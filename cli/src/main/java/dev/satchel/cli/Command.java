@@ -1,6 +1,7 @@
 package dev.satchel.cli;
 
 import java.io.IOException;
+import java.util.List;
 import java.util.Optional;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.ArgSpec;
@@ -91,6 +92,21 @@ abstract class Command {
     /** The argument at that place, from 0; all must be given. */
     final PositionalParamSpec argument(int index, String label, String description) {
         return add(required(index, label, description));
+    }
+
+    /** One that is converted. */
+    final <T> PositionalParamSpec argument(
+            int index, Class<T> type, ITypeConverter<T> converter, String label, String description) {
+        return add(required(index, label, description).type(type).converters(converter));
+    }
+
+    /** All arguments from that place on, one at least: a list of text. */
+    final PositionalParamSpec some(int index, String label, String description) {
+        return add(required(index, label, description)
+                .index(index + "..*")
+                .type(List.class)
+                .auxiliaryTypes(String.class)
+                .arity("1..*"));
     }
 
     /** The first argument, which names a session that there is: shells complete it, see {@link CompletionCommand}. */

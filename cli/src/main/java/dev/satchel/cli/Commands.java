@@ -25,6 +25,10 @@ final class Commands {
             "logs",
             "view",
             "screenshot",
+            "type",
+            "key",
+            "click",
+            "clipboard",
             "image",
             "vault",
             "doctor",
@@ -52,6 +56,12 @@ final class Commands {
             case "logs" -> new LogsCommand();
             case "view" -> new ViewCommand();
             case "screenshot" -> new ScreenshotCommand();
+            case "type" -> new TypeCommand();
+            case "key" -> new KeyCommand();
+            case "click" -> new ClickCommand();
+            case "clipboard" -> new Group("clipboard", "Copy and paste text out of and into a session", "get", "set");
+            case "clipboard get" -> new ClipboardGetCommand();
+            case "clipboard set" -> new ClipboardSetCommand();
             case "image" -> new Group("image", "Make, list and remove session images", "build", "import", "ls", "rm");
             case "image build" -> new ImageBuildCommand();
             case "image import" -> new ImageImportCommand();

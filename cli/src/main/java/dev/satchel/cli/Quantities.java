@@ -67,6 +67,15 @@ final class Quantities {
         return processors;
     }
 
+    /** A whole number from {@code least} to {@code most}. */
+    static int parseCount(String text, int least, int most) {
+        double count = text.indexOf('.') >= 0 ? -1 : positive(text);
+        if (!(count >= least && count <= most)) {
+            throw new TypeConversionException("'" + text + "' is not a number from " + least + " to " + most);
+        }
+        return (int) count;
+    }
+
     /** {@code 1280x800}: a screen, 160 to 16384 pixels a side. */
     static String parseGeometry(String text) {
         int x = text.indexOf('x');

@@ -1,22 +1,42 @@
 package dev.satchel.cli;
 
 import java.io.IOException;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code view}. */
 final class ViewCommand extends Command {
     private final PositionalParamSpec name = session("NAME", "The session; it runs here.");
+    private final OptionSpec open = flag("Open it in this desktop's browser.", "--open");
+    private final OptionSpec look = flag("A link for somebody who may look, and touch nothing.", "--view-only");
 
     ViewCommand() {
-        super("view", "Print the address at which a browser shows a session");
-        describe("There is no viewer yet: this fails, and 'satchel screenshot' shows what the session shows.");
-        examples("xdg-open \"$(satchel view work)\"");
+        super("view", "Print the link at which a browser shows a session");
+        describe(
+                "The session is seen and worked in at that link, by a browser on this host; several may look at once. The"
+                        + " link holds a secret of this session's: whoever has it is let in, until the session is suspended"
+                        + " or stopped.");
+        examples(
+                "satchel view work",
+                "satchel view work --open",
+                "satchel view work --view-only            # to show somebody");
     }
 
     @Override
     int run(Invocation invocation) throws IOException {
-        String url = invocation.satchel().viewUrl(text(name));
+        String url = invocation.satchel().viewUrl(text(name), given(look));
         invocation.print(new SentenceReport(url, "session", text(name), "view_url", url));
+        if (given(open)) {
+            try {
+                Process ignored = new ProcessBuilder("xdg-open", url)
+                        .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                        .redirectError(ProcessBuilder.Redirect.DISCARD)
+                        .start();
+            } catch (IOException e) {
+                throw new IOException(
+                        "no browser could be started, as there is no xdg-open: open the link yourself", e);
+            }
+        }
         return 0;
     }
 }

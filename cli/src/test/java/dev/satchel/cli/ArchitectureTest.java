@@ -28,6 +28,8 @@ class ArchitectureTest {
             .definedBy("dev.satchel.volume..")
             .layer("vault")
             .definedBy("dev.satchel.vault..")
+            .layer("display")
+            .definedBy("dev.satchel.display..")
             .layer("linux")
             .definedBy("dev.satchel.linux..")
             .whereLayer("cli")
@@ -39,7 +41,9 @@ class ArchitectureTest {
             .whereLayer("volume")
             .mayOnlyBeAccessedByLayers("cli", "session", "pod")
             .whereLayer("vault")
-            .mayOnlyBeAccessedByLayers("cli", "session", "pod", "volume");
+            .mayOnlyBeAccessedByLayers("cli", "session", "pod", "volume")
+            .whereLayer("display")
+            .mayOnlyBeAccessedByLayers("cli", "session");
 
     @ArchTest
     static final ArchRule PARTS_ARE_FREE_OF_CYCLES =

@@ -45,6 +45,11 @@ class DefinitionsTest {
             "fork",
             "rm",
             "screenshot",
+            "type",
+            "key",
+            "click",
+            "clipboard get",
+            "clipboard set",
             "view");
 
     @TempDir

@@ -78,6 +78,13 @@ class ProgramTest {
                 "exec work",
                 "exec",
                 "screenshot work",
+                "type work",
+                "key work",
+                "click work 1",
+                "click work 1 y",
+                "click work 1 2 --button 10",
+                "clipboard work",
+                "clipboard get",
                 "help frobnicate",
                 "vault help",
                 "completion fish",
@@ -321,17 +328,6 @@ class ProgramTest {
                 .isEqualTo(new Ran(0, "satchel " + version + "\n", ""));
         assertThat(Ran.with(Ran.untouched(), state, Map.of(), "-V", "--json").out())
                 .isEqualTo("{\"version\":\"" + version + "\"}\n");
-    }
-
-    @Test
-    void viewSaysTheAddressOrFails() {
-        Ran ran = Ran.with(
-                Ran.failing(new SatchelException(SatchelException.Kind.FAILED, "no viewer yet: use screenshot")),
-                state,
-                Map.of(),
-                "view",
-                "work");
-        assertThat(ran.exitCode()).isEqualTo(1);
     }
 
     /** Else the start-up cache can't hold it, and each command takes twice its processor time. */

@@ -647,20 +647,51 @@ public final class Satchel implements AutoCloseable {
 
     /** {@code screenshot}: the session's screen as PNG. */
     public void screenshot(String session, Path png) throws IOException {
-        JsonObject status = ask(session, Map.of("do", "status"));
-        List<Long> processes = new ArrayList<>();
-        for (String pid : status.texts("processes")) {
-            processes.add(Long.parseLong(pid));
-        }
-        Screen.of(session, processes).writePng(png);
+        askInVain(
+                session, Map.of("do", "screenshot", "file", png.toAbsolutePath().toString()));
     }
 
-    /** {@code view}. */
-    public String viewUrl(String session) throws IOException {
-        head(session);
-        throw new SatchelException(
-                SatchelException.Kind.FAILED,
-                "this version has no viewer yet: use 'satchel screenshot " + session + " FILE.png'");
+    /**
+     * {@code view}: the link that lets a browser in.
+     *
+     * @param look only to look
+     */
+    public String viewUrl(String session, boolean look) throws IOException {
+        return ask(session, Map.of("do", "view", "look", look)).text("view_url");
+    }
+
+    /** {@code type}: as a person would; a new line is the Return key. */
+    public void type(String session, String text) throws IOException {
+        askInVain(session, Map.of("do", "type", "text", text));
+    }
+
+    /** {@code key}: chords such as {@code ctrl+c}, one after the other. */
+    public void key(String session, List<String> chords) throws IOException {
+        askInVain(session, Map.of("do", "key", "keys", chords));
+    }
+
+    /**
+     * {@code click}.
+     *
+     * @param button from 1, the left one, as X11 counts them
+     * @param count 0: only moves the pointer there
+     */
+    public void click(String session, int x, int y, int button, int count) throws IOException {
+        askInVain(session, Map.of("do", "click", "x", x, "y", y, "button", button, "count", count));
+    }
+
+    /** {@code clipboard get}: the text that the session's programs offer, if they do. */
+    public Optional<String> clipboard(String session) throws IOException {
+        return ask(session, Map.of("do", "clipboard-get")).optionalText("text");
+    }
+
+    /** {@code clipboard set}. */
+    public void setClipboard(String session, String text) throws IOException {
+        askInVain(session, Map.of("do", "clipboard-set", "text", text));
+    }
+
+    private void askInVain(String session, Map<String, ?> request) throws IOException {
+        JsonObject ignored = ask(session, request);
     }
 
     /** All sessions of the vault, by name. */

@@ -1,5 +1,6 @@
 package dev.satchel.session;
 
+import dev.satchel.display.web.ViewerServer;
 import dev.satchel.linux.Errno;
 import dev.satchel.linux.Fd;
 import dev.satchel.linux.IdMap;
@@ -82,6 +83,7 @@ public final class Supervisor implements AutoCloseable {
     private @Nullable MountedVolume files;
     private @Nullable Network network;
     private @Nullable Pod pod;
+    private @Nullable SessionDisplay display;
     private @Nullable ControlServer control;
     private @Nullable ResumeResult result;
     private boolean closed;
@@ -132,6 +134,10 @@ public final class Supervisor implements AutoCloseable {
             long podMillis = (System.nanoTime() - podNanos) / 1_000_000;
             undo.push(running::close);
             run.note(vaultLocation, running.initPid());
+            SessionDisplay shown =
+                    new SessionDisplay(head.name(), run.files(), running::processes, new SessionApi(new ApiSession()));
+            display = shown;
+            undo.push(shown::close);
             ControlServer listening = ControlServer.listen(run.control(), this::command);
             control = listening;
             undo.push(listening::close);
@@ -144,7 +150,7 @@ public final class Supervisor implements AutoCloseable {
                     millisSinceStart(),
                     checkpoint.map(Checkpoint::processes).orElse(1),
                     checkpoint.isEmpty(),
-                    "",
+                    shown.link(true),
                     podMillis);
         } catch (IOException | RuntimeException e) {
             MountedVolume mounted = files;
@@ -374,6 +380,38 @@ public final class Supervisor implements AutoCloseable {
                 yield new JsonObject(java.util.Map.of());
             }
             case "exec" -> Results.ofLine(execLine(request));
+            case "view" ->
+                new JsonObject(java.util.Map.of("view_url", present(display).link(!request.truth("look"))));
+            case "screenshot" -> {
+                Files.write(Path.of(request.text("file")), present(display).picture());
+                yield new JsonObject(java.util.Map.of());
+            }
+            case "type" -> {
+                present(display).type(request.text("text"));
+                yield new JsonObject(java.util.Map.of());
+            }
+            case "key" -> {
+                present(display).keys(request.texts("keys"));
+                yield new JsonObject(java.util.Map.of());
+            }
+            case "click" -> {
+                present(display)
+                        .click(
+                                (int) request.number("x"),
+                                (int) request.number("y"),
+                                (int) request.number("button", 1),
+                                (int) request.number("count", 1));
+                yield new JsonObject(java.util.Map.of());
+            }
+            case "clipboard-get" ->
+                new JsonObject(present(display)
+                        .clipboard()
+                        .map(text -> java.util.Map.<String, Object>of("text", text))
+                        .orElse(java.util.Map.of()));
+            case "clipboard-set" -> {
+                present(display).setClipboard(request.text("text"));
+                yield new JsonObject(java.util.Map.of());
+            }
             case "status" ->
                 Results.ofStatus(
                         present(pod).initPid(),
@@ -381,6 +419,43 @@ public final class Supervisor implements AutoCloseable {
                         present(network).hostSideAddress());
             default -> throw new IOException("the supervisor does not know '" + request.text("do") + "'");
         };
+    }
+
+    /** What viewers may ask for. */
+    private final class ApiSession implements SessionApi.Session {
+        @Override
+        public java.util.Map<String, Object> describe() {
+            java.util.Map<String, Object> facts = new java.util.LinkedHashMap<>();
+            facts.put("name", head.name());
+            facts.put("state", "running");
+            facts.put("image", settings.image());
+            facts.put("created", settings.created().toString());
+            return facts;
+        }
+
+        @Override
+        public List<java.util.Map<String, Object>> history() throws IOException {
+            List<java.util.Map<String, Object>> history = new java.util.ArrayList<>();
+            for (Snapshot snapshot : vault.history(head.id())) {
+                java.util.Map<String, Object> one = new java.util.LinkedHashMap<>();
+                one.put("snapshot", snapshot.id().toString());
+                one.put("created", snapshot.created().toString());
+                one.put("kind", snapshot.kind());
+                one.put("bytes_new", snapshot.bytesNew());
+                history.add(one);
+            }
+            return history;
+        }
+
+        @Override
+        public JsonObject command(JsonObject request) throws IOException {
+            return Supervisor.this.command(request, Progress.NONE);
+        }
+
+        @Override
+        public byte[] picture() throws IOException {
+            return present(display).picture();
+        }
     }
 
     private synchronized List<String> execLine(JsonObject request) throws IOException {
@@ -411,6 +486,27 @@ public final class Supervisor implements AutoCloseable {
 
     private SuspendResult capture(String kind, boolean leaveRunning, Progress progress) throws IOException {
         requireRunning();
+        SessionDisplay shown = present(display);
+        shown.letGo(leaveRunning ? "Taking a snapshot" : "Suspending");
+        try {
+            SuspendResult taken = captureSomeTime(kind, leaveRunning, progress);
+            if (leaveRunning) {
+                shown.takeHold();
+            } else {
+                shown.tell(ViewerServer.STATE_SUSPENDED, "Suspended");
+            }
+            return taken;
+        } catch (IOException | RuntimeException e) {
+            try {
+                shown.takeHold();
+            } catch (IOException again) {
+                e.addSuppressed(again);
+            }
+            throw e;
+        }
+    }
+
+    private SuspendResult captureSomeTime(String kind, boolean leaveRunning, Progress progress) throws IOException {
         for (int tries = 1; ; tries++) {
             try {
                 return captureOnce(kind, leaveRunning, progress);
@@ -603,6 +699,8 @@ public final class Supervisor implements AutoCloseable {
         progress.at("shutting down", 0, 0);
         Pod running = present(pod);
         running.shutDown(SHUT_DOWN_MILLIS);
+        present(display).tell(ViewerServer.STATE_STOPPED, "Stopped");
+        present(display).close();
         present(control).close();
         running.close();
         run.removeRoot();

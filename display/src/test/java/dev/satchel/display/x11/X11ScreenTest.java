@@ -308,7 +308,7 @@ class X11ScreenTest implements Screen.Listener {
         Path file = directory.resolve("text");
         Files.writeString(file, text);
         try (X11Screen screen = server.open(this)) {
-            server.run("xclip", "-selection", "clipboard", "-loops", "1", file.toString());
+            server.start("xclip", "-quiet", "-selection", "clipboard", file.toString());
             await("clipboard");
             assertThat(screen.clipboard(4 << 20)).isEqualTo(text);
             screen.setClipboard(text + "!");
@@ -324,7 +324,7 @@ class X11ScreenTest implements Screen.Listener {
         Files.writeString(file, "x".repeat(100_000));
         try (X11Screen screen = server.open(this)) {
             assertThat(screen.clipboard(1000)).isEmpty();
-            server.run("xclip", "-selection", "clipboard", file.toString());
+            server.start("xclip", "-quiet", "-selection", "clipboard", file.toString());
             await("clipboard");
             assertThat(screen.clipboard(1000)).isEmpty();
             assertThat(screen.clipboard(100_000)).hasSize(100_000);

@@ -1,0 +1,181 @@
+package dev.satchel.session;
+
+import dev.satchel.display.Keys;
+import dev.satchel.display.Rectangle;
+import dev.satchel.display.Screen;
+import dev.satchel.display.ScreenDisplay;
+import dev.satchel.display.codec.Classifier;
+import dev.satchel.display.codec.Png;
+import dev.satchel.display.web.Api;
+import dev.satchel.display.web.ViewerServer;
+import dev.satchel.display.x11.X11Screen;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * What a running session shows, and to whom: its screen, the server that viewers come to, and what programs do to it. The session's X
+ * server is held only while somebody looks or types, and never while the session is frozen. Thread-safe.
+ */
+final class SessionDisplay implements AutoCloseable {
+    /** The processes of the session, in this process's pid namespace. */
+    interface Processes {
+        List<Long> pids() throws IOException;
+    }
+
+    private static final String SOCKET = "tmp/.X11-unix/X0";
+    private static final int CLIPBOARD_BYTES_MAX = 1 << 20;
+    private static final int BUTTON_MAX = 9;
+
+    private final String session;
+    private final Path files;
+    private final Processes processes;
+    private final ScreenDisplay display;
+    private final ViewerServer server;
+
+    /**
+     * Begins to serve viewers.
+     *
+     * @param files the session's root directory
+     */
+    SessionDisplay(String session, Path files, Processes processes, Api api) throws IOException {
+        this.session = session;
+        this.files = files;
+        this.processes = processes;
+        display = new ScreenDisplay(this::open, Classifier::classify);
+        server = new ViewerServer(ViewerServer.Settings.loopback(session), () -> display, api);
+    }
+
+    private Screen open(Screen.Listener listener) throws IOException {
+        for (long pid : processes.pids()) {
+            if (isServer(pid)) {
+                return X11Screen.open(files, SOCKET, pid, listener);
+            }
+        }
+        throw new SatchelException(
+                SatchelException.Kind.FAILED,
+                "'" + session + "' has no screen: no X server runs in it; see 'satchel logs " + session + "'");
+    }
+
+    private static boolean isServer(long pid) throws IOException {
+        try {
+            return Files.readString(Path.of("/proc/" + pid + "/comm")).strip().equals("Xvfb");
+        } catch (NoSuchFileException e) {
+            return false; // it has just ended
+        }
+    }
+
+    /** The link that lets a browser of this host in. */
+    String link(boolean control) {
+        return server.link(control);
+    }
+
+    /** Before the session is frozen: nothing of it is held when this returns. */
+    void letGo(String why) {
+        server.tellState(ViewerServer.STATE_SUSPENDING, why);
+        display.letGo();
+    }
+
+    /** After {@link #letGo}, when the session goes on. */
+    void takeHold() throws IOException {
+        server.tellState(ViewerServer.STATE_RUNNING, "");
+        display.takeHold();
+    }
+
+    /** @param state one of {@link ViewerServer}'s, the session's last here */
+    void tell(int state, String text) {
+        server.tellState(state, text);
+    }
+
+    /** What is shown now, as PNG. */
+    byte[] picture() throws IOException {
+        return display.withScreen(screen -> {
+            Rectangle size = screen.bounds();
+            int[] pixels = new int[size.width() * size.height()];
+            screen.read(size, pixels, 0, size.width());
+            ByteArrayOutputStream png = new ByteArrayOutputStream();
+            Png.write(png, size.width(), size.height(), pixels);
+            return png.toByteArray();
+        });
+    }
+
+    /** Types text as a person would; a new line is the Return key. */
+    void type(String text) throws IOException {
+        display.withScreen(screen -> {
+            for (int i = 0; i < text.length(); i = text.offsetByCodePoints(i, 1)) {
+                int keysym = Keys.ofCharacter(text.codePointAt(i));
+                screen.key(keysym, true);
+                screen.key(keysym, false);
+            }
+            return true;
+        });
+    }
+
+    /** Presses the keys of each chord together, one chord after the other. */
+    void keys(List<String> chords) throws IOException {
+        for (String chord : chords) {
+            List<Integer> keysyms = Keys.chord(chord)
+                    .orElseThrow(() -> new SatchelException(
+                            SatchelException.Kind.FAILED,
+                            "'" + chord
+                                    + "' is no key: use names and characters such as Return, F5, ctrl+c or alt+Tab"));
+            display.withScreen(screen -> {
+                for (int keysym : keysyms) {
+                    screen.key(keysym, true);
+                }
+                for (int keysym : keysyms.reversed()) {
+                    screen.key(keysym, false);
+                }
+                return true;
+            });
+        }
+    }
+
+    /**
+     * Moves the pointer there and clicks.
+     *
+     * @param button 1 left, 2 middle, 3 right, 4 to 7 the wheel, 8 back, 9 forward
+     * @param count 0: only moves there
+     */
+    void click(int x, int y, int button, int count) throws IOException {
+        display.withScreen(screen -> {
+            Rectangle size = screen.bounds();
+            if (!size.contains(x, y) || button < 1 || button > BUTTON_MAX) {
+                throw new SatchelException(
+                        SatchelException.Kind.FAILED,
+                        "can't click at " + x + "," + y + " with button " + button + ": the screen is " + size.width()
+                                + "x" + size.height() + ", buttons are 1 to " + BUTTON_MAX);
+            }
+            screen.pointer(x, y, 0);
+            for (int i = 0; i < count; i++) {
+                screen.pointer(x, y, 1 << (button - 1));
+                screen.pointer(x, y, 0);
+            }
+            return true;
+        });
+    }
+
+    /** The text that the session's programs offer; empty if none does. */
+    Optional<String> clipboard() throws IOException {
+        return Optional.of(display.withScreen(screen -> screen.clipboard(CLIPBOARD_BYTES_MAX)))
+                .filter(text -> !text.isEmpty());
+    }
+
+    /** Offers text to the session's programs. */
+    void setClipboard(String text) throws IOException {
+        display.withScreen(screen -> {
+            screen.setClipboard(text);
+            return true;
+        });
+    }
+
+    @Override
+    public void close() {
+        server.close();
+        display.close();
+    }
+}

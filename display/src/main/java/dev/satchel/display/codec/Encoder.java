@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Writes commands as {@code docs/PROTOCOL.md} has them. Every command is independent of those before, so that it can be sent to
- * several viewers, or left out. Not thread-safe; its buffers are made when first needed, and are bounded: 3 MiB, as much again for VIDEO.
+ * several viewers, or left out. Not thread-safe; its buffers are made when first needed, and are bounded: 3 MiB, and 4 MiB more for VIDEO.
  */
 public final class Encoder implements AutoCloseable {
     static final int COPY = 1;

@@ -10,11 +10,16 @@ import com.microsoft.playwright.Route;
 import dev.satchel.display.Command;
 import dev.satchel.display.CommandPlayer;
 import dev.satchel.display.Rectangle;
+import dev.satchel.linux.zstd.Zstd;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.List;
 import java.util.Map;
@@ -55,6 +60,7 @@ class BrowserDecodeTest {
         page.evaluate("""
                 async () => {
                   const { apply, Surface } = await import('/viewer/decode.js');
+                  const { decompress } = await import('/viewer/zstd.js');
                   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
                   globalThis.start = (width, height) => {
                     const canvas = document.createElement('canvas');
@@ -67,14 +73,18 @@ class BrowserDecodeTest {
                     const results = await Promise.allSettled(updates.map((update) => apply(bytes(update), surface)));
                     return results.map((result) => result.status === 'fulfilled' ? 'drawn' : String(result.reason));
                   };
-                  globalThis.pixels = () => {
-                    const { width, height } = surface.canvas;
-                    const data = surface.context.getImageData(0, 0, width, height).data;
+                  globalThis.text = (data) => {
                     let text = '';
                     for (let i = 0; i < data.length; i += 8192) {
                       text += String.fromCharCode(...data.subarray(i, i + 8192));
                     }
                     return btoa(text);
+                  };
+                  globalThis.inflate = (frame, lengthMax) => text(decompress(bytes(frame), lengthMax));
+                  globalThis.pixels = () => {
+                    const { width, height } = surface.canvas;
+                    const data = surface.context.getImageData(0, 0, width, height).data;
+                    return text(data);
                   };
                 }""");
     }
@@ -256,6 +266,95 @@ class BrowserDecodeTest {
         }
     }
 
+    /** All that zstd's levels make use of, not only the one that the encoder asks for. */
+    @Test
+    void decompressesWhatZstdMakes() {
+        try (Arena arena = Arena.ofConfined();
+                Zstd zstd = new Zstd()) {
+            PixelPacker packer = new PixelPacker();
+            for (int kind = 1; kind < Pictures.KINDS; kind++) {
+                for (int side : new int[] {1, 5, 40, 300}) {
+                    int[] picture = Pictures.picture(kind, side, side, new Random(side));
+                    int count = packer.plain(picture, 0, side * side);
+                    byte[] plain = Arrays.copyOf(packer.packed(), count);
+                    MemorySegment source = arena.allocate(plain.length);
+                    MemorySegment target = arena.allocate(plain.length + 1000);
+                    MemorySegment.copy(plain, 0, source, ValueLayout.JAVA_BYTE, 0, plain.length);
+                    for (int level : new int[] {-7, 1, 3, 6, 12, 19}) {
+                        int length = zstd.compress(source, target, level);
+                        byte[] frame = target.asSlice(4, length - 4).toArray(ValueLayout.JAVA_BYTE);
+                        String inflated = (String) page.evaluate(
+                                "([frame, max]) => inflate(frame, max)",
+                                List.of(Base64.getEncoder().encodeToString(frame), plain.length));
+                        assertThat(Base64.getDecoder().decode(inflated)).isEqualTo(plain);
+                    }
+                }
+            }
+        }
+    }
+
+    private static byte[] bytes(int... values) {
+        byte[] bytes = new byte[values.length];
+        for (int i = 0; i < values.length; i++) {
+            bytes[i] = (byte) values[i];
+        }
+        return bytes;
+    }
+
+    @Test
+    void refusesEach() {
+        open(20, 10);
+        byte[] jpeg;
+        byte[] cutOff;
+        try (Encoder encoder = new Encoder()) {
+            jpeg = encoder.encode(new Command.Video(new Rectangle(0, 0, 8, 8), new int[64]));
+            byte[] whole = encoder.encode(new Command.Pixels(new Rectangle(0, 0, 20, 10), new int[200]));
+            cutOff = Arrays.copyOf(whole, whole.length - 1);
+        }
+        jpeg[5] = 9;
+        Map<String, byte[]> refused = Map.ofEntries(
+                Map.entry("Error: command 7 is unknown", bytes(7, 0, 0, 0, 0, 1, 0, 1, 0)),
+                Map.entry("Error: a command is cut off", cutOff),
+                Map.entry(
+                        "Error: a command is for what is not on the screen",
+                        bytes(2, 0, 0, 0, 0, 21, 0, 1, 0, 1, 2, 3)),
+                Map.entry(
+                        "Error: a command copies what is not on the screen",
+                        bytes(1, 0, 0, 0, 0, 20, 0, 1, 0, 0, 0, 10, 0)),
+                Map.entry("Error: packing 3 is unknown", bytes(5, 0, 0, 0, 0, 1, 0, 1, 0, 3, 0, 0, 0, 0)),
+                Map.entry("Error: codec 2 is unknown", bytes(6, 0, 0, 0, 0, 1, 0, 1, 0, 2, 0, 0, 0, 0)),
+                Map.entry("Error: a palette is cut off", bytes(5, 0, 0, 0, 0, 1, 0, 1, 0, 1, 0, 0, 0, 0)),
+                Map.entry(
+                        "Error: a pixel is beyond the palette",
+                        // Three colours, and a pixel of the fourth.
+                        bytes(5, 0, 0, 0, 0, 1, 0, 1, 0, 1, 11, 0, 0, 0, 2, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0xc0)),
+                Map.entry(
+                        "Error: pixels have another length",
+                        bytes(5, 0, 0, 0, 0, 1, 0, 1, 0, 0, 4, 0, 0, 0, 1, 2, 3, 4)),
+                Map.entry(
+                        "Error: a bitmap has another length",
+                        bytes(3, 0, 0, 0, 0, 1, 0, 1, 0, 1, 2, 3, 4, 5, 6, 0, 2, 0, 0, 0, 0, 0)),
+                Map.entry(
+                        "Error: a tile is empty or too large",
+                        bytes(4, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0)),
+                Map.entry("Error: a picture has another size", jpeg),
+                Map.entry("Error: a picture is no JPEG", bytes(6, 0, 0, 0, 0, 1, 0, 1, 0, 1, 2, 0, 0, 0, 0x89, 0x50)),
+                // A frame that says it holds 2 GiB.
+                Map.entry(
+                        "RangeError: zstd: there is more than may be",
+                        bytes(5, 0, 0, 0, 0, 1, 0, 1, 0, 16, 8, 0, 0, 0, 0xa0, 0, 0, 0, 0x80, 1, 0, 0)));
+        byte[] red = bytes(2, 0, 0, 0, 0, 20, 0, 10, 0, 0xff, 0, 0);
+        byte[] green = bytes(2, 0, 0, 0, 0, 20, 0, 10, 0, 0, 0xff, 0);
+        refused.forEach((why, command) -> {
+            byte[] both = Arrays.copyOf(green, green.length + command.length);
+            System.arraycopy(command, 0, both, green.length, command.length);
+            assertThat(play(List.of(red, both)).toString()).isEqualTo("[drawn, " + why + "]");
+        });
+        // What is seen to be wrong before anything is drawn leaves the screen as it is.
+        play(List.of(red, bytes(2, 0, 0, 0, 0, 20, 0, 10, 0, 0, 0xff, 0, 7)));
+        assertThat(pixels()).containsOnly(0xff0000);
+    }
+
     /** Whatever comes is drawn or refused, soon, and does no harm to what comes after. */
     @Test
     void refusesWhatIsMalformed() {
@@ -266,7 +365,7 @@ class BrowserDecodeTest {
                 Random random = new Random(seed);
                 byte[] bytes = update(encoder, commands(random));
                 if (random.nextInt(3) == 0) {
-                    bytes = java.util.Arrays.copyOf(bytes, random.nextInt(bytes.length + 1));
+                    bytes = Arrays.copyOf(bytes, random.nextInt(bytes.length + 1));
                 }
                 for (int i = 1 + random.nextInt(4); i > 0 && bytes.length > 0; i--) {
                     bytes[random.nextInt(random.nextBoolean() ? bytes.length : Math.min(40, bytes.length))] ^=

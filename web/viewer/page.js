@@ -82,7 +82,7 @@ export function bytes(count) {
         count /= 1000;
         unit++;
     }
-    return `${unit === 0 || count >= 100 ? Math.round(count) : count.toFixed(1)} ${units[unit]}`;
+    return `${unit === 0 || count >= 100 ? Math.round(count) : count.toFixed(1)}\u00a0${units[unit]}`;
 }
 
 /** @param {string | undefined} iso */

@@ -344,7 +344,7 @@ export function sessionPanels(toolbar, session) {
         const words = make('div', 'what');
         const title = make('b', '', shot.label || ago(shot.created));
         title.title = shot.snapshot;
-        const details = [shot.label ? ago(shot.created) : when(shot.created), shot.kind, shot.bytes_new === undefined ? '' : `${bytes(shot.bytes_new)} new`];
+        const details = [shot.label ? ago(shot.created) : when(shot.created), shot.kind, shot.bytes_new === undefined ? '' : `${bytes(shot.bytes_new)}\u00a0new`];
         words.append(title, make('span', 'note', details.filter(Boolean).join(' · ')));
         if (session.offers('fork')) {
             const fork = make('button', 'quiet');

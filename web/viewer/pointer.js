@@ -53,6 +53,8 @@ export class Pointer {
     #twoAt = 0;
     #span = 0;
     #middle = { x: 0, y: 0 };
+    /** What two fingers hold when they begin to pinch: it stays between them. */
+    #place = { x: 0, y: 0 };
 
     /**
      * @param {HTMLElement} element
@@ -309,16 +311,14 @@ export class Pointer {
         if (this.#gesture === 'two') {
             if (Math.abs(span - this.#span) > PINCH_SLOP) {
                 this.#gesture = 'pinching';
+                this.#place = this.screen.placeAt(this.#middle.x, this.#middle.y);
                 this.#span = span;
-                this.#middle = middle;
             } else if (Math.hypot(dx, dy) > SLOP) {
                 this.#gesture = 'scrolling';
             }
         } else if (this.#gesture === 'pinching') {
-            this.screen.panBy(-dx, -dy);
-            this.screen.zoomBy(span / Math.max(1, this.#span), middle.x, middle.y);
+            this.screen.zoomBy(span / Math.max(1, this.#span), this.#place, middle.x, middle.y);
             this.#span = span;
-            this.#middle = middle;
         } else {
             const { x, y } = this.screen.toSession(middle.x, middle.y);
             // The content follows the fingers: down with them is up with the wheel.

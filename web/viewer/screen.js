@@ -206,20 +206,29 @@ export class Screen {
     }
 
     /**
-     * Makes it larger on the page, what is at a point staying there.
+     * What is there, as shares of the screen's width and height.
      *
-     * @param {number} factor
      * @param {number} clientX
      * @param {number} clientY
      */
-    zoomBy(factor, clientX, clientY) {
-        const before = this.canvas.getBoundingClientRect();
-        const x = (clientX - before.left) / before.width;
-        const y = (clientY - before.top) / before.height;
+    placeAt(clientX, clientY) {
+        const box = this.canvas.getBoundingClientRect();
+        return { x: (clientX - box.left) / box.width, y: (clientY - box.top) / box.height };
+    }
+
+    /**
+     * Makes it larger on the page, and has a place of it somewhere.
+     *
+     * @param {number} factor
+     * @param {{x: number, y: number}} place as {@link placeAt} has it
+     * @param {number} clientX
+     * @param {number} clientY
+     */
+    zoomBy(factor, place, clientX, clientY) {
         this.#zoom = Math.max(1, Math.min(ZOOM_MAX, this.#zoom * factor));
         this.layout();
-        const after = this.canvas.getBoundingClientRect();
-        this.panBy(after.left + x * after.width - clientX, after.top + y * after.height - clientY);
+        const box = this.canvas.getBoundingClientRect();
+        this.panBy(box.left + place.x * box.width - clientX, box.top + place.y * box.height - clientY);
     }
 
     /**

@@ -1,0 +1,340 @@
+package dev.satchel.display.web;
+
+import static dev.satchel.display.web.BrowserSession.awaitTrue;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.microsoft.playwright.Browser;
+import com.microsoft.playwright.Download;
+import com.microsoft.playwright.Page;
+import com.microsoft.playwright.options.FilePayload;
+import com.microsoft.playwright.options.WaitForSelectorState;
+import dev.satchel.display.Command;
+import dev.satchel.display.Rectangle;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** The viewer's page in Chromium: its connection, its clipboard, its own controls. */
+class PageTest {
+    private BrowserSession session;
+
+    @BeforeEach
+    void start() throws IOException {
+        session = new BrowserSession();
+    }
+
+    @AfterEach
+    void end() throws IOException {
+        session.close();
+    }
+
+    private static void showToolbar(Page page) {
+        page.evaluate("document.getElementById('handle').click()");
+        awaitTrue(page, "!document.getElementById('bar').inert");
+    }
+
+    private static String drawnText(Page page, String id) {
+        return page.textContent("#" + id);
+    }
+
+    // ---- The connection
+
+    @Test
+    void connectsAgainAndGoesOn() {
+        Page page = session.open();
+        session.relay.cut();
+        page.waitForSelector("#pill");
+        assertThat(drawnText(page, "pill")).contains("Reconnecting");
+        assertThat(page.isVisible("#overlay")).isFalse();
+        session.relay.mend();
+        page.waitForSelector("#pill", new Page.WaitForSelectorOptions().setState(WaitForSelectorState.HIDDEN));
+        session.screen().fill(new Rectangle(0, 0, 640, 480), 0x224466);
+        page.keyboard().press("k");
+        session.assertTyped("press 6b", "release 6b");
+        awaitTrue(page, """
+                () => {
+                  const pixel = document.getElementById('screen').getContext('2d').getImageData(300, 200, 1, 1).data;
+                  return pixel[0] === 0x22 && pixel[1] === 0x44 && pixel[2] === 0x66;
+                }""");
+    }
+
+    @Test
+    void saysThatTheSessionIsSuspended() {
+        Page page = session.open();
+        session.server.tellState(ViewerServer.STATE_SUSPENDING, "");
+        page.waitForSelector("#pill >> text=Suspending");
+        session.server.tellState(ViewerServer.STATE_SUSPENDED, "Frozen for 0.4 s.");
+        page.waitForSelector("#overlay");
+        assertThat(drawnText(page, "overlay-title")).isEqualTo("Suspended");
+        assertThat(drawnText(page, "overlay-text")).isEqualTo("Frozen for 0.4 s.");
+        assertThat(drawnText(page, "overlay-facts")).contains("desk").contains("debian");
+        session.relay.cut();
+        page.waitForTimeout(1_200);
+        assertThat(page.isVisible("#overlay")).isTrue();
+        assertThat(page.isVisible("#pill")).isFalse();
+        session.relay.mend();
+        session.server.tellState(ViewerServer.STATE_RUNNING, "");
+        page.waitForSelector("#overlay", new Page.WaitForSelectorOptions().setState(WaitForSelectorState.HIDDEN));
+    }
+
+    @Test
+    void resumesWhereTheServerCan() {
+        Page page = session.open();
+        session.server.tellState(ViewerServer.STATE_SUSPENDED, "");
+        page.waitForSelector("#overlay-action");
+        page.keyboard().press("Enter");
+        BrowserSession.await(() -> session.requests.contains("POST resume"));
+        assertThat(session.requests).contains("POST resume");
+        assertThat(page.isVisible("#overlay-command")).isFalse();
+    }
+
+    @Test
+    void saysHowToResumeWhereTheServerCannot() {
+        session.actions = "[\"suspend\"]";
+        Page page = session.open();
+        session.server.tellState(ViewerServer.STATE_SUSPENDED, "");
+        page.waitForSelector("#overlay");
+        assertThat(page.isVisible("#overlay-action")).isFalse();
+        assertThat(drawnText(page, "overlay-command")).isEqualTo("satchel resume desk");
+    }
+
+    @Test
+    void saysThatTheLinkHasEnded() {
+        Page page = session.open();
+        session.relay.cut();
+        page.context().clearCookies();
+        session.relay.mend();
+        page.waitForSelector("#overlay >> text=This link has ended");
+        assertThat(drawnText(page, "overlay-command")).isEqualTo("satchel view desk");
+    }
+
+    @Test
+    void survivesALostDisplay() {
+        Page page = session.open();
+        session.screen().end();
+        page.waitForSelector("#pill >> text=ended");
+        session.server.displayChanged();
+        page.waitForSelector("#pill", new Page.WaitForSelectorOptions().setState(WaitForSelectorState.HIDDEN));
+        BrowserSession.await(() -> session.screens() == 2);
+        page.keyboard().press("k");
+        session.assertTyped("press 6b", "release 6b");
+    }
+
+    @Test
+    void nonsenseFromTheServerEndsTheConnectionAndIsTriedAgainEverMoreSeldom() throws IOException {
+        AtomicBoolean nonsense = new AtomicBoolean();
+        AtomicInteger encodings = new AtomicInteger();
+        session.close();
+        session = new BrowserSession(() -> new CommandEncoder() {
+            @Override
+            public byte[] encode(Command command) {
+                if (!nonsense.get()) {
+                    return fill();
+                }
+                encodings.incrementAndGet();
+                return new byte[] {99, 1, 2, 3};
+            }
+
+            @Override
+            public void close() {}
+        });
+        Page page = session.open();
+        List<String> exceptions = new ArrayList<>();
+        page.onPageError(exceptions::add);
+        nonsense.set(true);
+        session.screen().fill(new Rectangle(0, 0, 10, 10), 0x10203);
+        page.waitForSelector("#pill >> text=Reconnecting");
+        page.waitForTimeout(4_000);
+        assertThat(exceptions).isEmpty();
+        // Each attempt costs the server the commands of one whole picture.
+        int commandsOfPicture = 8;
+        assertThat(encodings.get()).isBetween(commandsOfPicture, 10 * commandsOfPicture);
+        nonsense.set(false);
+        page.waitForSelector("#pill", new Page.WaitForSelectorOptions().setState(WaitForSelectorState.HIDDEN));
+    }
+
+    private static byte[] fill() {
+        return new byte[] {2, 0, 0, 0, 0, (byte) 0x80, 2, (byte) 0xe0, 1, 1, 2, 3};
+    }
+
+    // ---- The clipboard
+
+    @Test
+    void textOfTheSessionComesToThisComputer() {
+        Page page = session.open();
+        page.context().grantPermissions(List.of("clipboard-read", "clipboard-write"));
+        session.screen().offerClipboard("grüße from the session");
+        awaitTrue(page, "navigator.clipboard.readText().then(text => text === 'grüße from the session')");
+        showToolbar(page);
+        page.click("[data-panel=panel-clipboard]");
+        assertThat(page.inputValue("#clip")).isEqualTo("grüße from the session");
+    }
+
+    @Test
+    void textOfThePanelGoesToTheSession() {
+        Page page = session.open();
+        showToolbar(page);
+        page.click("[data-panel=panel-clipboard]");
+        page.fill("#clip", "typed into the panel");
+        page.click("#clip-send");
+        BrowserSession.await(() -> session.screen().clipboard(100).equals("typed into the panel"));
+        assertThat(session.screen().clipboard(100)).isEqualTo("typed into the panel");
+    }
+
+    @Test
+    void textThatIsTooLongIsRefusedInWords() {
+        Page page = session.open();
+        showToolbar(page);
+        page.click("[data-panel=panel-clipboard]");
+        page.evaluate("document.getElementById('clip').value = 'x'.repeat(1 << 20)");
+        page.click("#clip-send");
+        page.waitForSelector(".toast.problem >> text=1 MiB");
+        assertThat(session.screen().clipboard(100)).isEmpty();
+        // One byte less is not.
+        page.evaluate("document.getElementById('clip').value = 'x'.repeat((1 << 20) - 1)");
+        page.click("#clip-send");
+        BrowserSession.await(() -> session.screen().clipboard(100).length() == (1 << 20) - 1);
+        assertThat(session.screen().clipboard(100)).hasSize((1 << 20) - 1);
+    }
+
+    // ---- The controls
+
+    @Test
+    void onlyWhatTheServerOffersIsThere() {
+        session.actions = "[\"snapshot\",\"fetch-file\"]";
+        Page page = session.open();
+        showToolbar(page);
+        page.waitForSelector("#snapshot");
+        for (String hidden : List.of("panel-history", "panel-fork", "panel-suspend")) {
+            assertThat(page.isVisible("[data-panel=" + hidden + "]")).as(hidden).isFalse();
+        }
+        page.click("[data-panel=panel-files]");
+        assertThat(page.isVisible("#drop")).isFalse();
+        assertThat(page.isVisible("#path")).isTrue();
+    }
+
+    @Test
+    void toolbarByKeyboardAlone() {
+        Page page = session.open(new Browser.NewContextOptions().setViewportSize(1000, 600));
+        page.keyboard().press("Control+Alt+Shift");
+        awaitTrue(page, "document.activeElement.id === 'quality'");
+        List<String> names = new ArrayList<>();
+        for (int i = 0; i < 12; i++) {
+            names.add((String) page.evaluate("document.activeElement.getAttribute('aria-label').split(':')[0]"));
+            page.keyboard().press("ArrowRight");
+        }
+        assertThat(names)
+                .containsExactly(
+                        "Connection",
+                        "Screen size",
+                        "Keys",
+                        "Clipboard",
+                        "Files",
+                        "Snapshot",
+                        "History",
+                        "Fork",
+                        "Suspend",
+                        "Full screen",
+                        "Keep the toolbar",
+                        "Help");
+        // Round to the first; a panel, and something in it; back to its button; back to the session.
+        page.keyboard().press("ArrowRight");
+        page.keyboard().press("Enter");
+        awaitTrue(page, "document.activeElement.name === 'mode'");
+        page.keyboard().press("ArrowDown");
+        assertThat((boolean) page.evaluate("document.querySelector('[value=actual]').checked"))
+                .isTrue();
+        page.keyboard().press("Escape");
+        awaitTrue(page, "document.activeElement.dataset.panel === 'panel-screen'");
+        page.keyboard().press("Escape");
+        awaitTrue(page, "document.activeElement.id === 'keys'");
+        page.keyboard().press("g");
+        BrowserSession.await(() -> session.screen().input().contains("release 67"));
+        assertThat(session.input(List.of("press ")).getLast()).isEqualTo("press 67");
+    }
+
+    @Test
+    void everyControlHasAName() {
+        Page page = session.open();
+        Object nameless = page.evaluate("""
+                () => [...document.querySelectorAll('button, input, textarea, [role=dialog], [role=toolbar]')]
+                  .filter(e => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length || e.getAttribute('aria-labelledby')))
+                  .map(e => e.outerHTML)""");
+        assertThat(nameless).isEqualTo(List.of());
+    }
+
+    @Test
+    void historyHasPicturesAndForks() {
+        Page page = session.open();
+        showToolbar(page);
+        page.click("[data-panel=panel-history]");
+        page.waitForSelector("#snapshots li");
+        assertThat(page.locator("#snapshots li b").allTextContents().getFirst()).isEqualTo("<b>mine</b>");
+        assertThat(page.locator("#snapshots li").allTextContents().getLast()).contains("1.0\u00a0kB\u00a0new");
+        assertThat(session.requests).contains("GET history/s1/thumbnail.png", "GET history/s2/thumbnail.png");
+        page.click("#snapshots li:last-child button");
+        page.fill("#fork-name", "second");
+        page.click("#fork .main");
+        page.waitForSelector(".toast.problem >> text=there is a session of that name");
+        assertThat(session.requests).contains("POST fork {\"name\":\"second\",\"snapshot\":\"s1\"}");
+    }
+
+    @Test
+    void suspendsAndTakesSnapshots() {
+        Page page = session.open();
+        showToolbar(page);
+        page.click("#snapshot");
+        page.waitForSelector(".toast >> text=Snapshot made");
+        page.click("[data-panel=panel-suspend]");
+        page.click("#suspend");
+        BrowserSession.await(() -> session.requests.contains("POST suspend"));
+        assertThat(session.requests).containsExactly("POST snapshot", "POST suspend");
+    }
+
+    @Test
+    void filesGoInAndCome() throws IOException {
+        Page page = session.open();
+        showToolbar(page);
+        page.click("[data-panel=panel-files]");
+        page.setInputFiles(
+                "#file", new FilePayload("a b.txt", "text/plain", "content".getBytes(StandardCharsets.UTF_8)));
+        page.waitForSelector(".toast >> text=Downloads");
+        assertThat(session.requests).contains("POST files " + Map.of("name", "a b.txt") + " content");
+        page.fill("#path", "nothing.txt");
+        page.click("#fetch .main");
+        page.waitForSelector(".toast.problem >> text=nothing.txt");
+        page.fill("#path", "notes.txt");
+        Download download = page.waitForDownload(() -> page.click("#fetch .main"));
+        assertThat(download.suggestedFilename()).isEqualTo("notes.txt");
+        assertThat(Files.readString(download.path())).isEqualTo("notes");
+    }
+
+    @Test
+    void fullScreenKeepsTheKeyboard() {
+        Page page = session.open();
+        showToolbar(page);
+        page.click("#full");
+        awaitTrue(page, "document.fullscreenElement !== null");
+        assertThat(page.getAttribute("#full", "aria-label")).isEqualTo("Leave full screen");
+        awaitTrue(page, "document.activeElement.id === 'keys'");
+        page.keyboard().press("f");
+        session.assertTyped("press 66", "release 66");
+    }
+
+    @Test
+    void toolbarLeavesByItselfAndComesAtTheEdge() {
+        Page page = session.open();
+        page.mouse().move(400, 300);
+        page.waitForSelector("#top.away", new Page.WaitForSelectorOptions().setState(WaitForSelectorState.ATTACHED));
+        page.mouse().move(400, 2);
+        awaitTrue(page, "!document.getElementById('top').classList.contains('away')");
+    }
+}

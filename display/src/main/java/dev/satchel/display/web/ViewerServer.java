@@ -406,10 +406,13 @@ public final class ViewerServer implements AutoCloseable {
         }
     }
 
-    void viewerLeft() {
+    void viewerLeft(ViewerStream stream) {
         Runnable action = () -> {};
         boolean last;
         synchronized (lock) {
+            // Now, as what follows may close this server and wait for its streams.
+            streams.remove(stream);
+            lock.notifyAll();
             last = --viewers == 0;
             if (last && !closing) {
                 action = lastViewerLeft;

@@ -106,7 +106,7 @@ final class ViewerStream {
             ViewerServer.closeQuietly(raw);
             ViewerServer.joinUninterruptibly(sender);
             if (counted) {
-                server.viewerLeft();
+                server.viewerLeft(this);
             }
         }
     }

@@ -58,7 +58,7 @@ export class Keyboard {
         this.mac = /^(mac|ip(hone|ad|od))/i.test(platform);
         this.windows = /^win/i.test(platform);
         this.android = /android/i.test(platform) || /Android/.test(navigator.userAgent);
-        input.addEventListener('keydown', event => this.#down(event));
+        input.addEventListener('keydown', event => this.down(event));
         input.addEventListener('keyup', event => this.#up(event));
         input.addEventListener('blur', () => this.releaseAll());
         input.addEventListener('compositionstart', () => (this.#composing = true));
@@ -211,8 +211,8 @@ export class Keyboard {
         }
     }
 
-    /** @param {KeyboardEvent} event */
-    #down(event) {
+    /** @param {KeyboardEvent} event which the text area gets by itself if it has the focus */
+    down(event) {
         if (!this.enabled) {
             return;
         }

@@ -120,17 +120,34 @@ addEventListener('focus', () => {
         focusSession();
     }
 });
+// A keyboard on a device for touch, or whatever else took the focus away: who types, types into the session.
+addEventListener('keydown', event => {
+    if (document.activeElement === document.body) {
+        keys.focus({ preventScroll: true });
+        keyboard.down(event);
+    }
+});
+// Beside the session's screen.
+stage.addEventListener('pointerdown', event => {
+    if (event.target === stage) {
+        toolbar.worked();
+        focusSession();
+    }
+});
+// What an on-screen keyboard lies over is not seen: the screen moves above it.
+visualViewport?.addEventListener('resize', () => {
+    const covered = keyboard.onScreen ? innerHeight - (visualViewport?.height ?? innerHeight) : 0;
+    screen.setCovered(Math.max(0, covered));
+});
 
 /** The keyboard goes to the session; not where that would bring an on-screen keyboard up that nobody asked for. */
 function focusSession() {
-    if (keyboard.onScreen || !matchMedia('(any-pointer: fine)').matches) {
+    const touchOnly = matchMedia('(any-pointer: coarse)').matches && !matchMedia('(any-pointer: fine)').matches;
+    if (!touchOnly) {
+        keys.focus({ preventScroll: true });
+    } else if (document.activeElement !== keys) {
         /** @type {HTMLElement | null} */ (document.activeElement)?.blur?.();
-        if (keyboard.onScreen) {
-            keyboard.showOnScreen();
-        }
-        return;
     }
-    keys.focus({ preventScroll: true });
 }
 
 /**
@@ -284,7 +301,11 @@ function showState() {
     } else if (open && state.state === 'lost') {
         overlay.note(state.text || 'The display server ended; it is tried again…');
     } else if (open) {
+        const covered = overlay.shown;
         overlay.clear();
+        if (covered) {
+            focusSession();
+        }
     } else if (hello) {
         // The picture stays; most gaps are over before anybody reads about them.
         quiet = setTimeout(() => overlay.note('Reconnecting…'), QUIET_MILLIS);

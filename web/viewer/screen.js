@@ -29,6 +29,7 @@ export class Screen {
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     #resizing;
     #asked = '';
+    #covered = false;
 
     /**
      * @param {HTMLElement} stage what is scrolled, as large as the window
@@ -125,6 +126,12 @@ export class Screen {
         this.layout();
     }
 
+    /** @param {number} covered how much of the window's lower end is not seen, in CSS pixels: no reason for a session to become smaller */
+    setCovered(covered) {
+        this.#covered = covered > 0;
+        this.stage.style.bottom = `${covered}px`;
+    }
+
     /** How many pixels a session has that fills the window. */
     windowPixels() {
         const density = this.#large ? 1 : devicePixelRatio;
@@ -172,7 +179,7 @@ export class Screen {
         style.imageRendering = this.#crisp || Number.isInteger(factor) ? 'pixelated' : 'auto';
         this.stage.classList.toggle('scrolls', width > room.width + 1 || height > room.height + 1);
         this.listener.scaled(this.#scale);
-        if (this.#mode === 'resize') {
+        if (this.#mode === 'resize' && !this.#covered) {
             this.#askForWindow();
         }
     }

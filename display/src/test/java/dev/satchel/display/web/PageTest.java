@@ -94,6 +94,10 @@ class PageTest {
         BrowserSession.await(() -> session.requests.contains("POST resume"));
         assertThat(session.requests).contains("POST resume");
         assertThat(page.isVisible("#overlay-command")).isFalse();
+        session.server.tellState(ViewerServer.STATE_RUNNING, "");
+        page.waitForSelector("#overlay", new Page.WaitForSelectorOptions().setState(WaitForSelectorState.HIDDEN));
+        page.keyboard().press("k");
+        session.assertTyped("press 6b", "release 6b");
     }
 
     @Test

@@ -332,6 +332,15 @@ class TypingTest {
     }
 
     @Test
+    void keysThatNothingElseTakesGoToTheSession() {
+        Page page = session.open();
+        page.evaluate("document.activeElement.blur()");
+        page.keyboard().press("m");
+        page.keyboard().press("n");
+        session.assertTyped("press 6d", "release 6d", "press 6e", "release 6e");
+    }
+
+    @Test
     void keysOfThePanel() {
         Page page = session.open();
         page.evaluate("document.getElementById('handle').click()");

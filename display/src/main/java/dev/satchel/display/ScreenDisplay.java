@@ -281,7 +281,9 @@ public final class ScreenDisplay implements Display {
         private Activity activity;
         private CursorImage cursor;
         private String clipboard = "";
-        private boolean damaged;
+        /** What was drawn while the screen was being opened may not have been told. */
+        private boolean damaged = true;
+
         private boolean clipboardDue;
         private Rectangle size;
         private long pauseNanos = PAUSE_NANOS_MIN;

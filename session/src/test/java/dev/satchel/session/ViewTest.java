@@ -234,13 +234,17 @@ class ViewTest extends LiveTest {
             URI link = URI.create(link(a, name, false));
             String origin = "http://" + link.getAuthority();
             String secret = link.getQuery().substring(2);
-            assertThat(post(client, origin + "/api/type", secret, "{\"text\":\"cat >two\\n2\\n\"}")
+            assertThat(post(client, origin + "/api/type", secret, "{\"text\":\"cat >two\\n\"}")
+                            .statusCode())
+                    .isEqualTo(200);
+            // Only once the shell has let go of the terminal does Return end a line for cat.
+            here.awaitFile("home/user/two");
+            assertThat(post(client, origin + "/api/type", secret, "{\"text\":\"2\\n\"}")
                             .statusCode())
                     .isEqualTo(200);
             assertThat(post(client, origin + "/api/key", secret, "{\"keys\":[\"ctrl+d\"]}")
                             .statusCode())
                     .isEqualTo(200);
-            here.awaitFile("home/user/two");
             Eventually.holds(
                     10_000, "what was typed", () -> here.read("home/user/two").equals("2\n"));
             HttpResponse<byte[]> png = client.send(

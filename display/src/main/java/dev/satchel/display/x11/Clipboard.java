@@ -2,25 +2,36 @@ package dev.satchel.display.x11;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
+import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
-import java.util.HashMap;
-import java.util.Map;
+import java.util.LinkedHashMap;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Text in the CLIPBOARD selection, both ways (ICCCM §2). What programs offer is asked for only when it is wanted; what is offered to them is
- * given to each that asks, in parts if it is long (§2.7.2, INCR). Events come on the connection's thread; {@link #fetch} waits on another.
+ * Text in the CLIPBOARD selection, both ways (Inter-Client Communication Conventions Manual, §2). What programs offer is asked for only
+ * when it is wanted; what is offered to them is given to each that asks, in parts if it is long (§2.7.2, INCR). Events come on the
+ * connection's thread; {@link #fetch} waits on another. Neither a program that never answers nor one that never takes its parts holds up
+ * anything else.
  */
 final class Clipboard {
+    /** What is offered, in bytes of UTF-8. */
+    static final int OFFER_BYTES_MAX = 16 << 20;
+
+    private static final int STRUCTURE_NOTIFY = 1 << 17;
     private static final int PROPERTY_CHANGE = 1 << 22;
     private static final int PART_BYTES = 128 << 10;
     private static final int TRANSFERS_MAX = 32;
     private static final long ANSWER_MILLIS_MAX = 1000;
+    private static final long FETCH_MILLIS_MAX = 5000;
     private static final int ATOM = 4;
     private static final int INTEGER = 19;
     private static final int STRING = 31;
+    /** A late answer must not be taken for that to a later question. */
+    private static final int PROPERTIES = 4;
 
     private final X11Connection connection;
     private final int window;
@@ -32,23 +43,53 @@ final class Clipboard {
     private final int plain;
     private final int plainUtf8;
     private final int incr;
-    private final int property;
+    private final int[] properties = new int[PROPERTIES];
+
+    /** One fetch at a time. */
+    private final ReentrantLock fetching = new ReentrantLock();
+
+    private int fetches;
 
     // All guarded by this.
-    private byte @Nullable [] offered;
+    private @Nullable Offer offer;
+    private int ownedSince;
+    private int property;
     private boolean answered;
-    private int answeredProperty;
-    private boolean changed;
-    private final Map<Long, Transfer> transfers = new HashMap<>();
+    private int answer;
+    private long changes;
+    private final LinkedHashMap<Long, Transfer> transfers = new LinkedHashMap<>();
+
+    /** A text, in the two forms that programs ask for. */
+    private static final class Offer {
+        final String text;
+        final byte[] utf8;
+        private byte @Nullable [] latin1;
+
+        Offer(String text, byte[] utf8) {
+            this.text = text;
+            this.utf8 = utf8;
+        }
+
+        byte[] latin1() {
+            byte[] made = latin1;
+            if (made == null) {
+                made = text.getBytes(StandardCharsets.ISO_8859_1);
+                latin1 = made;
+            }
+            return made;
+        }
+    }
 
     /** What goes to a program in parts, each when it has taken the one before. */
     private static final class Transfer {
-        final int target;
+        final Offer offer;
+        final int type;
         final byte[] bytes;
         int sent;
 
-        Transfer(int target, byte[] bytes) {
-            this.target = target;
+        Transfer(Offer offer, int type, byte[] bytes) {
+            this.offer = offer;
+            this.type = type;
             this.bytes = bytes;
         }
     }
@@ -63,32 +104,53 @@ final class Clipboard {
         plain = connection.atom("text/plain");
         plainUtf8 = connection.atom("text/plain;charset=utf-8");
         incr = connection.atom("INCR");
-        property = connection.atom("SATCHEL");
+        for (int i = 0; i < PROPERTIES; i++) {
+            properties[i] = connection.atom("SATCHEL_" + i);
+        }
         window = connection.newId();
         // CreateWindow: InputOnly, never shown.
-        connection.send(new Request(1, 0)
-                .u32(window)
-                .u32(connection.rootWindow())
-                .u16(0)
-                .u16(0)
-                .u16(1)
-                .u16(1)
-                .u16(0)
-                .u16(2)
-                .u32(0)
-                .u32(1 << 11)
-                .u32(PROPERTY_CHANGE));
-        // XFixesSelectSelectionInput: a new owner.
-        connection.send(new Request(fixesOpcode, 2).u32(window).u32(clipboard).u32(1));
+        connection.send(
+                new Request(1, 0)
+                        .u32(window)
+                        .u32(connection.rootWindow())
+                        .u16(0)
+                        .u16(0)
+                        .u16(1)
+                        .u16(1)
+                        .u16(0)
+                        .u16(2)
+                        .u32(0)
+                        .u32(1 << 11)
+                        .u32(PROPERTY_CHANGE),
+                // SelectSelectionInput of XFIXES: a new owner, its window or connection gone.
+                new Request(fixesOpcode, 2).u32(window).u32(clipboard).u32(7));
     }
 
-    /** XFixesSelectionNotify: whether the session's programs offer something else. */
-    boolean isForeign(ByteBuffer event) {
-        return event.getInt(12) == clipboard && event.getInt(8) != window && event.getInt(8) != 0;
+    /** SelectionNotify of XFIXES. @return whether the session's programs offer something else now */
+    synchronized boolean ownerChanged(ByteBuffer event) {
+        if (event.getInt(12) != clipboard) {
+            return false;
+        }
+        if (event.getInt(8) == window) {
+            ownedSince = event.getInt(20);
+            return false;
+        }
+        offer = null;
+        return event.getInt(8) != 0;
     }
 
-    synchronized void offer(String newText) throws IOException {
-        offered = newText.getBytes(StandardCharsets.UTF_8);
+    /** @throws IOException if it is too long */
+    void offer(String newText) throws IOException {
+        byte[] bytes = newText.length() > OFFER_BYTES_MAX ? null : newText.getBytes(StandardCharsets.UTF_8);
+        if (bytes == null || bytes.length > OFFER_BYTES_MAX) {
+            throw new IOException("a clipboard takes text of " + (OFFER_BYTES_MAX >> 20) + " MiB at most");
+        }
+        synchronized (this) {
+            Offer before = offer;
+            // What was before that is not kept for those who have not taken it by now.
+            transfers.values().removeIf(transfer -> transfer.offer != before);
+            offer = new Offer(newText, bytes);
+        }
         // SetSelectionOwner, CurrentTime.
         connection.send(new Request(22, 0).u32(window).u32(clipboard).u32(0));
     }
@@ -96,92 +158,138 @@ final class Clipboard {
     /** See {@link dev.satchel.display.Screen#clipboard}. */
     String fetch(int bytesMax) throws IOException {
         synchronized (this) {
-            answered = false;
-            changed = false;
+            if (offer != null) {
+                return offer.utf8.length <= bytesMax ? offer.text : "";
+            }
         }
-        // ConvertSelection.
+        try {
+            if (!fetching.tryLock(FETCH_MILLIS_MAX, TimeUnit.MILLISECONDS)) {
+                return "";
+            }
+        } catch (InterruptedException e) {
+            throw interrupted(e);
+        }
+        try {
+            long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(FETCH_MILLIS_MAX);
+            byte[] bytes = convert(utf8, bytesMax, deadline);
+            Charset charset = StandardCharsets.UTF_8;
+            if (bytes == null) {
+                bytes = convert(STRING, bytesMax, deadline);
+                charset = StandardCharsets.ISO_8859_1;
+            }
+            return bytes == null ? "" : new String(bytes, charset);
+        } finally {
+            fetching.unlock();
+        }
+    }
+
+    /** @return null if the owner refuses to give it so; nothing if it does not answer, or it is too long */
+    private byte @Nullable [] convert(int target, int bytesMax, long deadline) throws IOException {
+        int into = properties[fetches++ % PROPERTIES];
+        synchronized (this) {
+            property = into;
+            answered = false;
+        }
+        // ConvertSelection, CurrentTime.
         connection.send(new Request(24, 0)
                 .u32(window)
                 .u32(clipboard)
-                .u32(utf8)
-                .u32(property)
+                .u32(target)
+                .u32(into)
                 .u32(0));
-        if (!await(() -> answered) || answeredProperty == 0) {
-            return "";
+        if (!await(() -> answered, deadline)) {
+            return new byte[0];
         }
-        ByteBuffer value = take(bytesMax);
-        if (value.getInt(8) != incr) {
-            return value.getInt(8) == utf8 && value.getInt(12) == 0 ? decode(bytes(value)) : "";
+        synchronized (this) {
+            if (answer == 0) {
+                return null;
+            }
         }
         ByteArrayOutputStream all = new ByteArrayOutputStream();
-        while (true) {
-            if (!await(() -> changed)) {
-                return "";
-            }
-            synchronized (this) {
-                changed = false;
-            }
-            ByteBuffer part = take(bytesMax);
-            byte[] bytes = bytes(part);
-            if (bytes.length == 0) {
-                return decode(all.toByteArray());
-            }
-            if (part.getInt(12) != 0 || all.size() + bytes.length > bytesMax) {
-                return "";
-            }
-            all.writeBytes(bytes);
+        int type = take(into, bytesMax, all);
+        if (type != incr) {
+            return type == target && all.size() <= bytesMax ? all.toByteArray() : new byte[0];
         }
+        all.reset();
+        while (all.size() <= bytesMax) {
+            long seen;
+            synchronized (this) {
+                seen = changes;
+            }
+            int before = all.size();
+            type = take(into, bytesMax, all);
+            if (type != 0 && all.size() == before) {
+                return all.toByteArray(); // a part of no length is the end
+            }
+            if (type == 0 && !await(() -> changes != seen, deadline)) {
+                return new byte[0];
+            }
+        }
+        return new byte[0];
     }
 
     private interface Condition {
         boolean holds();
     }
 
-    private synchronized boolean await(Condition condition) throws IOException {
-        long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(ANSWER_MILLIS_MAX);
+    private synchronized boolean await(Condition condition, long deadline) throws IOException {
+        long until = Math.min(deadline, System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(ANSWER_MILLIS_MAX));
         while (!condition.holds()) {
-            long millis = (deadline - System.nanoTime()) / 1_000_000;
+            long millis = (until - System.nanoTime() + 999_999) / 1_000_000;
             if (millis <= 0) {
                 return false;
             }
             try {
                 wait(millis);
             } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                throw new IOException("interrupted", e);
+                throw interrupted(e);
             }
         }
         return true;
     }
 
-    /** GetProperty, and delete it: at 8 its type, at 12 the bytes that were left, at 16 its length in units of the format at 1. */
-    private ByteBuffer take(int bytesMax) throws IOException {
-        return connection.ask(
-                new Request(20, 1).u32(window).u32(property).u32(0).u32(0).u32(Math.min(bytesMax, 2 << 20) / 4 + 1));
+    private static IOException interrupted(InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return (IOException) new InterruptedIOException("interrupted").initCause(e);
     }
 
-    private static byte[] bytes(ByteBuffer value) throws IOException {
-        int length = value.getInt(16);
-        if ((value.get(1) & 0xff) != 8) {
-            return new byte[0];
+    /**
+     * GetProperty, which deletes what it has given to the end.
+     *
+     * @param all takes its bytes, up to a part more than {@code bytesMax} in all
+     * @return its type, 0 if there is none
+     */
+    private int take(int into, int bytesMax, ByteArrayOutputStream all) throws IOException {
+        int type = 0;
+        int left = 1;
+        for (int offset = 0; left != 0 && all.size() <= bytesMax; offset += PART_BYTES / 4) {
+            ByteBuffer value = connection.ask(
+                    PART_BYTES,
+                    new Request(20, 1).u32(window).u32(into).u32(0).u32(offset).u32(PART_BYTES / 4));
+            type = value.getInt(8);
+            left = value.getInt(12);
+            int units = value.getInt(16);
+            if (type != 0 && value.get(1) == 8) {
+                if (units < 0 || units > value.capacity() - 32) {
+                    throw new IOException("the X server sent too short a property");
+                }
+                all.write(value.array(), value.arrayOffset() + 32, units);
+                if (units < PART_BYTES) {
+                    break;
+                }
+            } else {
+                break;
+            }
         }
-        if (length < 0 || length > value.capacity() - 32) {
-            throw new IOException("the X server sent too short a property");
-        }
-        byte[] bytes = new byte[length];
-        value.get(32, bytes);
-        return bytes;
-    }
-
-    private static String decode(byte[] bytes) {
-        return new String(bytes, StandardCharsets.UTF_8);
+        return type;
     }
 
     /** SelectionNotify. */
     synchronized void answered(ByteBuffer event) {
-        if (event.getInt(8) == window && event.getInt(12) == clipboard) {
+        int into = event.getInt(20);
+        if (event.getInt(8) == window && event.getInt(12) == clipboard && (into == 0 || into == property)) {
             answered = true;
-            answeredProperty = event.getInt(20);
+            answer = into;
             notifyAll();
         }
     }
@@ -189,24 +297,27 @@ final class Clipboard {
     /** PropertyNotify: of our own window a new part, of another's that a part was taken. */
     synchronized void propertyChanged(ByteBuffer event) throws IOException {
         int of = event.getInt(4);
+        int name = event.getInt(8);
         boolean deleted = event.get(16) == 1;
-        if (of == window) {
-            if (event.getInt(8) == property && !deleted) {
-                changed = true;
-                notifyAll();
-            }
-            return;
+        if (of == window && name == property && !deleted) {
+            changes++;
+            notifyAll();
         }
-        long key = key(of, event.getInt(8));
-        Transfer transfer = transfers.get(key);
-        if (deleted && transfer != null) {
+        Transfer transfer = deleted ? transfers.get(key(of, name)) : null;
+        if (transfer != null) {
             int length = Math.min(PART_BYTES, transfer.bytes.length - transfer.sent);
-            change(of, event.getInt(8), transfer.target, 8, transfer.bytes, transfer.sent, length);
+            connection.send(change(of, name, transfer.type, transfer.bytes, transfer.sent, length));
             transfer.sent += length;
             if (length == 0) {
-                transfers.remove(key);
+                transfers.remove(key(of, name));
             }
         }
+    }
+
+    /** DestroyNotify: nobody is left to take what was for it. */
+    synchronized void windowGone(ByteBuffer event) {
+        int gone = event.getInt(8);
+        transfers.keySet().removeIf(key -> (int) (key >> 32) == gone);
     }
 
     private static long key(int window, int property) {
@@ -221,10 +332,10 @@ final class Clipboard {
         int target = event.getInt(20);
         int into = event.getInt(24);
         if (into == 0) {
-            into = target; // of clients older than ICCCM
+            into = target; // §2.2: of clients older than ICCCM
         }
-        byte[] bytes = offered;
-        boolean given = selection == clipboard && bytes != null && give(requestor, into, target, bytes);
+        Offer given = selection == clipboard ? offer : null;
+        boolean done = given != null && give(requestor, into, target, given);
         // SendEvent, SelectionNotify.
         connection.send(new Request(25, 0)
                 .u32(requestor)
@@ -236,70 +347,49 @@ final class Clipboard {
                 .u32(requestor)
                 .u32(selection)
                 .u32(target)
-                .u32(given ? into : 0)
+                .u32(done ? into : 0)
                 .u32(0)
                 .u32(0));
     }
 
-    private boolean give(int requestor, int into, int target, byte[] bytes) throws IOException {
+    private boolean give(int requestor, int into, int target, Offer given) throws IOException {
         if (target == targets) {
-            int[] all = {targets, timestamp, utf8, text, plainUtf8, plain, STRING};
-            Request request = new Request(18, 0)
-                    .u32(requestor)
-                    .u32(into)
-                    .u32(ATOM)
-                    .u32(32)
-                    .u32(all.length);
-            for (int atom : all) {
-                request.u32(atom);
-            }
-            connection.send(request);
+            change32(requestor, into, ATOM, targets, timestamp, utf8, text, plainUtf8, plain, STRING);
             return true;
         }
         if (target == timestamp) {
-            connection.send(new Request(18, 0)
-                    .u32(requestor)
-                    .u32(into)
-                    .u32(INTEGER)
-                    .u32(32)
-                    .u32(1)
-                    .u32(0));
+            change32(requestor, into, INTEGER, ownedSince);
             return true;
         }
         if (target != utf8 && target != text && target != plain && target != plainUtf8 && target != STRING) {
             return false;
         }
         int type = target == text ? utf8 : target;
-        byte[] coded = target == STRING ? decode(bytes).getBytes(StandardCharsets.ISO_8859_1) : bytes;
+        byte[] coded = target == STRING ? given.latin1() : given.utf8;
         if (coded.length <= PART_BYTES) {
-            change(requestor, into, type, 8, coded, 0, coded.length);
+            connection.send(change(requestor, into, type, coded, 0, coded.length));
             return true;
         }
         if (transfers.size() == TRANSFERS_MAX) {
-            transfers.clear(); // of programs that never took theirs
+            transfers.pollFirstEntry(); // of a program that never took its own
         }
-        transfers.put(key(requestor, into), new Transfer(type, coded));
-        // ChangeWindowAttributes: to hear when a part was taken.
-        connection.send(new Request(2, 0).u32(requestor).u32(1 << 11).u32(PROPERTY_CHANGE));
-        connection.send(new Request(18, 0)
-                .u32(requestor)
-                .u32(into)
-                .u32(incr)
-                .u32(32)
-                .u32(1)
-                .u32(coded.length));
+        transfers.put(key(requestor, into), new Transfer(given, type, coded));
+        // ChangeWindowAttributes: to hear when a part was taken, and when the window is gone.
+        connection.send(new Request(2, 0).u32(requestor).u32(1 << 11).u32(PROPERTY_CHANGE | STRUCTURE_NOTIFY));
+        change32(requestor, into, incr, coded.length);
         return true;
     }
 
     /** ChangeProperty, replace. */
-    private void change(int of, int name, int type, int format, byte[] bytes, int offset, int length)
-            throws IOException {
-        connection.send(new Request(18, 0)
-                .u32(of)
-                .u32(name)
-                .u32(type)
-                .u32(format)
-                .u32(length)
-                .bytes(bytes, offset, length));
+    private static Request change(int of, int name, int type, byte[] bytes, int offset, int length) {
+        return new Request(18, 0).u32(of).u32(name).u32(type).u32(8).u32(length).bytes(bytes, offset, length);
+    }
+
+    private void change32(int of, int name, int type, int... values) throws IOException {
+        Request request = new Request(18, 0).u32(of).u32(name).u32(type).u32(32).u32(values.length);
+        for (int value : values) {
+            request.u32(value);
+        }
+        connection.send(request);
     }
 }

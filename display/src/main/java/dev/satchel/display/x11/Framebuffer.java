@@ -1,33 +1,37 @@
 package dev.satchel.display.x11;
 
 import dev.satchel.display.Rectangle;
+import dev.satchel.linux.Fd;
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 
 /**
  * The pixels of an Xvfb, which keeps them in System V shared memory ({@code -shmem}, Xvfb(1)) as an X window dump (XWDFile.h), mapped
- * from outside by way of {@code /proc/PID/map_files} (proc_pid_map_files(5)): the very memory that it draws on. Thread-safe until it
- * is closed, which ends reads that go on.
+ * from outside by way of {@code /proc/PID/map_files} (proc_pid_map_files(5)): the very memory that it draws on. Thread-safe; closing it
+ * waits for reads that go on.
  */
 final class Framebuffer implements AutoCloseable {
     private static final ValueLayout.OfInt BIG = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
     private static final ValueLayout.OfInt LITTLE = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     /**
      * Where the kernel keeps shared memory, its own tmpfs: the first device without a number of its own (mm/shmem.c, shmem_init). A
-     * session's file can have any name, but it can't lie there; and only what lies there can't be cut short while it is mapped.
+     * session's file can have any name, but it can't lie there; what else does, memfd_create(2), is named so. Only a System V segment
+     * can't be cut short while it is mapped.
      */
-    private static final String SHARED_MEMORY_DEVICE = "00:01";
+    private static final long SHARED_MEMORY_DEVICE = 1;
 
+    private static final String SHARED_MEMORY_NAME = "/SYSV";
     private static final int HEADER_BYTES = 100;
     private static final int XWD_VERSION = 7;
     private static final int COLOR_BYTES = 12;
+    private static final int COLORS_MAX = 4096;
     private static final int SIDE_MAX = 16384;
 
     private final Arena arena;
@@ -39,24 +43,27 @@ final class Framebuffer implements AutoCloseable {
     private Framebuffer(Arena arena, MemorySegment memory) throws IOException {
         this.arena = arena;
         this.memory = memory;
+        // Each field once: the session can write there at any time.
         long headerBytes = field(0);
         long width = field(4);
         long height = field(5);
-        long colors = field(19);
+        long bitsPerPixel = field(11);
         long line = field(12);
-        start = headerBytes + colors * COLOR_BYTES;
+        long colors = field(19);
         if (width <= 0
                 || width > SIDE_MAX
                 || height <= 0
                 || height > SIDE_MAX
-                || field(11) != 32
+                || bitsPerPixel != 32
                 || line < 4 * width
                 || line > 8L * SIDE_MAX
                 || line % 4 != 0
-                || start + height * line > memory.byteSize()) {
+                || colors > COLORS_MAX
+                || headerBytes + colors * COLOR_BYTES + height * line > memory.byteSize()) {
             throw new IOException("the session's screen is of a form that is not known: " + width + "x" + height + ", "
-                    + field(11) + " bits");
+                    + bitsPerPixel + " bits");
         }
+        start = headerBytes + colors * COLOR_BYTES;
         bytesPerLine = (int) line;
         bounds = new Rectangle(0, 0, (int) width, (int) height);
     }
@@ -67,25 +74,49 @@ final class Framebuffer implements AutoCloseable {
 
     /** @param pid of an Xvfb, in this process's pid namespace */
     static Framebuffer of(long pid) throws IOException {
-        for (String line : Files.readAllLines(Path.of("/proc/" + pid + "/maps"))) {
-            // proc_pid_maps(5): FROM-TO perms offset device inode /SYSV00000000 (deleted)
-            if (!line.contains(" " + SHARED_MEMORY_DEVICE + " ") || !line.contains(" /SYSV")) {
-                continue;
-            }
-            Path file = Path.of("/proc/" + pid + "/map_files/" + line.substring(0, line.indexOf(' ')));
-            Arena arena = Arena.ofShared();
-            try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-                MemorySegment memory = channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
-                if (memory.byteSize() >= HEADER_BYTES && memory.get(BIG, 4) == XWD_VERSION) {
-                    return new Framebuffer(arena, memory);
+        // A line at a time: a process can have as many mappings as it likes.
+        try (BufferedReader maps =
+                Files.newBufferedReader(Path.of("/proc/" + pid + "/maps"), StandardCharsets.ISO_8859_1)) {
+            for (String line = maps.readLine(); line != null; line = maps.readLine()) {
+                // proc_pid_maps(5): FROM-TO perms offset device inode   /SYSV00000000 (deleted)
+                if (line.contains(SHARED_MEMORY_NAME)) {
+                    Framebuffer found =
+                            map(Path.of("/proc/" + pid + "/map_files/" + line.substring(0, line.indexOf(' '))));
+                    if (found != null) {
+                        return found;
+                    }
                 }
-            } catch (IOException | RuntimeException e) {
-                arena.close();
-                throw e;
             }
-            arena.close();
         }
         throw new IOException("the session's X server does not share its screen: its image starts Xvfb without -shmem");
+    }
+
+    /** @return null if it is something else */
+    private static @org.jspecify.annotations.Nullable Framebuffer map(Path file) throws IOException {
+        try (Fd fd = Fd.open(file, Fd.O_RDONLY)) {
+            // Of what has been opened, whatever was mapped there a moment before.
+            boolean shared = Files.readSymbolicLink(fd.path()).toString().startsWith(SHARED_MEMORY_NAME)
+                    && Files.getAttribute(fd.path(), "unix:dev").equals(SHARED_MEMORY_DEVICE);
+            long size = shared ? Files.size(fd.path()) : 0;
+            if (size < HEADER_BYTES) {
+                return null;
+            }
+            Arena arena = Arena.ofShared();
+            boolean kept = false;
+            try {
+                MemorySegment memory = fd.map(size, false, arena);
+                if (memory.get(BIG, 4) != XWD_VERSION) {
+                    return null;
+                }
+                Framebuffer framebuffer = new Framebuffer(arena, memory);
+                kept = true;
+                return framebuffer;
+            } finally {
+                if (!kept) {
+                    arena.close();
+                }
+            }
+        }
     }
 
     /** The largest that the screen can be. */

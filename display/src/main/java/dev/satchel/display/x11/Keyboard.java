@@ -3,57 +3,71 @@ package dev.satchel.display.x11;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
-import org.jspecify.annotations.Nullable;
+import java.util.concurrent.locks.LockSupport;
 
 /**
- * Presses keys by what they mean. Where the session's layout has the meaning, the key that has it is pressed, with the shift keys
- * changed around it if it needs others than are held; for what it has not, a keycode that means nothing is given that meaning. Repeating
- * held keys is left to who holds them: a link that stalls would make the server repeat for too long. Thread-safe.
+ * Presses keys by what they mean. Where the session's layout has the meaning, the key that has it is pressed, with Shift, AltGr and Caps Lock
+ * changed around it if it needs others than are in effect; for what it has not, a key that means nothing is given that meaning.
+ *
+ * <p>Repeating held keys is left to who holds them, and the server's own repeating turned off: a link that stalls would make the server
+ * repeat for too long. Thread-safe.
  */
 final class Keyboard {
-    private static final int SHIFT_LEFT = 0xffe1;
-    private static final int LEVEL3_SHIFT = 0xfe03;
-    private static final int NUM_LOCK = 0xff7f;
-    private static final int SHIFT_MASK = 1;
-    private static final int LOCK_MASK = 2;
     private static final int KEY_PRESS = 2;
     private static final int KEY_RELEASE = 3;
-    private static final int MODIFIERS = 8;
-    private static final int SPARE_MAX = 48;
+    private static final int SPARE_MAX = 64;
     private static final int AUTO_REPEAT = 1 << 7;
+    private static final int CORE_KEYBOARD = 0x100;
+    private static final int XKB_NEW_KEYBOARD = 1;
+    private static final int XKB_MAP = 2;
+    private static final int TYPES_SYMS_MODIFIERS = 1 | 2 | 4;
+    private static final int ATTEMPTS_MAX = 3;
+    /**
+     * Before a key gets another meaning: a program learns the meaning a key has when it looks, not what it had when it was pressed. One that is
+     * behind by more than that reads something else.
+     */
+    private static final long REUSE_NANOS_MIN = 300_000_000;
 
     private final X11Connection connection;
     private final int testOpcode;
+    private final X11Connection.Extension xkb;
     private final boolean repeated;
 
-    // All guarded by this.
-    private boolean outdated = true;
-    private int[][] meanings = new int[256][];
-    private int[] modifierOf = new int[256];
-    private int level3Mask;
-    private int numLockMask;
-    private int level3Key;
-    private int shiftKey;
+    /** Whether the layout changed since it was read; set before the reply to what was asked after that change is told. */
+    private volatile boolean outdated = true;
 
+    // All guarded by this.
+    private Keymap keymap;
     /** Keysym to the keycode that was pressed for it. */
     private final Map<Integer, Integer> held = new LinkedHashMap<>();
-    /** Keysym to the keycode that was given this meaning, least lately used first. */
-    private final Map<Integer, Integer> given = new LinkedHashMap<>(16, 0.75f, true);
 
-    private final List<Integer> spare = new ArrayList<>();
+    private record Given(int keysym, long pressedNanos) {}
+
+    /** Keycodes that got a meaning, least lately pressed first. */
+    private final Map<Integer, Given> given = new LinkedHashMap<>();
 
     /** @param testOpcode of the XTEST extension */
     Keyboard(X11Connection connection, int testOpcode) throws IOException {
         this.connection = connection;
         this.testOpcode = testOpcode;
-        // GetKeyboardControl.
-        repeated = connection.ask(new Request(103, 0)).get(1) == 1;
+        xkb = connection.extension("XKEYBOARD");
+        // UseExtension, version 1.0.
+        if (connection.ask(new Request(xkb.opcode(), 0).u16(1).u16(0)).get(1) == 0) {
+            throw new IOException("the session's X server speaks another version of XKEYBOARD");
+        }
+        // SelectEvents: another keyboard, another map; who has used the extension is not sent MappingNotify.
+        connection.send(new Request(xkb.opcode(), 1)
+                .u16(CORE_KEYBOARD)
+                .u16(XKB_NEW_KEYBOARD | XKB_MAP)
+                .u16(0)
+                .u16(XKB_NEW_KEYBOARD | XKB_MAP)
+                .u16(0xff)
+                .u16(0xff));
+        keymap = readKeymap();
+        repeated = connection.ask(new Request(103, 0)).get(1) == 1; // GetKeyboardControl
         setRepeat(false);
     }
 
@@ -62,123 +76,34 @@ final class Keyboard {
         connection.send(new Request(102, 0).u32(AUTO_REPEAT).u32(on ? 1 : 0));
     }
 
-    /** The session's layout has changed, by a program or by this. */
-    synchronized void layoutChanged() {
-        outdated = true;
+    /** An event of the connection: the layout may have changed, by a program or by this. Waits for nothing. */
+    boolean isLayoutChange(ByteBuffer event) {
+        boolean mine = event.get(0) == xkb.firstEvent() && event.get(1) <= 1; // NewKeyboardNotify, MapNotify
+        if (mine) {
+            outdated = true;
+        }
+        return mine;
     }
 
-    private void readLayout() throws IOException {
+    private Keymap readKeymap() throws IOException {
         outdated = false;
-        int first = connection.keycodeMin();
-        int count = connection.keycodeMax() - first + 1;
-        ByteBuffer map = connection.ask(new Request(101, 0).u8(first).u8(count).u16(0));
-        int columns = map.get(1) & 0xff;
-        if (map.capacity() < 32 + 4 * columns * count) {
-            throw new IOException("the X server sent too short a keyboard map");
+        // GetMap: all of these, and none in part.
+        Request request = new Request(xkb.opcode(), 8)
+                .u16(CORE_KEYBOARD)
+                .u16(TYPES_SYMS_MODIFIERS)
+                .u16(0);
+        for (int i = 0; i < 18; i++) {
+            request.u8(0);
         }
-        meanings = new int[256][];
-        Set<Integer> ours = new HashSet<>(given.values());
-        List<Integer> free = new ArrayList<>();
-        for (int i = 0; i < count; i++) {
-            int[] row = new int[columns];
-            boolean any = false;
-            for (int column = 0; column < columns; column++) {
-                row[column] = map.getInt(32 + 4 * (i * columns + column));
-                any |= row[column] != 0;
-            }
-            meanings[first + i] = row;
-            if (!any && !ours.contains(first + i)) {
-                free.add(first + i);
-            }
-        }
-        spare.clear();
-        // From the far end: layouts fill up from the other.
-        for (int i = free.size() - 1; i >= 0 && spare.size() < SPARE_MAX; i--) {
-            spare.add(free.get(i));
-        }
-        readModifiers();
+        return new Keymap(connection.ask(Keymap.BYTES_MAX, request));
     }
 
-    private void readModifiers() throws IOException {
-        ByteBuffer map = connection.ask(new Request(119, 0));
-        int each = map.get(1) & 0xff;
-        if (map.capacity() < 32 + MODIFIERS * each) {
-            throw new IOException("the X server sent too short a modifier map");
-        }
-        modifierOf = new int[256];
-        level3Mask = 0;
-        numLockMask = 0;
-        for (int i = 0; i < MODIFIERS * each; i++) {
-            int keycode = map.get(32 + i) & 0xff;
-            if (keycode == 0) {
-                continue;
-            }
-            int mask = 1 << (i / each);
-            modifierOf[keycode] |= mask;
-            for (int meaning : meaningsOf(keycode)) {
-                level3Mask |= meaning == LEVEL3_SHIFT ? mask : 0;
-                numLockMask |= meaning == NUM_LOCK ? mask : 0;
-            }
-        }
-        level3Key = anyKey(LEVEL3_SHIFT);
-        shiftKey = anyKey(SHIFT_LEFT);
-    }
-
-    private int[] meaningsOf(int keycode) {
-        int[] row = meanings[keycode];
-        return row == null ? new int[0] : row;
-    }
-
-    private int anyKey(int keysym) {
-        for (int keycode = connection.keycodeMin(); keycode <= connection.keycodeMax(); keycode++) {
-            for (int meaning : meaningsOf(keycode)) {
-                if (meaning == keysym) {
-                    return keycode;
-                }
-            }
-        }
-        return 0;
-    }
-
-    /** A key and the level of it, 0 to 3, that has a meaning: bit 0 with shift, bit 1 with AltGr. */
-    private record Place(int keycode, int level) {}
-
-    /**
-     * What the server's core keyboard map has of a keysym: columns 0 and 1 are group 1's first levels, 2 and 3 group 2's, then come the
-     * third and fourth levels of each (XKB protocol, "Group Index to Core Keyboard Mapping").
-     */
-    private @Nullable Place find(int keysym, int group, int levelNow) {
-        int base = group == 0 ? 0 : 2;
-        Place found = null;
-        for (int keycode = connection.keycodeMin(); keycode <= connection.keycodeMax(); keycode++) {
-            int[] row = meaningsOf(keycode);
-            for (int level = 0; level < 4; level++) {
-                int column = level < 2 ? base + level : base + level + 2;
-                if (column >= row.length || !same(row, column, keysym)) {
-                    continue;
-                }
-                Place place = new Place(keycode, level);
-                if (level == levelNow) {
-                    return place; // nothing else has to be pressed
-                }
-                if (found == null || level < found.level()) {
-                    found = place;
-                }
-            }
-        }
-        return found;
-    }
-
-    /** A letter that has no second meaning has its capital as that (X11 protocol, "Keyboards"). */
-    private static boolean same(int[] row, int column, int keysym) {
-        if (row[column] == keysym) {
-            return true;
-        }
-        return column % 2 == 1
-                && row[column] == 0
-                && row[column - 1] < 0x100
-                && Character.isLowerCase(row[column - 1])
-                && Character.toUpperCase(row[column - 1]) == keysym;
+    /** What was given may be gone: setxkbmap(1) replaces all. */
+    private void refresh() throws IOException {
+        keymap = readKeymap();
+        given.entrySet()
+                .removeIf(entry -> Keysyms.canonical(Keysyms.lower(keymap.meaning(entry.getKey(), 0, 0)))
+                        != Keysyms.canonical(Keysyms.lower(entry.getValue().keysym())));
     }
 
     synchronized void key(int keysym, boolean down) throws IOException {
@@ -186,140 +111,162 @@ final class Keyboard {
         if (!down) {
             if (before != null) {
                 held.remove(keysym);
-                fake(KEY_RELEASE, before);
+                connection.send(release(before));
             }
             return;
         }
         if (before != null) {
-            fake(KEY_RELEASE, before); // held on: its holder repeats it
-            fake(KEY_PRESS, before);
+            connection.send(release(before), press(before)); // its holder repeats it
             return;
         }
-        if (outdated) {
-            readLayout();
-        }
-        // QueryPointer: the core state, which has the group in bits 13 and 14 (XKB protocol, "Computing A State Field
-        // from an XKB State").
-        int state =
-                connection.ask(new Request(38, 0).u32(connection.rootWindow())).getShort(24) & 0xffff;
-        int group = (state >> 13) & 3;
-        int levelNow = level(state);
-        Place place = find(keysym, group, levelNow);
-        if (place == null) {
-            press(keysym, give(keysym));
-            return;
-        }
-        int wanted = place.level();
-        if (isModifier(place.keycode()) || levelNow(state, keysym) == wanted) {
-            press(keysym, place.keycode());
-            return;
-        }
-        pressWith(keysym, place, state);
-    }
-
-    private boolean isModifier(int keycode) {
-        return modifierOf[keycode] != 0;
-    }
-
-    private int level(int state) {
-        return ((state & SHIFT_MASK) != 0 ? 1 : 0) | ((state & level3Mask) != 0 ? 2 : 0);
-    }
-
-    /** Which level the modifiers choose on this key: Caps Lock works on letters, Num Lock on the keypad. */
-    private int levelNow(int state, int keysym) {
-        int level = level(state);
-        int character = keysym > 0x1000000 ? keysym - 0x1000000 : keysym;
-        boolean letter = (keysym < 0x100 || keysym > 0x1000000) && Character.isLetter(character);
-        boolean keypad = keysym >= 0xff80 && keysym <= 0xffbd;
-        if ((letter && (state & LOCK_MASK) != 0) || (keypad && (state & numLockMask) != 0)) {
-            level ^= 1;
-        }
-        return level;
-    }
-
-    /** With other shift keys than are held, which are put back as they were. */
-    private void pressWith(int keysym, Place place, int state) throws IOException {
-        int change = levelNow(state, keysym) ^ place.level();
-        List<Integer> released = new ArrayList<>();
-        List<Integer> pressed = new ArrayList<>();
-        change((change & 1) != 0, (state & SHIFT_MASK) != 0, SHIFT_MASK, shiftKey, released, pressed);
-        change((change & 2) != 0, (state & level3Mask) != 0, level3Mask, level3Key, released, pressed);
-        for (int keycode : released) {
-            fake(KEY_RELEASE, keycode);
-        }
-        for (int keycode : pressed) {
-            fake(KEY_PRESS, keycode);
-        }
-        press(keysym, place.keycode());
-        for (int keycode : pressed.reversed()) {
-            fake(KEY_RELEASE, keycode);
-        }
-        for (int keycode : released) {
-            fake(KEY_PRESS, keycode);
-        }
-    }
-
-    private void change(boolean change, boolean on, int mask, int key, List<Integer> released, List<Integer> pressed) {
-        if (!change) {
-            return;
-        }
-        if (!on) {
-            if (key != 0) {
-                pressed.add(key);
+        for (int attempt = 1; ; attempt++) {
+            // GetState: modifiers at 8, group at 12. By now changes of the layout before it are known.
+            ByteBuffer state = connection.ask(
+                    new Request(xkb.opcode(), 4).u16(CORE_KEYBOARD).u16(0));
+            if (outdated) {
+                refresh();
             }
-            return;
+            if (pressIfThere(keysym, state.get(8) & 0xff, state.get(12) & 0xff)) {
+                return;
+            }
+            int keycode = give(keysym);
+            if (attempt == ATTEMPTS_MAX) {
+                press(keysym, keycode, List.of()); // somebody else keeps changing the layout
+                return;
+            }
+            outdated = true;
         }
-        for (int keycode : held.values()) {
-            if ((modifierOf[keycode] & mask) != 0) {
-                released.add(keycode);
+    }
+
+    private boolean pressIfThere(int keysym, int modifiers, int group) throws IOException {
+        if (Keysyms.isModifier(keysym)) {
+            int keycode = keymap.findModifier(keysym);
+            int other = Keysyms.substitute(keysym);
+            if (keycode == 0 && other != 0) {
+                keycode = keymap.findModifier(other);
+            }
+            if (keycode != 0) {
+                press(keysym, keycode, List.of());
+                return true;
             }
         }
+        int state = modifiers & keymap.choosing();
+        int[] changes = {0, Keymap.SHIFT, keymap.level3(), Keymap.SHIFT | keymap.level3()};
+        for (int lock = 0; lock <= (state & Keymap.LOCK); lock += Keymap.LOCK) {
+            for (int change : changes) {
+                int keycode = keymap.find(keysym, group, state ^ (change | lock));
+                if (keycode != 0 && canChange(change & ~state)) {
+                    pressWith(keysym, keycode, state, change | lock);
+                    return true;
+                }
+            }
+        }
+        return false;
     }
 
-    /** Gives a keycode without a meaning this one, at each level. */
+    /** Whether there are keys to set these modifiers. */
+    private boolean canChange(int toSet) {
+        return ((toSet & Keymap.SHIFT) == 0 || keymap.keyFor(Keymap.SHIFT) != 0)
+                && ((toSet & keymap.level3()) == 0 || keymap.keyFor(keymap.level3()) != 0);
+    }
+
+    /** With these modifiers changed, which are put back as they were. */
+    private void pressWith(int keysym, int keycode, int state, int change) throws IOException {
+        List<Request> before = new ArrayList<>();
+        List<Request> after = new ArrayList<>();
+        if ((change & Keymap.LOCK) != 0) {
+            int lock = keymap.keyFor(Keymap.LOCK);
+            before.addAll(List.of(press(lock), release(lock)));
+            after.addAll(List.of(press(lock), release(lock)));
+        }
+        int toClear = change & state & ~Keymap.LOCK;
+        if (toClear != 0) {
+            // QueryKeymap: whoever holds them, also not by this.
+            ByteBuffer down = connection.ask(new Request(44, 0));
+            for (int other = connection.keycodeMin(); other <= connection.keycodeMax(); other++) {
+                if ((keymap.modifiers(other) & toClear) != 0 && (down.get(8 + other / 8) >> (other % 8) & 1) != 0) {
+                    before.add(release(other));
+                    after.addFirst(press(other));
+                }
+            }
+        }
+        for (int mask : new int[] {Keymap.SHIFT, keymap.level3()}) {
+            if ((change & ~state & mask) != 0) {
+                before.add(press(keymap.keyFor(mask)));
+                after.addFirst(release(keymap.keyFor(mask)));
+            }
+        }
+        press(keysym, keycode, before, after);
+    }
+
+    private void press(int keysym, int keycode, List<Request> before) throws IOException {
+        press(keysym, keycode, before, List.of());
+    }
+
+    private void press(int keysym, int keycode, List<Request> before, List<Request> after) throws IOException {
+        List<Request> all = new ArrayList<>(before);
+        if (held.values().remove(keycode)) {
+            all.addFirst(release(keycode)); // held for another meaning that it has
+        }
+        all.add(press(keycode));
+        all.addAll(after);
+        Given pressed = given.remove(keycode);
+        if (pressed != null) {
+            given.put(keycode, new Given(pressed.keysym(), System.nanoTime()));
+        }
+        held.put(keysym, keycode);
+        connection.send(all.toArray(Request[]::new));
+    }
+
+    /** Gives a key without a meaning this one: a small and a capital letter together, so that Caps Lock does what it does. */
     private int give(int keysym) throws IOException {
-        Integer known = given.get(keysym);
-        if (known != null) {
-            return known;
-        }
-        int keycode;
-        if (!spare.isEmpty()) {
-            keycode = spare.removeLast();
-        } else {
-            // The one that was used longest ago: programs have read by now what it meant then.
-            int oldest = 0;
-            for (int candidate : given.keySet()) {
-                if (!held.containsKey(candidate)) {
-                    oldest = candidate;
+        int keycode = spare();
+        if (keycode == 0) {
+            for (Map.Entry<Integer, Given> oldest : given.entrySet()) {
+                if (!held.containsValue(oldest.getKey())) {
+                    keycode = oldest.getKey();
+                    LockSupport.parkNanos(REUSE_NANOS_MIN
+                            - (System.nanoTime() - oldest.getValue().pressedNanos()));
                     break;
                 }
             }
-            Integer freed = given.remove(oldest);
-            if (freed == null) {
-                throw new IOException("the session's keyboard has no key left for what was typed");
-            }
-            keycode = freed;
         }
-        given.put(keysym, keycode);
-        mean(keycode, keysym);
+        if (keycode == 0) {
+            throw new IOException("the session's keyboard has no key left for what was typed");
+        }
+        int lower = Keysyms.lower(keysym);
+        int upper = Keysyms.upper(keysym);
+        boolean letter = lower != upper && Keysyms.upper(lower) == upper && Keysyms.lower(upper) == lower;
+        given.remove(keycode);
+        given.put(keycode, new Given(letter ? lower : keysym, System.nanoTime()));
+        mean(keycode, letter ? lower : keysym, letter ? upper : keysym);
         return keycode;
     }
 
+    /** From the far end: layouts fill up from the other. */
+    private int spare() {
+        for (int keycode = connection.keycodeMax(); keycode >= connection.keycodeMin(); keycode--) {
+            if (given.size() < SPARE_MAX && !given.containsKey(keycode) && keymap.isSpare(keycode)) {
+                return keycode;
+            }
+        }
+        return 0;
+    }
+
     /** ChangeKeyboardMapping. */
-    private void mean(int keycode, int keysym) throws IOException {
-        connection.send(new Request(100, 1).u8(keycode).u8(2).u16(0).u32(keysym).u32(keysym));
+    private void mean(int keycode, int keysym, int shifted) throws IOException {
+        connection.send(new Request(100, 1).u8(keycode).u8(2).u16(0).u32(keysym).u32(shifted));
     }
 
-    private void press(int keysym, int keycode) throws IOException {
-        held.put(keysym, keycode);
-        fake(KEY_PRESS, keycode);
+    private Request press(int keycode) {
+        return fake(testOpcode, KEY_PRESS, keycode, 0, 0, 0);
     }
 
-    private void fake(int type, int keycode) throws IOException {
-        connection.send(fake(testOpcode, type, keycode, 0, 0, 0));
+    private Request release(int keycode) {
+        return fake(testOpcode, KEY_RELEASE, keycode, 0, 0, 0);
     }
 
-    /** FakeInput, XTEST protocol. */
+    /** FakeInput: XTEST Extension Protocol, section 5. */
     static Request fake(int testOpcode, int type, int detail, int root, int x, int y) {
         return new Request(testOpcode, 2)
                 .u8(type)
@@ -336,17 +283,22 @@ final class Keyboard {
     }
 
     synchronized void releaseAll() throws IOException {
-        for (int keycode : new ArrayList<>(held.values()).reversed()) {
-            fake(KEY_RELEASE, keycode);
+        List<Request> releases = new ArrayList<>();
+        for (int keycode : held.values()) {
+            releases.addFirst(release(keycode));
         }
         held.clear();
+        connection.send(releases.toArray(Request[]::new));
     }
 
     /** Leaves the session's keyboard as it was found. */
     synchronized void restore() throws IOException {
         releaseAll();
-        for (int keycode : new HashMap<>(given).values()) {
-            mean(keycode, 0);
+        if (outdated && !given.isEmpty()) {
+            refresh();
+        }
+        for (int keycode : given.keySet()) {
+            mean(keycode, 0, 0);
         }
         given.clear();
         setRepeat(repeated);

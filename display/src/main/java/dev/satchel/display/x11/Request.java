@@ -4,66 +4,64 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 
-/** A request on its way to the server: X11 protocol, "Request Format", little-endian. Not thread-safe. */
+/** A request on its way to the server: X11 protocol, "Request Format", little-endian. Sent once. Not thread-safe. */
 final class Request {
-    /** What a server takes without BIG-REQUESTS, in bytes. */
+    /** What every server takes without BIG-REQUESTS, in bytes; nothing here needs more. */
     static final int BYTES_MAX = 65535 * 4;
 
-    private ByteBuffer bytes = ByteBuffer.allocate(64).order(ByteOrder.LITTLE_ENDIAN);
+    private byte[] bytes = new byte[40];
+    private int length = 4;
 
     /** @param data of the header: an extension's minor opcode, or something small */
     Request(int opcode, int data) {
-        bytes.put((byte) opcode).put((byte) data).putShort((short) 0);
+        bytes[0] = (byte) opcode;
+        bytes[1] = (byte) data;
     }
 
     private void room(int count) {
-        if (bytes.remaining() < count) {
-            ByteBuffer larger = ByteBuffer.allocate(Math.max(2 * bytes.capacity(), bytes.position() + count))
-                    .order(ByteOrder.LITTLE_ENDIAN);
-            larger.put(bytes.flip());
-            bytes = larger;
+        if (bytes.length - length < count) {
+            bytes = Arrays.copyOf(bytes, Math.max(2 * bytes.length, length + count));
         }
     }
 
     Request u8(int value) {
         room(1);
-        bytes.put((byte) value);
+        bytes[length++] = (byte) value;
         return this;
     }
 
     Request u16(int value) {
-        room(2);
-        bytes.putShort((short) value);
-        return this;
+        return u8(value).u8(value >> 8);
     }
 
     Request u32(int value) {
-        room(4);
-        bytes.putInt(value);
-        return this;
+        return u16(value).u16(value >> 16);
     }
 
-    Request bytes(byte[] some, int offset, int length) {
-        room(length + 3);
-        bytes.put(some, offset, length);
+    /** And what fills them up to a multiple of four. */
+    Request bytes(byte[] some, int offset, int count) {
+        room(count + 3);
+        System.arraycopy(some, offset, bytes, length, count);
+        length += count;
         return pad();
     }
 
     /** To a multiple of four bytes. */
     Request pad() {
-        while (bytes.position() % 4 != 0) {
+        while (length % 4 != 0) {
             u8(0);
         }
         return this;
     }
 
-    byte[] finish() {
+    /** @return all of it, with its length written in */
+    ByteBuffer finished() {
         pad();
-        int length = bytes.position();
         if (length > BYTES_MAX) {
             throw new IllegalArgumentException("a request of " + length + " bytes");
         }
-        bytes.putShort(2, (short) (length / 4));
-        return Arrays.copyOf(bytes.array(), length);
+        bytes[2] = (byte) (length / 4);
+        bytes[3] = (byte) ((length / 4) >> 8);
+        return ByteBuffer.wrap(bytes, 0, length).order(ByteOrder.LITTLE_ENDIAN);
     }
 }

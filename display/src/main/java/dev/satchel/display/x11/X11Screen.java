@@ -25,14 +25,19 @@ public final class X11Screen implements Screen {
     private static final int SELECTION_REQUEST = 30;
     private static final int SELECTION_NOTIFY = 31;
     private static final int PROPERTY_NOTIFY = 28;
-    private static final int MAPPING_NOTIFY = 34;
+    private static final int DESTROY_NOTIFY = 17;
     private static final int REPORT_NON_EMPTY = 3;
     private static final int BUTTON_PRESS = 4;
     private static final int BUTTON_RELEASE = 5;
     private static final int MOTION = 6;
     private static final int BUTTONS = 9;
     private static final int CURSOR_SIDE_MAX = 256;
-    private static final int DAMAGE_RECTANGLES_MAX = 4096;
+    /** Room for one that is a good deal larger, to be cropped. */
+    private static final int CURSOR_BYTES_MAX = 4 << 20;
+
+    private static final int DAMAGE_RECTANGLES_MAX = 2048;
+    private static final int RECTANGLE_BYTES = 8;
+    private static final int MODES_BYTES_MAX = 1 << 20;
     private static final long CLOSE_MILLIS_MAX = 1000;
     private static final double MILLIMETERS_PER_PIXEL = 25.4 / 96;
 
@@ -50,7 +55,10 @@ public final class X11Screen implements Screen {
     private final Clipboard clipboard;
     private final AtomicBoolean closed = new AtomicBoolean();
     private volatile Rectangle bounds;
-    private volatile boolean ready;
+
+    // Of the reading thread.
+    private boolean cursorAsked;
+    private boolean cursorOutdated;
 
     // Guarded by this.
     private int pointerX = -1;
@@ -68,49 +76,52 @@ public final class X11Screen implements Screen {
         Framebuffer framebuffer = Framebuffer.of(pid);
         try (Fd directory = Fd.open(root, Fd.O_PATH | Fd.O_DIRECTORY);
                 Fd found = directory.openInRoot(socket, Fd.O_PATH, 0, false)) {
-            return new X11Screen(UnixDomainSocketAddress.of(found.path()), framebuffer, listener);
+            X11Screen screen = new X11Screen(UnixDomainSocketAddress.of(found.path()), framebuffer, listener);
+            screen.connection.start(screen.new Events());
+            return screen;
         } catch (IOException | RuntimeException e) {
             framebuffer.close();
             throw e;
         }
     }
 
-    @SuppressWarnings("this-escape") // what is told before all is set is not passed on
     private X11Screen(UnixDomainSocketAddress address, Framebuffer framebuffer, Screen.Listener listener)
             throws IOException {
         this.listener = listener;
         this.framebuffer = framebuffer;
-        connection = new X11Connection(address, new Events());
+        connection = new X11Connection(address);
         try {
-            connection.start();
             damage = connection.extension("DAMAGE");
             fixes = connection.extension("XFIXES");
             randr = connection.extension("RANDR");
             testOpcode = connection.extension("XTEST").opcode();
             int root = connection.rootWindow();
             // QueryVersion of each, which servers want to hear before all else.
-            connection.askInVain(new Request(damage.opcode(), 0).u32(1).u32(1));
-            connection.askInVain(new Request(fixes.opcode(), 0).u32(4).u32(0));
-            connection.askInVain(new Request(randr.opcode(), 0).u32(1).u32(2));
+            ByteBuffer ignored =
+                    connection.ask(new Request(damage.opcode(), 0).u32(1).u32(1));
+            ignored = connection.ask(new Request(fixes.opcode(), 0).u32(4).u32(0));
+            ignored = connection.ask(new Request(randr.opcode(), 0).u32(1).u32(3));
             // GetScreenSizeRange.
             ByteBuffer range = connection.ask(new Request(randr.opcode(), 6).u32(root));
             maximum = new Rectangle(0, 0, range.getShort(12) & 0xffff, range.getShort(14) & 0xffff)
                     .intersect(framebuffer.bounds());
-            // ChangeWindowAttributes: the root's size.
-            connection.send(new Request(2, 0).u32(root).u32(1 << 11).u32(STRUCTURE_NOTIFY));
             keyboard = new Keyboard(connection, testOpcode);
             clipboard = new Clipboard(connection, fixes.opcode());
-            // HideCursor; SelectCursorInput.
-            connection.send(new Request(fixes.opcode(), 29).u32(root));
-            connection.send(new Request(fixes.opcode(), 3).u32(root).u32(1));
             damageId = connection.newId();
             damageRegion = connection.newId();
-            connection.send(new Request(fixes.opcode(), 5).u32(damageRegion)); // CreateRegion, empty
-            connection.send(new Request(damage.opcode(), 1)
-                    .u32(damageId)
-                    .u32(root)
-                    .u8(REPORT_NON_EMPTY)
-                    .pad());
+            connection.send(
+                    // ChangeWindowAttributes: the root's size.
+                    new Request(2, 0).u32(root).u32(1 << 11).u32(STRUCTURE_NOTIFY),
+                    // HideCursor, of this client; SelectCursorInput.
+                    new Request(fixes.opcode(), 29).u32(root),
+                    new Request(fixes.opcode(), 3).u32(root).u32(1),
+                    // CreateRegion, empty; Create, of the root with all that is in it.
+                    new Request(fixes.opcode(), 5).u32(damageRegion),
+                    new Request(damage.opcode(), 1)
+                            .u32(damageId)
+                            .u32(root)
+                            .u8(REPORT_NON_EMPTY)
+                            .pad());
             // GetGeometry: after what tells of changes, so that none is missed.
             ByteBuffer geometry = connection.ask(new Request(14, 0).u32(root));
             bounds = new Rectangle(0, 0, geometry.getShort(16) & 0xffff, geometry.getShort(18) & 0xffff)
@@ -118,7 +129,6 @@ public final class X11Screen implements Screen {
             if (bounds.isEmpty()) {
                 throw new IOException("the session's screen has no pixels");
             }
-            ready = true;
         } catch (IOException | RuntimeException e) {
             connection.close();
             throw e;
@@ -127,41 +137,36 @@ public final class X11Screen implements Screen {
 
     private final class Events implements X11Connection.Handler {
         @Override
-        public void event(ByteBuffer event) {
-            if (!ready) {
-                return; // all is fetched anyway once it is
-            }
-            try {
-                int type = event.get(0);
-                if (type == damage.firstEvent()) {
-                    listener.damaged();
-                } else if (type == fixes.firstEvent() + 1) {
-                    Thread.ofVirtual().start(X11Screen.this::tellCursor);
-                } else if (type == fixes.firstEvent()) {
-                    if (clipboard.isForeign(event)) {
-                        listener.clipboardChanged();
-                    }
-                } else if (type == CONFIGURE_NOTIFY) {
-                    resized(event);
-                } else if (type == MAPPING_NOTIFY) {
-                    Thread.ofVirtual().start(keyboard::layoutChanged);
-                } else if (type == SELECTION_NOTIFY) {
-                    clipboard.answered(event);
-                } else if (type == SELECTION_REQUEST) {
-                    clipboard.requested(event);
-                } else if (type == PROPERTY_NOTIFY) {
-                    clipboard.propertyChanged(event);
+        public void event(ByteBuffer event) throws IOException {
+            int type = event.get(0) & 0xff;
+            if (type == damage.firstEvent()) {
+                listener.damaged(); // the server says so once until it is subtracted
+            } else if (type == fixes.firstEvent() + 1) {
+                cursorOutdated = true;
+                askCursor();
+            } else if (type == fixes.firstEvent()) {
+                if (clipboard.ownerChanged(event)) {
+                    listener.clipboardChanged();
                 }
-            } catch (IOException e) {
-                return; // the reading thread finds the same
+            } else if (!keyboard.isLayoutChange(event)) {
+                core(type, event);
+            }
+        }
+
+        private void core(int type, ByteBuffer event) throws IOException {
+            switch (type) {
+                case CONFIGURE_NOTIFY -> resized(event);
+                case SELECTION_NOTIFY -> clipboard.answered(event);
+                case SELECTION_REQUEST -> clipboard.requested(event);
+                case PROPERTY_NOTIFY -> clipboard.propertyChanged(event);
+                case DESTROY_NOTIFY -> clipboard.windowGone(event);
+                default -> {} // of windows that programs share their events of, and what all are sent
             }
         }
 
         @Override
         public void ended(IOException reason) {
-            if (ready && !closed.get()) {
-                listener.lost(reason);
-            }
+            listener.lost(reason);
         }
     }
 
@@ -177,15 +182,22 @@ public final class X11Screen implements Screen {
         }
     }
 
-    private void tellCursor() {
-        try {
-            CursorImage image = cursor();
-            if (!closed.get()) {
-                listener.cursorChanged(image);
-            }
-        } catch (IOException e) {
-            return; // the reading thread finds the same
+    /** One picture at a time, the last one in the end, however fast they change. */
+    private void askCursor() throws IOException {
+        if (cursorAsked || !cursorOutdated) {
+            return;
         }
+        cursorAsked = true;
+        cursorOutdated = false;
+        connection.askLater(new Request(fixes.opcode(), 4), CURSOR_BYTES_MAX, reply -> {
+            cursorAsked = false;
+            listener.cursorChanged(reply == null ? Arrow.IMAGE : cursor(reply));
+            try {
+                askCursor();
+            } catch (IOException e) {
+                return; // the reading thread finds the same
+            }
+        });
     }
 
     @Override
@@ -201,7 +213,14 @@ public final class X11Screen implements Screen {
     /** GetCursorImage, XFIXES: ARGB, premultiplied. */
     @Override
     public CursorImage cursor() throws IOException {
-        ByteBuffer reply = connection.ask(new Request(fixes.opcode(), 4));
+        try {
+            return cursor(connection.ask(CURSOR_BYTES_MAX, new Request(fixes.opcode(), 4)));
+        } catch (X11Connection.RefusedException e) {
+            return Arrow.IMAGE; // of a program that has ended, xsetroot say: servers refuse to tell it, with BadAccess
+        }
+    }
+
+    private static CursorImage cursor(ByteBuffer reply) {
         int width = reply.getShort(12) & 0xffff;
         int height = reply.getShort(14) & 0xffff;
         int hotX = reply.getShort(16) & 0xffff;
@@ -232,18 +251,19 @@ public final class X11Screen implements Screen {
 
     @Override
     public Region takeDamage() throws IOException {
-        // Subtract all into the region, and fetch that.
-        Request subtract = new Request(damage.opcode(), 3).u32(damageId).u32(0).u32(damageRegion);
-        connection.send(subtract);
-        ByteBuffer reply = connection.ask(new Request(fixes.opcode(), 19).u32(damageRegion));
+        // Subtract: all of it into the region; FetchRegion.
+        ByteBuffer reply = connection.ask(
+                RECTANGLE_BYTES * DAMAGE_RECTANGLES_MAX,
+                new Request(damage.opcode(), 3).u32(damageId).u32(0).u32(damageRegion),
+                new Request(fixes.opcode(), 19).u32(damageRegion));
         Rectangle now = bounds;
-        int count = Math.min((reply.capacity() - 32) / 8, reply.getInt(4) / 2);
+        long count = (reply.getInt(4) & 0xffffffffL) / 2;
         if (count > DAMAGE_RECTANGLES_MAX) {
             return Region.of(rectangle(reply, 8).intersect(now)); // its extents
         }
-        List<Rectangle> rectangles = new ArrayList<>(count);
+        List<Rectangle> rectangles = new ArrayList<>((int) count);
         for (int i = 0; i < count; i++) {
-            rectangles.add(rectangle(reply, 32 + 8 * i).intersect(now));
+            rectangles.add(rectangle(reply, 32 + RECTANGLE_BYTES * i).intersect(now));
         }
         return Region.of(rectangles);
     }
@@ -263,19 +283,22 @@ public final class X11Screen implements Screen {
 
     @Override
     public synchronized void pointer(int x, int y, int nowButtons) throws IOException {
-        if (x != pointerX || y != pointerY) {
-            pointerX = x;
-            pointerY = y;
-            connection.send(Keyboard.fake(testOpcode, MOTION, 0, connection.rootWindow(), x, y));
+        List<Request> requests = new ArrayList<>();
+        int changes = (nowButtons ^ buttons) & (1 << BUTTONS) - 1;
+        // With a button in any case: a program may have put the pointer somewhere else.
+        if (x != pointerX || y != pointerY || changes != 0) {
+            requests.add(Keyboard.fake(testOpcode, MOTION, 0, connection.rootWindow(), x, y));
         }
         for (int i = 0; i < BUTTONS; i++) {
-            int change = (nowButtons ^ buttons) >> i & 1;
-            if (change != 0) {
+            if ((changes >> i & 1) != 0) {
                 boolean down = (nowButtons >> i & 1) != 0;
-                connection.send(Keyboard.fake(testOpcode, down ? BUTTON_PRESS : BUTTON_RELEASE, i + 1, 0, 0, 0));
+                requests.add(Keyboard.fake(testOpcode, down ? BUTTON_PRESS : BUTTON_RELEASE, i + 1, 0, 0, 0));
             }
         }
+        pointerX = x;
+        pointerY = y;
         buttons = nowButtons & (1 << BUTTONS) - 1;
+        connection.send(requests.toArray(Request[]::new));
     }
 
     @Override
@@ -309,50 +332,73 @@ public final class X11Screen implements Screen {
         }
         int millimetersWide = (int) Math.round(width * MILLIMETERS_PER_PIXEL);
         int millimetersHigh = (int) Math.round(height * MILLIMETERS_PER_PIXEL);
-        // With the server to itself, so that no program sees a screen without an output.
-        connection.sendTogether(
-                new Request(36, 0),
-                modes.set(0),
-                new Request(randr.opcode(), 7)
-                        .u32(connection.rootWindow())
-                        .u16(width)
-                        .u16(height)
-                        .u32(millimetersWide)
-                        .u32(millimetersHigh),
-                modes.set(mode),
-                new Request(37, 0));
+        // GrabServer: so that no program sees a screen without an output.
+        connection.send(new Request(36, 0));
+        try {
+            modes.set(0);
+            // SetScreenSize.
+            connection.send(new Request(randr.opcode(), 7)
+                    .u32(connection.rootWindow())
+                    .u16(width)
+                    .u16(height)
+                    .u32(millimetersWide)
+                    .u32(millimetersHigh));
+            modes.set(mode);
+        } catch (IOException e) {
+            modes.set(modes.find(bounds.width(), bounds.height()));
+            throw e;
+        } finally {
+            connection.send(new Request(37, 0)); // UngrabServer
+        }
         modes.forgetOthers(mode);
     }
 
+    /** A size that the screen can have. */
+    private record Mode(int id, int width, int height, String name) {}
+
     /** The screen's one output and its modes: GetScreenResourcesCurrent, randrproto. */
     private final class Modes {
+        /** What those are called that are made here. */
+        private static final String OURS = "satchel-";
+
+        private static final int NAMES_MAX = 8;
+
         private final int configTimestamp;
         private final int crtc;
         private final int output;
-        private final List<int[]> sizes = new ArrayList<>();
+        private final List<Mode> modes = new ArrayList<>();
 
         Modes() throws IOException {
-            ByteBuffer reply = connection.ask(new Request(randr.opcode(), 25).u32(connection.rootWindow()));
+            ByteBuffer reply =
+                    connection.ask(MODES_BYTES_MAX, new Request(randr.opcode(), 25).u32(connection.rootWindow()));
             configTimestamp = reply.getInt(12);
             int crtcs = reply.getShort(16) & 0xffff;
             int outputs = reply.getShort(18) & 0xffff;
             int count = reply.getShort(20) & 0xffff;
-            if (crtcs == 0 || outputs == 0 || reply.capacity() < 32 + 4 * (crtcs + outputs) + 32L * count) {
+            int first = 32 + 4 * (crtcs + outputs);
+            if (crtcs == 0 || outputs == 0 || reply.capacity() < first + 32L * count) {
                 throw new IOException("the session's screen can't be resized: it has no output");
             }
             crtc = reply.getInt(32);
             output = reply.getInt(32 + 4 * crtcs);
+            int name = first + 32 * count;
             for (int i = 0; i < count; i++) {
-                int at = 32 + 4 * (crtcs + outputs) + 32 * i;
-                sizes.add(
-                        new int[] {reply.getInt(at), reply.getShort(at + 4) & 0xffff, reply.getShort(at + 6) & 0xffff});
+                int at = first + 32 * i;
+                int length = Math.min(reply.getShort(at + 26) & 0xffff, reply.capacity() - name);
+                modes.add(new Mode(
+                        reply.getInt(at),
+                        reply.getShort(at + 4) & 0xffff,
+                        reply.getShort(at + 6) & 0xffff,
+                        new String(reply.array(), reply.arrayOffset() + name, length, StandardCharsets.ISO_8859_1)));
+                name += length;
             }
         }
 
+        /** @return 0 if there is none */
         int find(int width, int height) {
-            for (int[] size : sizes) {
-                if (size[1] == width && size[2] == height) {
-                    return size[0];
+            for (Mode mode : modes) {
+                if (mode.width == width && mode.height == height) {
+                    return mode.id;
                 }
             }
             return 0;
@@ -360,30 +406,41 @@ public final class X11Screen implements Screen {
 
         /** CreateMode, AddOutputMode; a mode's timing means nothing to a screen in memory. */
         int create(int width, int height) throws IOException {
-            byte[] name = (width + "x" + height).getBytes(StandardCharsets.US_ASCII);
-            ByteBuffer reply = connection.ask(new Request(randr.opcode(), 16)
-                    .u32(connection.rootWindow())
-                    .u32(0)
-                    .u16(width)
-                    .u16(height)
-                    .u32(60 * width * height)
-                    .u16(width)
-                    .u16(width)
-                    .u16(width)
-                    .u16(0)
-                    .u16(height)
-                    .u16(height)
-                    .u16(height)
-                    .u16(name.length)
-                    .u32(0)
-                    .bytes(name, 0, name.length));
-            int mode = reply.getInt(8);
-            connection.send(new Request(randr.opcode(), 18).u32(output).u32(mode));
-            return mode;
+            String name = OURS + width + "x" + height;
+            for (int i = 1; ; i++) {
+                byte[] ascii = name.getBytes(StandardCharsets.US_ASCII);
+                try {
+                    ByteBuffer reply = connection.ask(new Request(randr.opcode(), 16)
+                            .u32(connection.rootWindow())
+                            .u32(0)
+                            .u16(width)
+                            .u16(height)
+                            .u32(60 * width * height)
+                            .u16(width)
+                            .u16(width)
+                            .u16(width)
+                            .u16(0)
+                            .u16(height)
+                            .u16(height)
+                            .u16(height)
+                            .u16(ascii.length)
+                            .u32(0)
+                            .bytes(ascii, 0, ascii.length));
+                    int mode = reply.getInt(8);
+                    connection.send(new Request(randr.opcode(), 18).u32(output).u32(mode));
+                    return mode;
+                } catch (IOException e) {
+                    // There may be one of that name that no output has, of a supervisor that died.
+                    if (i == NAMES_MAX) {
+                        throw e;
+                    }
+                    name = OURS + width + "x" + height + "." + i;
+                }
+            }
         }
 
         /** SetCrtcConfig; mode 0: off. */
-        Request set(int mode) {
+        void set(int mode) throws IOException {
             Request request = new Request(randr.opcode(), 21)
                     .u32(crtc)
                     .u32(0)
@@ -393,15 +450,20 @@ public final class X11Screen implements Screen {
                     .u32(mode)
                     .u16(1)
                     .u16(0);
-            return mode == 0 ? request : request.u32(output);
+            int status =
+                    connection.ask(mode == 0 ? request : request.u32(output)).get(1);
+            if (status != 0) {
+                throw new IOException("the session's screen can't be resized: status " + status);
+            }
         }
 
-        /** Those between the largest, the server's own, and the one in use: DeleteOutputMode, DestroyMode. */
-        void forgetOthers(int mode) throws IOException {
-            for (int[] size : sizes) {
-                if (size[0] != mode && (size[1] != maximum.width() || size[2] != maximum.height())) {
-                    connection.send(new Request(randr.opcode(), 19).u32(output).u32(size[0]));
-                    connection.send(new Request(randr.opcode(), 17).u32(size[0]));
+        /** Those of ours that are not in use: DeleteOutputMode, DestroyMode. */
+        void forgetOthers(int used) throws IOException {
+            for (Mode mode : modes) {
+                if (mode.id != used && mode.name.startsWith(OURS)) {
+                    connection.send(
+                            new Request(randr.opcode(), 19).u32(output).u32(mode.id),
+                            new Request(randr.opcode(), 17).u32(mode.id));
                 }
             }
         }
@@ -428,7 +490,7 @@ public final class X11Screen implements Screen {
                 releaseAll();
                 keyboard.restore();
                 // A reply says that all before has been done: GetInputFocus.
-                connection.askInVain(new Request(43, 0));
+                ByteBuffer ignored = connection.ask(new Request(43, 0));
             } catch (IOException e) {
                 return; // it is gone, and with it what there was to undo
             }

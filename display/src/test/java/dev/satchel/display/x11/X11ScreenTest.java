@@ -88,23 +88,24 @@ class X11ScreenTest implements Screen.Listener {
         return pixels;
     }
 
-    /** What the server itself says that it shows: xwd(1), Z format. */
-    private int[] asked(Rectangle size) throws Exception {
-        Path file = directory.resolve("asked.xwd");
-        server.run("xwd", "-root", "-silent", "-out", file.toString());
-        java.nio.ByteBuffer dump = java.nio.ByteBuffer.wrap(Files.readAllBytes(file));
-        int header = dump.getInt(0);
-        int line = dump.getInt(48);
-        int colors = dump.getInt(76);
-        assertThat(dump.getInt(16)).isEqualTo(size.width());
-        dump.order(java.nio.ByteOrder.LITTLE_ENDIAN);
-        int[] pixels = new int[size.width() * size.height()];
-        for (int y = 0; y < size.height(); y++) {
-            for (int x = 0; x < size.width(); x++) {
-                pixels[y * size.width() + x] = dump.getInt(header + 12 * colors + y * line + 4 * x) & 0xffffff;
+    /** What the server itself says that it shows: GetImage, by a client of its own. */
+    private int[] asked(Rectangle size) throws IOException {
+        try (X11Connection client = server.connect()) {
+            java.nio.ByteBuffer image = client.ask(
+                    4 * size.width() * size.height(),
+                    new Request(73, 2)
+                            .u32(client.rootWindow())
+                            .u16(0)
+                            .u16(0)
+                            .u16(size.width())
+                            .u16(size.height())
+                            .u32(-1));
+            int[] pixels = new int[size.width() * size.height()];
+            for (int i = 0; i < pixels.length; i++) {
+                pixels[i] = image.getInt(32 + 4 * i) & 0xffffff;
             }
+            return pixels;
         }
-        return pixels;
     }
 
     @Test

@@ -3,6 +3,7 @@ package dev.satchel.display.x11;
 import dev.satchel.display.Screen;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.net.UnixDomainSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -52,6 +53,11 @@ public final class XServer implements AutoCloseable {
 
     public X11Screen open(Screen.Listener listener) throws IOException {
         return X11Screen.open(Path.of("/"), "tmp/.X11-unix/X" + number, pid(), listener);
+    }
+
+    /** A client of a test's own. */
+    X11Connection connect() throws IOException {
+        return new X11Connection(UnixDomainSocketAddress.of("/tmp/.X11-unix/X" + number));
     }
 
     /** Runs a program to its end. @return what it wrote */

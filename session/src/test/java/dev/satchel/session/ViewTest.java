@@ -130,7 +130,7 @@ class ViewTest extends LiveTest {
                 awaitSame("the same page after a snapshot", page, a, name);
 
                 here.suspend();
-                page.getByText("Suspended").first().waitFor();
+                page.locator("#overlay-title").getByText("Suspended").waitFor();
             }
             try (Running there = b.resume(name)) {
                 Page page = open(browser, there.result().viewUrl());

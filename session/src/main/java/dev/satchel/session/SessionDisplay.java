@@ -7,10 +7,16 @@ import dev.satchel.display.ScreenDisplay;
 import dev.satchel.display.codec.Classifier;
 import dev.satchel.display.codec.Png;
 import dev.satchel.display.web.Api;
+import dev.satchel.display.web.Doorway;
 import dev.satchel.display.web.ViewerServer;
 import dev.satchel.display.x11.X11Screen;
+import dev.satchel.linux.Keyring;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -30,24 +36,66 @@ final class SessionDisplay implements AutoCloseable {
     private static final String SOCKET = "tmp/.X11-unix/X0";
     private static final int CLIPBOARD_BYTES_MAX = 1 << 20;
     private static final int BUTTON_MAX = 9;
+    private static final int LINKS_BYTES_MAX = 1024;
+    private static final int LINKS_SECONDS = 12 * 3600;
 
     private final String session;
+    private final String key;
     private final Path files;
     private final Processes processes;
     private final ScreenDisplay display;
     private final ViewerServer server;
 
     /**
-     * Begins to serve viewers.
+     * Begins to serve viewers, where and with the links that {@link #suspended} left them.
      *
+     * @param key what the session's links are kept under on this host
      * @param files the session's root directory
      */
-    SessionDisplay(String session, Path files, Processes processes, Api api) throws IOException {
+    SessionDisplay(String session, String key, Path files, Processes processes, Api api) throws IOException {
         this.session = session;
+        this.key = "satchel-links:" + key;
         this.files = files;
         this.processes = processes;
         display = new ScreenDisplay(this::open, Classifier::classify);
-        server = new ViewerServer(ViewerServer.Settings.loopback(session), () -> display, api);
+        server = new ViewerServer(ViewerServer.Settings.loopback(session).after(keptLinks()), () -> display, api);
+    }
+
+    private Optional<Doorway> keptLinks() throws IOException {
+        Optional<Keyring.Key> kept = Keyring.find(key);
+        if (kept.isEmpty()) {
+            return Optional.empty();
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment text = arena.allocate(LINKS_BYTES_MAX);
+            long length = Keyring.read(kept.get(), text);
+            Keyring.forget(kept.get());
+            return length < 0 || length > text.byteSize()
+                    ? Optional.empty()
+                    : Doorway.of(new String(
+                            text.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.US_ASCII));
+        }
+    }
+
+    /**
+     * After the session was suspended. Pages that are open go on by themselves if it is resumed on this host within some hours: what lets
+     * them in is kept in the kernel's keyring.
+     */
+    void suspended() {
+        try (Arena arena = Arena.ofConfined()) {
+            byte[] text = server.doorway().toText().getBytes(StandardCharsets.US_ASCII);
+            MemorySegment secret = arena.allocate(text.length);
+            secret.copyFrom(MemorySegment.ofArray(text));
+            Keyring.Key ignored = Keyring.put(key, secret, LINKS_SECONDS);
+        } catch (IOException e) {
+            System.err.println("satchel: the session's links end with it: " + e.getMessage());
+        }
+        server.tellState(ViewerServer.STATE_SUSPENDED, "Suspended");
+    }
+
+    /** After the session's programs ended. */
+    void stopped() {
+        server.tellState(ViewerServer.STATE_STOPPED, "Stopped");
     }
 
     private Screen open(Screen.Listener listener) throws IOException {
@@ -84,11 +132,6 @@ final class SessionDisplay implements AutoCloseable {
     void takeHold() throws IOException {
         server.tellState(ViewerServer.STATE_RUNNING, "");
         display.takeHold();
-    }
-
-    /** @param state one of {@link ViewerServer}'s, the session's last here */
-    void tell(int state, String text) {
-        server.tellState(state, text);
     }
 
     /** What is shown now, as PNG. */

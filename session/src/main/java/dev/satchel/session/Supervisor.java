@@ -1,6 +1,5 @@
 package dev.satchel.session;
 
-import dev.satchel.display.web.ViewerServer;
 import dev.satchel.linux.Errno;
 import dev.satchel.linux.Fd;
 import dev.satchel.linux.IdMap;
@@ -134,8 +133,8 @@ public final class Supervisor implements AutoCloseable {
             long podMillis = (System.nanoTime() - podNanos) / 1_000_000;
             undo.push(running::close);
             run.note(vaultLocation, running.initPid());
-            SessionDisplay shown =
-                    new SessionDisplay(head.name(), run.files(), running::processes, new SessionApi(new ApiSession()));
+            SessionDisplay shown = new SessionDisplay(
+                    head.name(), run.podId(), run.files(), running::processes, new SessionApi(new ApiSession()));
             display = shown;
             undo.push(shown::close);
             ControlServer listening = ControlServer.listen(run.control(), this::command);
@@ -493,7 +492,7 @@ public final class Supervisor implements AutoCloseable {
             if (leaveRunning) {
                 shown.takeHold();
             } else {
-                shown.tell(ViewerServer.STATE_SUSPENDED, "Suspended");
+                shown.suspended();
             }
             return taken;
         } catch (IOException | RuntimeException e) {
@@ -699,7 +698,7 @@ public final class Supervisor implements AutoCloseable {
         progress.at("shutting down", 0, 0);
         Pod running = present(pod);
         running.shutDown(SHUT_DOWN_MILLIS);
-        present(display).tell(ViewerServer.STATE_STOPPED, "Stopped");
+        present(display).stopped();
         present(display).close();
         present(control).close();
         running.close();

@@ -131,6 +131,12 @@ class ViewTest extends LiveTest {
 
                 here.suspend();
                 page.locator("#overlay-title").getByText("Suspended").waitFor();
+                // On the same host it goes on by itself.
+                try (Running again = a.resume(name)) {
+                    awaitSame("the same page after a suspend", page, a, name);
+                    assertThat(again.result().viewUrl()).isEqualTo(here.result().viewUrl());
+                    again.suspend();
+                }
             }
             try (Running there = b.resume(name)) {
                 Page page = open(browser, there.result().viewUrl());

@@ -7,10 +7,13 @@ import java.lang.foreign.ValueLayout;
 import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
 import java.util.EnumMap;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -21,6 +24,9 @@ final class Access {
         LOOK,
         CONTROL
     }
+
+    /** A secret and a cookie for each right. */
+    static final int TOKENS = 2 * Right.values().length;
 
     private static final int SECRET_BYTES = 32;
     private static final int WRONG_PER_MINUTE_MAX = 10;
@@ -40,13 +46,25 @@ final class Access {
         int count;
     }
 
-    Access(int port, boolean secure) {
+    /** @param tokens of an earlier server at this port, or none */
+    Access(int port, boolean secure, List<String> tokens) {
         this.cookieName = "satchel-" + port;
         this.secure = secure;
+        Iterator<String> earlier = tokens.iterator();
         for (Right right : Right.values()) {
-            secrets.put(right, random());
-            cookies.put(right, random());
+            secrets.put(right, earlier.hasNext() ? earlier.next() : random());
+            cookies.put(right, earlier.hasNext() ? earlier.next() : random());
         }
+    }
+
+    /** All that lets somebody in. */
+    List<String> tokens() {
+        List<String> tokens = new ArrayList<>();
+        for (Right right : Right.values()) {
+            tokens.add(Objects.requireNonNull(secrets.get(right)));
+            tokens.add(Objects.requireNonNull(cookies.get(right)));
+        }
+        return tokens;
     }
 
     private static String random() {

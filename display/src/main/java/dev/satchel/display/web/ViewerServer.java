@@ -44,6 +44,7 @@ public final class ViewerServer implements AutoCloseable {
      * @param names by which browsers may call this host, besides the address that they connected to; the first is the one in links
      * @param session its name, told to viewers
      * @param tls empty: plain HTTP
+     * @param earlier of the session's server before this one: taken over if the port is free
      * @param silenceMillisMax after which a viewer that says nothing is closed, after a sixth if it did not even say HELLO; 60,000 but in tests
      * @param log takes what went wrong and nobody else is told, a line each
      */
@@ -52,6 +53,7 @@ public final class ViewerServer implements AutoCloseable {
             List<String> names,
             String session,
             Optional<TlsIdentity> tls,
+            Optional<Doorway> earlier,
             long silenceMillisMax,
             Consumer<String> log) {
         private static final long SILENCE_MILLIS_MAX = 60_000;
@@ -77,13 +79,19 @@ public final class ViewerServer implements AutoCloseable {
                     List.of(),
                     session,
                     Optional.empty(),
+                    Optional.empty(),
                     SILENCE_MILLIS_MAX,
                     line -> System.err.println("satchel: " + line));
         }
 
         /** For browsers anywhere. */
         public Settings at(InetSocketAddress address, List<String> itsNames, TlsIdentity identity) {
-            return new Settings(address, itsNames, session, Optional.of(identity), silenceMillisMax, log);
+            return new Settings(address, itsNames, session, Optional.of(identity), earlier, silenceMillisMax, log);
+        }
+
+        /** In the place of an earlier server of this session. */
+        public Settings after(Optional<Doorway> doorway) {
+            return new Settings(bind, names, session, tls, doorway, silenceMillisMax, log);
         }
     }
 
@@ -129,20 +137,43 @@ public final class ViewerServer implements AutoCloseable {
         this.files = new StaticFiles(files);
         this.listener = new ServerSocket();
         boolean listening = false;
+        boolean again = false;
         try {
-            listener.bind(settings.bind(), BACKLOG);
+            again = settings.earlier().isPresent()
+                    && bindTo(settings.earlier().get().port());
+            if (!again) {
+                listener.bind(settings.bind(), BACKLOG);
+            }
             listening = true;
         } finally {
             if (!listening) {
                 listener.close();
             }
         }
-        this.access = new Access(listener.getLocalPort(), isSecure());
+        List<String> tokens = again ? settings.earlier().get().tokens() : List.of();
+        this.access = new Access(listener.getLocalPort(), isSecure(), tokens);
         Thread.ofVirtual().name("viewers").start(this::accept);
+    }
+
+    /** @return whether it was free */
+    private boolean bindTo(int port) {
+        try {
+            // Connections that the earlier server closed linger for a minute.
+            listener.setReuseAddress(true);
+            listener.bind(new InetSocketAddress(settings.bind().getAddress(), port), BACKLOG);
+            return true;
+        } catch (IOException e) {
+            return false; // somebody else has it now, and this one another
+        }
     }
 
     public int port() {
         return listener.getLocalPort();
+    }
+
+    /** For the session's next server on this host. */
+    public Doorway doorway() {
+        return new Doorway(port(), access.tokens());
     }
 
     /** The link of the session, as long as this server is there: whoever has it is let in. */

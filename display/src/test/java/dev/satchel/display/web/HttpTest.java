@@ -57,7 +57,13 @@ class HttpTest {
         try {
             return new ViewerServer(
                     new ViewerServer.Settings(
-                            settings.bind(), settings.names(), "one", settings.tls(), 60_000, log::add),
+                            settings.bind(),
+                            settings.names(),
+                            "one",
+                            settings.tls(),
+                            settings.earlier(),
+                            60_000,
+                            log::add),
                     () -> display,
                     CommandEncoder::compressing,
                     this::answer,
@@ -492,7 +498,7 @@ class HttpTest {
             assertThat(closed.get(20, TimeUnit.SECONDS)).isEqualTo(1001);
         }
         assertThatThrownBy(() -> new ViewerServer.Settings(
-                        settings.bind(), List.of(), "one", Optional.empty(), 60_000, log::add))
+                        settings.bind(), List.of(), "one", Optional.empty(), Optional.empty(), 60_000, log::add))
                 .hasMessageContaining("without TLS");
         Files.writeString(file, "damaged");
         assertThatThrownBy(() -> TlsIdentity.own(directory, List.of())).hasMessageContaining(file.toString());

@@ -41,6 +41,7 @@ class StreamTest {
                             List.of(),
                             "täglich",
                             Optional.empty(),
+                            Optional.empty(),
                             silenceMillis,
                             log::add),
                     () -> {

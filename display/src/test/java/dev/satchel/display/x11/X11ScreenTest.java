@@ -255,8 +255,12 @@ class X11ScreenTest implements Screen.Listener {
         }
     }
 
-    /** Types a line into a terminal. @return what its program read */
     private String typed(X11Screen screen, String text) throws Exception {
+        return typed(screen, text.codePoints().map(Keys::ofCharacter).toArray());
+    }
+
+    /** Types a line into a terminal. @return what its program read */
+    private String typed(X11Screen screen, int[] keysyms) throws Exception {
         Path file = directory.resolve("typed");
         Path ready = directory.resolve("ready");
         Files.deleteIfExists(file);
@@ -279,8 +283,7 @@ class X11ScreenTest implements Screen.Listener {
                 .toList()
                 .getLast();
         server.run("xdotool", "windowfocus", "--sync", window);
-        for (int codePoint : text.codePoints().toArray()) {
-            int keysym = Keys.ofCharacter(codePoint);
+        for (int keysym : keysyms) {
             screen.key(keysym, true);
             screen.key(keysym, false);
         }
@@ -288,6 +291,174 @@ class X11ScreenTest implements Screen.Listener {
         screen.key(0xff0d, false);
         assertThat(terminal.waitFor(20, TimeUnit.SECONDS)).isTrue();
         return Files.readString(file);
+    }
+
+    /** More of them than there are keys without a meaning. */
+    @Test
+    void manyCharactersThatNoKeyHas() throws Exception {
+        StringBuilder text = new StringBuilder();
+        for (int i = 0; i < 150; i++) {
+            text.appendCodePoint(0x4e00 + 7 * i);
+        }
+        try (X11Screen screen = server.open(this)) {
+            assertThat(typed(screen, text.toString())).isEqualTo(text.toString());
+        }
+    }
+
+    @Test
+    void layoutsThatChangeMeanwhile() throws Exception {
+        String text = "zyZY@ж漢ß;:é";
+        try (X11Screen screen = server.open(this)) {
+            for (String layout : new String[] {"us", "de", "ru", "us,ru", "fr"}) {
+                server.run("setxkbmap", layout);
+                assertThat(typed(screen, text)).as(layout).isEqualTo(text);
+            }
+        }
+    }
+
+    /** Accents come from dead keys by way of the programs' own input methods. */
+    @Test
+    void deadKeys() throws Exception {
+        for (String layout : new String[] {"us", "de", "fr"}) {
+            server.run("setxkbmap", layout);
+            try (X11Screen screen = server.open(this)) {
+                // dead_acute, e; dead_circumflex, O.
+                assertThat(typed(screen, new int[] {'x', 0xfe51, 'e', 0xfe52, 'O', 'y'}))
+                        .as(layout)
+                        .isEqualTo("xéÔy");
+            }
+        }
+    }
+
+    private boolean anythingIsDown() throws IOException {
+        try (X11Connection client = server.connect()) {
+            java.nio.ByteBuffer keys = client.ask(new Request(44, 0)); // QueryKeymap
+            for (int i = 8; i < 40; i++) {
+                if (keys.get(i) != 0) {
+                    return true;
+                }
+            }
+            return false;
+        }
+    }
+
+    @Test
+    void whatWasPressedIsReleased() throws Exception {
+        try (X11Screen screen = server.open(this)) {
+            screen.key('y', true);
+            assertThat(anythingIsDown()).isTrue();
+            server.run("setxkbmap", "de");
+            screen.key('y', false);
+            assertThat(anythingIsDown()).isFalse();
+            screen.key(0xffe1, true);
+            screen.key('7', true);
+            screen.key('/', true);
+            screen.key('漢', true);
+            screen.releaseAll();
+            assertThat(anythingIsDown()).isFalse();
+            // Shift that is held is put back after what goes without it.
+            screen.key(0xffe1, true);
+            screen.key('7', true);
+            screen.key('7', false);
+            assertThat(anythingIsDown()).isTrue();
+            screen.key(0xffe1, false);
+            assertThat(anythingIsDown()).isFalse();
+            screen.key(0xffe3, true);
+            screen.key('c', true);
+        }
+        assertThat(anythingIsDown()).isFalse();
+    }
+
+    /** Windows above each other, moved and taken away: what is told holds all that is different. */
+    @Test
+    void damageHoldsAllThatChanges() throws Exception {
+        server.run("xsetroot", "-solid", "#102030");
+        try (X11Screen screen = server.open(this);
+                X11Connection client = server.connect()) {
+            java.util.Random random = new java.util.Random(1);
+            int[] windows = new int[6];
+            int context = client.newId();
+            client.send(new Request(55, 0).u32(context).u32(client.rootWindow()).u32(0)); // CreateGC
+            for (int i = 0; i < windows.length; i++) {
+                windows[i] = client.newId();
+                // CreateWindow, inside of each other or of the root: background, override-redirect; MapWindow.
+                client.send(
+                        new Request(1, 0)
+                                .u32(windows[i])
+                                .u32(i % 3 == 2 ? windows[i - 1] : client.rootWindow())
+                                .u16(random.nextInt(500))
+                                .u16(random.nextInt(400))
+                                .u16(50 + random.nextInt(300))
+                                .u16(50 + random.nextInt(300))
+                                .u16(1)
+                                .u16(0)
+                                .u32(0)
+                                .u32(1 << 1 | 1 << 9)
+                                .u32(random.nextInt(1 << 24))
+                                .u32(1),
+                        new Request(8, 0).u32(windows[i]));
+            }
+            Region ignored = take(screen, client);
+            int[] before = pixels(screen);
+            for (int step = 0; step < 200; step++) {
+                int window = windows[random.nextInt(windows.length)];
+                switch (random.nextInt(4)) {
+                    // ConfigureWindow: somewhere else, in front; PolyFillRectangle; CopyArea; ClearArea.
+                    case 0 ->
+                        client.send(new Request(12, 0)
+                                .u32(window)
+                                .u16(1 | 2 | 64)
+                                .u16(0)
+                                .u32(random.nextInt(700))
+                                .u32(random.nextInt(500))
+                                .u32(random.nextInt(2)));
+                    case 1 ->
+                        client.send(
+                                new Request(56, 0).u32(context).u32(4).u32(random.nextInt(1 << 24)),
+                                new Request(70, 0)
+                                        .u32(window)
+                                        .u32(context)
+                                        .u16(random.nextInt(100))
+                                        .u16(random.nextInt(100))
+                                        .u16(random.nextInt(200))
+                                        .u16(random.nextInt(200)));
+                    case 2 ->
+                        client.send(new Request(62, 0)
+                                .u32(window)
+                                .u32(windows[0])
+                                .u32(context)
+                                .u16(random.nextInt(50))
+                                .u16(random.nextInt(50))
+                                .u16(random.nextInt(50))
+                                .u16(random.nextInt(50))
+                                .u16(80)
+                                .u16(60));
+                    default ->
+                        client.send(new Request(61, 0)
+                                .u32(window)
+                                .u16(random.nextInt(100))
+                                .u16(random.nextInt(100))
+                                .u16(60)
+                                .u16(60));
+                }
+                Region damage = take(screen, client);
+                int[] now = pixels(screen);
+                for (int i = 0; i < now.length; i++) {
+                    if (now[i] != before[i] && !damage.contains(i % 1024, i / 1024)) {
+                        throw new AssertionError(
+                                "step " + step + ": " + i % 1024 + "," + i / 1024 + " not in " + damage);
+                    }
+                }
+                before = now;
+            }
+            assertThat(before).isEqualTo(asked(MAXIMUM));
+        }
+    }
+
+    /** What has been drawn when all that the client has sent is done. */
+    private static Region take(X11Screen screen, X11Connection client) throws IOException {
+        java.nio.ByteBuffer ignored = client.ask(new Request(43, 0));
+        return screen.takeDamage();
     }
 
     @Test
@@ -332,6 +503,108 @@ class X11ScreenTest implements Screen.Listener {
         }
     }
 
+    /** An owner that never answers holds up for about a second, and nobody else. */
+    @Test
+    void ownersThatNeverAnswer() throws Exception {
+        try (X11Screen screen = server.open(this);
+                X11Connection owner = server.connect()) {
+            int window = owner.newId();
+            owner.send(new Request(1, 0)
+                    .u32(window)
+                    .u32(owner.rootWindow())
+                    .u32(0)
+                    .u16(1)
+                    .u16(1)
+                    .u16(0)
+                    .u16(2)
+                    .u32(0)
+                    .u32(0));
+            owner.send(
+                    new Request(22, 0).u32(window).u32(owner.atom("CLIPBOARD")).u32(0));
+            await("clipboard");
+            long began = System.nanoTime();
+            assertThat(screen.clipboard(1000)).isEmpty();
+            assertThat(System.nanoTime() - began).isBetween(900_000_000L, 4_000_000_000L);
+            screen.setClipboard("mine");
+            assertThat(server.run("xclip", "-selection", "clipboard", "-o")).isEqualTo("mine");
+        }
+    }
+
+    @Test
+    void hugeClipboards() throws Exception {
+        Path file = directory.resolve("text");
+        Files.writeString(file, "y".repeat(50_000_000));
+        try (X11Screen screen = server.open(this)) {
+            assertThatThrownBy(() -> screen.setClipboard("x".repeat(50_000_000)))
+                    .hasMessageContaining("16 MiB at most");
+            server.start("xclip", "-quiet", "-selection", "clipboard", file.toString());
+            await("clipboard");
+            assertThat(screen.clipboard(1 << 20)).isEmpty();
+            String large = "z".repeat(Clipboard.OFFER_BYTES_MAX);
+            screen.setClipboard(large);
+            assertThat(server.run("xclip", "-selection", "clipboard", "-o")).isEqualTo(large);
+        }
+    }
+
+    /** Servers tell no picture that is of a program that has ended; unless whoever asks has got its place among the clients. */
+    @Test
+    void pointersOfProgramsThatEnded() throws Exception {
+        try (X11Screen screen = server.open(this)) {
+            server.run("xdotool", "mousemove", "500", "400");
+            server.run("xsetroot", "-cursor_name", "watch");
+            await("cursor " + Arrow.IMAGE.width());
+            assertThat(screen.cursor()).isEqualTo(Arrow.IMAGE);
+            try (X11Screen again = server.open(this)) {
+                assertThat(again.bounds()).isEqualTo(MAXIMUM);
+            }
+        }
+    }
+
+    @Test
+    void nothingIsLeftBehind() throws Exception {
+        try (X11Connection client = server.connect()) {
+            int selection = client.atom("CLIPBOARD");
+            X11Screen screen = server.open(this);
+            screen.setClipboard("text");
+            screen.key('漢', true);
+            screen.pointer(5, 5, 1);
+            assertThat(client.ask(new Request(23, 0).u32(selection)).getInt(8)).isNotZero();
+            screen.close();
+            long began = System.nanoTime();
+            screen.close();
+            assertThat(System.nanoTime() - began).isLessThan(20_000_000);
+            assertThatThrownBy(screen::takeDamage).isInstanceOf(IOException.class);
+            assertThatThrownBy(() -> pixels(screen)).isInstanceOf(IOException.class);
+            // The server has seen the end of the connection once it has no owner: GetSelectionOwner.
+            while (client.ask(new Request(23, 0).u32(selection)).getInt(8) != 0) {
+                Thread.onSpinWait();
+            }
+            assertThat(anythingIsDown()).isFalse();
+            // QueryPointer: buttons.
+            assertThat(client.ask(new Request(38, 0).u32(client.rootWindow())).getShort(24) & 0x1f00)
+                    .isZero();
+        }
+        assertThat(Files.readString(Path.of("/proc/self/maps"))).doesNotContain("/SYSV");
+        assertThat(told).doesNotContain("lost");
+    }
+
+    /** With a program's own modes among ours. */
+    @Test
+    void modesOfOthersStay() throws Exception {
+        server.run("xrandr", "--newmode", "own", "20", "700", "700", "700", "700", "500", "500", "500", "500");
+        server.run("xrandr", "--addmode", "screen", "own");
+        try (X11Screen screen = server.open(this)) {
+            screen.resize(640, 480);
+            await("resized 640x480");
+            screen.resize(650, 480);
+            await("resized 650x480");
+            assertThat(server.run("xrandr", "-q"))
+                    .contains("own")
+                    .contains("650x480")
+                    .doesNotContain("640x480");
+        }
+    }
+
     @Test
     void aServerThatEndsIsToldOnce() throws Exception {
         try (X11Screen screen = server.open(this)) {
@@ -353,6 +626,30 @@ class X11ScreenTest implements Screen.Listener {
         try (X11Screen again = server.open(this)) {
             assertThat(again.bounds()).isEqualTo(MAXIMUM);
         }
+        assertThat(told).doesNotContain("lost");
+    }
+
+    @Test
+    void aStoppedServerIsLetGoWhileSomebodyTypes() throws Exception {
+        X11Screen screen = server.open(this);
+        server.signal("STOP");
+        BlockingQueue<String> failed = new LinkedBlockingQueue<>();
+        Thread typist = Thread.ofPlatform().start(() -> {
+            try {
+                screen.key('a', true);
+            } catch (IOException e) {
+                failed.add(String.valueOf(e.getMessage()));
+            }
+        });
+        while (typist.getState() != Thread.State.TIMED_WAITING) {
+            Thread.onSpinWait();
+        }
+        long began = System.nanoTime();
+        screen.close();
+        assertThat(System.nanoTime() - began).isLessThan(2_500_000_000L);
+        assertThat(failed.poll(10, TimeUnit.SECONDS)).contains("closed");
+        typist.join();
+        server.signal("CONT");
         assertThat(told).doesNotContain("lost");
     }
 

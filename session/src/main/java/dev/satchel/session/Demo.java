@@ -156,7 +156,8 @@ public final class Demo {
         long typed = System.nanoTime();
         JsonObject json = b.json("resume", SESSION);
         long running = System.nanoTime();
-        DemoResult.Resumed resumed = new DemoResult.Resumed(json.number("total_ms"), json.number("criu_ms"));
+        DemoResult.Resumed resumed =
+                new DemoResult.Resumed(json.number("total_ms"), json.number("criu_ms"), json.text("view_url"));
         TimeUnit.SECONDS.sleep(1); // on the picture, counters are to be seen further on
         Path pictureAfter = picture(b, "after.png");
         compare(before, look(b));
@@ -301,9 +302,10 @@ public final class Demo {
         out.println();
         out.println("pictures   " + result.pictures().get(0));
         out.println("           " + result.pictures().get(1));
-        out.println("go on      the session runs on host B:");
+        out.println("go on      the session runs on host B; see it, and work in it, in a browser at");
+        out.println("           " + resumed.viewUrl());
+        out.println("           or by commands:");
         out.println("           " + result.exports());
-        out.println("           " + program + " screenshot " + SESSION + " now.png");
         out.println("           " + program + " exec " + SESSION + " -u user -t -- bash");
         out.println("           " + program + " suspend " + SESSION);
         out.println("clean up   " + program + " demo --clean --dir " + directory);

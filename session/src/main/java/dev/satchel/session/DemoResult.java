@@ -40,7 +40,7 @@ public record DemoResult(
             long bytesNew) {}
 
     /** Of {@code resume}'s fields, those that the demo tells; see {@link ResumeResult}. */
-    public record Resumed(long totalMillis, long criuMillis) {}
+    public record Resumed(long totalMillis, long criuMillis, String viewUrl) {}
 
     public DemoResult {
         checks = List.copyOf(checks);

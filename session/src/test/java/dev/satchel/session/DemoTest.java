@@ -70,7 +70,7 @@ class DemoTest {
                   'image ls'*) cat "$here/images" ;;
                   snapshot*) cat "$here/suspend" ;;
                   suspend*) rm -f "$here/runs"; touch "$SATCHEL_STATE/host-id" "$SATCHEL_STATE/seen"; cat "$here/suspend" ;;
-                  resume*) echo "$host" >"$here/runs"; echo '{"session":"demo","total_ms":500,"criu_ms":300}' ;;
+                  resume*) echo "$host" >"$here/runs"; echo '{"session":"demo","total_ms":500,"criu_ms":300,"view_url":"http://127.0.0.1:1/?k=s"}' ;;
                   rm*) rm "$here/runs" 2>/dev/null || exit 3 ;;
                   *demo/look) cat "$here/look-$host" ;;
                   *read-document) cat "$here/document" ;;
@@ -93,6 +93,7 @@ class DemoTest {
         assertThat(read("runs")).isEqualTo("b\n");
         assertThat(told())
                 .contains("stand still", "900", "250", directory + "/before.png", "demo --clean --dir " + directory)
+                .contains("http://127.0.0.1:1/?k=s")
                 .contains("resume: from Enter to programs running", "first snapshot: all durable")
                 .contains("export SATCHEL_VAULT=" + directory + "/vault SATCHEL_STATE=" + directory
                         + "/b SATCHEL_PASSPHRASE_FILE=" + directory + "/passphrase");

@@ -2,6 +2,12 @@ package dev.satchel.cli;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
+import dev.satchel.display.Rectangle;
+import dev.satchel.display.ScreenDisplay;
+import dev.satchel.display.codec.Classifier;
+import dev.satchel.display.codec.Encoder;
+import dev.satchel.display.web.Api;
+import dev.satchel.display.web.ViewerServer;
 import dev.satchel.linux.Terminal;
 import dev.satchel.session.ResumeResult;
 import dev.satchel.session.SuspendResult;
@@ -11,6 +17,8 @@ import java.io.File;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
+import java.net.InetAddress;
+import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
@@ -32,6 +40,7 @@ import org.jspecify.annotations.Nullable;
 public final class Rehearsal {
     private static final String PASSPHRASE = "rehearsal\n";
     private static final String CLASS = ".class";
+    private static final int ANSWER_BYTES_MAX = 1 << 14;
 
     private Rehearsal() {}
 
@@ -73,6 +82,51 @@ public final class Rehearsal {
                 new ResumeResult("work", Optional.of(snapshot), 500, 42, false, "http://127.0.0.1/", 300)));
         print(new SuspendReport(new SuspendResult("work", snapshot, 300, 900, 42, 1 << 20, 1 << 20, 250), "suspended"));
         boolean ignored = Terminal.isTerminal(0);
+        view();
+    }
+
+    /** What comes before a viewer's first picture: a page that is served to this process itself, and commands that are encoded. */
+    private static void view() throws IOException {
+        ScreenDisplay display = new ScreenDisplay(
+                listener -> {
+                    throw new IOException("no screen");
+                },
+                Classifier::classify);
+        try (display;
+                ViewerServer server = new ViewerServer(
+                        ViewerServer.Settings.loopback("work"),
+                        () -> display,
+                        request -> Api.Response.json(200, "{}"));
+                Encoder encoder = new Encoder()) {
+            String authorization = "Authorization: Bearer " + server.secret(true) + "\r\n";
+            request(server, "GET /?k=" + server.secret(true) + " HTTP/1.1\r\n");
+            request(server, "GET / HTTP/1.1\r\n" + authorization);
+            request(server, "GET /viewer/main.js HTTP/1.1\r\n" + authorization);
+            request(server, "GET /api/session HTTP/1.1\r\n" + authorization);
+            request(
+                    server,
+                    "GET /stream HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                            + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: satchel.1\r\n"
+                            + authorization);
+            int[] pixels = new int[64 * 64];
+            for (int i = 0; i < pixels.length; i++) {
+                pixels[i] = i * 0x10204;
+            }
+            Rectangle area = new Rectangle(0, 0, 64, 64);
+            byte[] ignored = encoder.encode(Classifier.classify(area, pixels));
+        }
+    }
+
+    /** Asks, and reads what is there of the answer. */
+    private static void request(ViewerServer server, String head) throws IOException {
+        try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.port())) {
+            boolean upgrade = head.contains("Upgrade");
+            socket.getOutputStream()
+                    .write((head + "Host: 127.0.0.1:" + server.port() + "\r\nConnection: "
+                                    + (upgrade ? "Upgrade" : "close") + "\r\n\r\n")
+                            .getBytes(StandardCharsets.US_ASCII));
+            int ignored = socket.getInputStream().read(new byte[ANSWER_BYTES_MAX]);
+        }
     }
 
     private static void run(Map<String, String> environment, String... arguments) {

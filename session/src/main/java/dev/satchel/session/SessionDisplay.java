@@ -22,6 +22,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * What a running session shows, and to whom: its screen, the server that viewers come to, and what programs do to it. The session's X
@@ -43,6 +44,7 @@ final class SessionDisplay implements AutoCloseable {
     private final String key;
     private final Path files;
     private final Processes processes;
+    private final AtomicLong leavings = new AtomicLong();
     private final ScreenDisplay display;
     private final ViewerServer server;
 
@@ -120,6 +122,25 @@ final class SessionDisplay implements AutoCloseable {
     /** The link that lets a browser of this host in. */
     String link(boolean control) {
         return server.link(control);
+    }
+
+    /** Has something done, on a thread of its own, once nobody has looked for {@code graceMillis} after somebody did. */
+    void onAllGone(long graceMillis, Runnable action) {
+        server.onLastViewerLeft(() -> {
+            long leaving = leavings.incrementAndGet();
+            Thread.ofPlatform().name("all-gone").daemon().start(() -> {
+                try {
+                    Thread.sleep(graceMillis);
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                    return;
+                }
+                // Who came back meanwhile, and left again, has a grace of their own.
+                if (server.viewers() == 0 && leavings.get() == leaving) {
+                    action.run();
+                }
+            });
+        });
     }
 
     /** Before the session is frozen: nothing of it is held when this returns. */

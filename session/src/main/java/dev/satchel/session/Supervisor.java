@@ -51,6 +51,9 @@ public final class Supervisor implements AutoCloseable {
     private static final long POD_POLL_MILLIS = 250;
     private static final long DESKTOP_MILLIS_MAX = 30_000;
     private static final long DESKTOP_POLL_MILLIS = 20;
+    /** A page that is loaded again, or lost its network for a moment, comes back sooner. */
+    private static final long ALL_GONE_MILLIS = 10_000;
+
     private static final long FILE_TIME_MILLIS = 20;
     private static final long LEASE_POLL_NANOS = 1_000_000_000;
     private static final int ELOOP = 40;
@@ -137,6 +140,9 @@ public final class Supervisor implements AutoCloseable {
                     head.name(), run.podId(), run.files(), running::processes, new SessionApi(new ApiSession()));
             display = shown;
             undo.push(shown::close);
+            if (settings.suspendOnClose()) {
+                shown.onAllGone(ALL_GONE_MILLIS, this::suspendUnattended);
+            }
             ControlServer listening = ControlServer.listen(run.control(), this::command);
             control = listening;
             undo.push(listening::close);
@@ -476,6 +482,15 @@ public final class Supervisor implements AutoCloseable {
                 taken.bytesMemory(),
                 taken.bytesNew(),
                 taken.criuMillis());
+    }
+
+    /** For nobody who would be told of a failure: the session goes on then, and the log says why. */
+    private void suspendUnattended() {
+        try {
+            SuspendResult ignored = suspend(Progress.NONE);
+        } catch (IOException | RuntimeException e) {
+            System.err.println("satchel: not suspended when its last viewer left: " + e.getMessage());
+        }
     }
 
     /** The same, and the session goes on. */

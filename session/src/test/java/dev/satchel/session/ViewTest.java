@@ -20,6 +20,8 @@ import java.util.Arrays;
 import java.util.Base64;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 
@@ -170,6 +172,38 @@ class ViewTest extends LiveTest {
     }
 
     @Test
+    void isSuspendedWhenItsLastViewerGoes() throws Exception {
+        String name = name("close");
+        a.create(new CreateRequest(
+                name,
+                Site.IMAGE,
+                OptionalLong.empty(),
+                OptionalLong.empty(),
+                Optional.empty(),
+                Map.of(),
+                "640x480",
+                "640x480",
+                true));
+        try (Playwright playwright = playwright();
+                Browser browser = chromium(playwright);
+                Running here = a.resume(name)) {
+            here.startCounting();
+            Page page = open(browser, here.result().viewUrl());
+            awaitSame("the desktop in the browser", page, a, name);
+            // Who comes back in time is not suspended.
+            page.reload();
+            awaitSame("the desktop in the page that was loaded again", page, a, name);
+            Running.Count count = here.count();
+            page.close();
+            here.awaitEnd();
+            assertThat(a.state(name)).isEqualTo(SessionInfo.State.SUSPENDED);
+            try (Running again = a.resume(name)) {
+                Running.Count ignored = again.assertGoesOnFrom(count);
+            }
+        }
+    }
+
+    @Test
     void whoHasNoLinkIsNotLetIn() throws Exception {
         String name = name("link");
         a.create(name);
@@ -270,7 +304,7 @@ class ViewTest extends LiveTest {
             Eventually.holds(
                     10_000,
                     "what was copied",
-                    () -> a.with(satchel -> satchel.clipboard(name)).equals(java.util.Optional.of("out")));
+                    () -> a.with(satchel -> satchel.clipboard(name)).equals(Optional.of("out")));
 
             assertThatThrownBy(() -> a.with(satchel -> {
                         satchel.key(name, List.of("ctrl+nothing"));

@@ -285,6 +285,7 @@ public final class ScreenDisplay implements Display {
         private boolean damaged = true;
 
         private boolean clipboardDue;
+        private boolean clipboardFetched;
         private Rectangle size;
         private long pauseNanos = PAUSE_NANOS_MIN;
 
@@ -348,7 +349,33 @@ public final class ScreenDisplay implements Display {
             lock.lock();
             try {
                 clipboardDue = true;
-                work.signalAll();
+                if (!clipboardFetched) {
+                    clipboardFetched = true;
+                    // By itself: a program that does not answer is not to hold up what is drawn.
+                    Thread.ofVirtual().name("display-clipboard").start(this::fetchClipboard);
+                }
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        private void fetchClipboard() {
+            try {
+                while (clipboardWanted()) {
+                    offer(screen.clipboard(CLIPBOARD_BYTES_MAX));
+                }
+            } catch (IOException e) {
+                lost(e);
+            }
+        }
+
+        private boolean clipboardWanted() {
+            lock.lock();
+            try {
+                boolean due = clipboardDue && held == this;
+                clipboardDue = false;
+                clipboardFetched = due;
+                return due;
             } finally {
                 lock.unlock();
             }
@@ -371,11 +398,9 @@ public final class ScreenDisplay implements Display {
         private void follow() {
             try {
                 while (true) {
-                    boolean fetchClipboard;
-                    boolean fetchDamage;
                     lock.lock();
                     try {
-                        while (held == this && !clipboardDue && !(damaged && wanted())) {
+                        while (held == this && !(damaged && wanted())) {
                             // Without a moving picture that may come to rest, for ever.
                             long millis = activity.restMillis() - nowMillis();
                             if (millis > 0) {
@@ -390,20 +415,12 @@ public final class ScreenDisplay implements Display {
                         if (held != this) {
                             return;
                         }
-                        fetchClipboard = clipboardDue;
-                        clipboardDue = false;
-                        fetchDamage = damaged && wanted();
-                        damaged = damaged && !fetchDamage;
+                        damaged = false;
                     } finally {
                         lock.unlock();
                     }
-                    if (fetchClipboard) {
-                        offer(screen.clipboard(CLIPBOARD_BYTES_MAX));
-                    }
-                    if (fetchDamage) {
-                        fetch();
-                        TimeUnit.NANOSECONDS.sleep(pauseNanos);
-                    }
+                    fetch();
+                    TimeUnit.NANOSECONDS.sleep(pauseNanos);
                 }
             } catch (IOException e) {
                 lost(e);

@@ -7,6 +7,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -102,6 +103,7 @@ public final class ViewerServer implements AutoCloseable {
     private final StaticFiles files;
     private final ServerSocket listener;
     private final Access access;
+    private final Thread accepting;
 
     /** The lock for all that follows. */
     private final Object lock = new Object();
@@ -152,7 +154,7 @@ public final class ViewerServer implements AutoCloseable {
         }
         List<String> tokens = again ? settings.earlier().get().tokens() : List.of();
         this.access = new Access(listener.getLocalPort(), isSecure(), tokens);
-        Thread.ofVirtual().name("viewers").start(this::accept);
+        this.accepting = Thread.ofVirtual().name("viewers").start(this::accept);
     }
 
     /** @return whether it was free */
@@ -262,6 +264,12 @@ public final class ViewerServer implements AutoCloseable {
             }
         }
         encoded.close();
+        // Only then is the port free: the session's next server wants it.
+        try {
+            boolean ignored = interrupted || accepting.join(Duration.ofMillis(CLOSE_MILLIS_MAX));
+        } catch (InterruptedException e) {
+            interrupted = true;
+        }
         if (interrupted) {
             Thread.currentThread().interrupt();
         }

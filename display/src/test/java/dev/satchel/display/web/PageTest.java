@@ -327,7 +327,7 @@ class PageTest {
         showToolbar(page);
         page.click("#full");
         awaitTrue(page, "document.fullscreenElement !== null");
-        assertThat(page.getAttribute("#full", "aria-label")).isEqualTo("Leave full screen");
+        awaitTrue(page, "document.getElementById('full').ariaLabel === 'Leave full screen'");
         awaitTrue(page, "document.activeElement.id === 'keys'");
         page.keyboard().press("f");
         session.assertTyped("press 66", "release 66");

@@ -31,8 +31,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
@@ -58,6 +61,9 @@ public final class Supervisor implements AutoCloseable {
     private static final long LEASE_POLL_NANOS = 1_000_000_000;
     private static final int ELOOP = 40;
     private static final int CAPTURE_TRIES_MAX = 4;
+    /** What is answered where there is nothing to say but that it is done. */
+    private static final JsonObject NOTHING = new JsonObject(Map.of());
+
     private static final long CAPTURE_PAUSE_MILLIS = 100;
 
     /**
@@ -378,26 +384,25 @@ public final class Supervisor implements AutoCloseable {
             case "snapshot" -> Results.toJson(snapshot(progress));
             case "stop" -> {
                 stop(progress);
-                yield new JsonObject(java.util.Map.of());
+                yield NOTHING;
             }
             case "kill" -> {
                 close();
-                yield new JsonObject(java.util.Map.of());
+                yield NOTHING;
             }
             case "exec" -> Results.ofLine(execLine(request));
-            case "view" ->
-                new JsonObject(java.util.Map.of("view_url", present(display).link(!request.truth("look"))));
+            case "view" -> new JsonObject(Map.of("view_url", present(display).link(!request.truth("look"))));
             case "screenshot" -> {
                 Files.write(Path.of(request.text("file")), present(display).picture());
-                yield new JsonObject(java.util.Map.of());
+                yield NOTHING;
             }
             case "type" -> {
                 present(display).type(request.text("text"));
-                yield new JsonObject(java.util.Map.of());
+                yield NOTHING;
             }
             case "key" -> {
                 present(display).keys(request.texts("keys"));
-                yield new JsonObject(java.util.Map.of());
+                yield NOTHING;
             }
             case "click" -> {
                 present(display)
@@ -406,16 +411,16 @@ public final class Supervisor implements AutoCloseable {
                                 (int) request.number("y"),
                                 (int) request.number("button", 1),
                                 (int) request.number("count", 1));
-                yield new JsonObject(java.util.Map.of());
+                yield NOTHING;
             }
             case "clipboard-get" ->
                 new JsonObject(present(display)
                         .clipboard()
-                        .map(text -> java.util.Map.<String, Object>of("text", text))
-                        .orElse(java.util.Map.of()));
+                        .map(text -> Map.<String, Object>of("text", text))
+                        .orElse(Map.of()));
             case "clipboard-set" -> {
                 present(display).setClipboard(request.text("text"));
-                yield new JsonObject(java.util.Map.of());
+                yield NOTHING;
             }
             case "status" ->
                 Results.ofStatus(
@@ -429,8 +434,8 @@ public final class Supervisor implements AutoCloseable {
     /** What viewers may ask for. */
     private final class ApiSession implements SessionApi.Session {
         @Override
-        public java.util.Map<String, Object> describe() {
-            java.util.Map<String, Object> facts = new java.util.LinkedHashMap<>();
+        public Map<String, Object> describe() {
+            Map<String, Object> facts = new LinkedHashMap<>();
             facts.put("name", head.name());
             facts.put("state", "running");
             facts.put("image", settings.image());
@@ -439,10 +444,10 @@ public final class Supervisor implements AutoCloseable {
         }
 
         @Override
-        public List<java.util.Map<String, Object>> history() throws IOException {
-            List<java.util.Map<String, Object>> history = new java.util.ArrayList<>();
+        public List<Map<String, Object>> history() throws IOException {
+            List<Map<String, Object>> history = new ArrayList<>();
             for (Snapshot snapshot : vault.history(head.id())) {
-                java.util.Map<String, Object> one = new java.util.LinkedHashMap<>();
+                Map<String, Object> one = new LinkedHashMap<>();
                 one.put("snapshot", snapshot.id().toString());
                 one.put("created", snapshot.created().toString());
                 one.put("kind", snapshot.kind());

@@ -8,6 +8,7 @@ import dev.satchel.vault.SessionId;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -84,6 +85,21 @@ abstract class LiveTest {
         return left;
     }
 
+    /** Threads of this process in the network of a session: what they start would be there, too. */
+    private static void strayThreads(List<String> left) throws IOException {
+        Path home = Files.readSymbolicLink(Path.of("/proc/self/ns/net"));
+        for (Path thread : list(Path.of("/proc/self/task"))) {
+            try {
+                if (!Files.readSymbolicLink(thread.resolve("ns/net")).equals(home)) {
+                    left.add("thread '"
+                            + Files.readString(thread.resolve("comm")).strip() + "' in another network");
+                }
+            } catch (NoSuchFileException e) {
+                // It has ended.
+            }
+        }
+    }
+
     private List<String> look() throws IOException {
         List<String> marks = new ArrayList<>(List.of(site.directory().toString() + "/"));
         for (Site one : sites) {
@@ -92,6 +108,7 @@ abstract class LiveTest {
             }
         }
         List<String> left = new ArrayList<>();
+        strayThreads(left);
         for (Mount mount : Mounts.list()) {
             if ((mentions(mount.target() + "/", marks)
                             && mount.target().toString().contains("/host"))

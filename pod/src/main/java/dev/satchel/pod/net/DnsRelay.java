@@ -75,11 +75,12 @@ final class DnsRelay implements Closeable {
     }
 
     /**
-     * Begins to listen in the network namespace of the calling thread. Threads and sockets that ask are those of this process's own.
+     * Begins to listen in the network namespace of the calling thread; what comes waits for {@link #serve}, which is not to be called there: threads
+     * and sockets that ask are to be in this process's own.
      *
      * @param address where to listen; port 0 takes a free one (the same for both protocols is not promised then)
      */
-    static DnsRelay start(InetSocketAddress address, Resolvers resolvers, int answerTimeoutMillis) throws IOException {
+    static DnsRelay listen(InetSocketAddress address, Resolvers resolvers, int answerTimeoutMillis) throws IOException {
         DatagramChannel datagrams = DatagramChannel.open(StandardProtocolFamily.INET);
         try {
             datagrams.bind(address);
@@ -90,10 +91,7 @@ final class DnsRelay implements Closeable {
                         new InetSocketAddress(
                                 address.getAddress(), ((InetSocketAddress) datagrams.getLocalAddress()).getPort()),
                         BACKLOG);
-                DnsRelay relay = new DnsRelay(datagrams, connections, resolvers, answerTimeoutMillis);
-                Thread.ofVirtual().name("dns udp").start(relay::serveDatagrams);
-                Thread.ofVirtual().name("dns tcp").start(relay::serveConnections);
-                return relay;
+                return new DnsRelay(datagrams, connections, resolvers, answerTimeoutMillis);
             } catch (IOException | RuntimeException e) {
                 connections.close();
                 throw e;
@@ -102,6 +100,12 @@ final class DnsRelay implements Closeable {
             datagrams.close();
             throw e;
         }
+    }
+
+    /** Begins to answer. */
+    void serve() {
+        Thread.ofVirtual().name("dns udp").start(this::serveDatagrams);
+        Thread.ofVirtual().name("dns tcp").start(this::serveConnections);
     }
 
     /** The port that it listens on. */

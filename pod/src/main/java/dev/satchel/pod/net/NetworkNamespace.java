@@ -53,7 +53,11 @@ final class NetworkNamespace implements Closeable {
         return Fd.open(fd.path(), Fd.O_RDONLY);
     }
 
-    /** Does it inside and waits for it. An interrupt is kept for afterwards: what is half done would be in nobody's hands. */
+    /**
+     * Does it inside and waits for it. An interrupt is kept for afterwards: what is half done would be in nobody's hands. Threads that are started there
+     * stay there, and so may threads that the virtual machine starts for itself, which then serve all virtual threads: nothing that
+     * starts threads, virtual ones first of all, is to be done inside.
+     */
     <T> T call(Task<T> task) throws IOException {
         return onThread(() -> {
             Namespaces.enter(fd, Namespaces.Kind.NET);
@@ -62,8 +66,18 @@ final class NetworkNamespace implements Closeable {
     }
 
     private static <T> T onThread(Task<T> task) throws IOException {
-        FutureTask<T> future = new FutureTask<>(task);
-        // The thread ends in the namespace: there is no way back to take, and none to fail.
+        FutureTask<T> future = new FutureTask<>(() -> {
+            // Back before anybody is told of the end: whoever waits as a virtual thread may be given a new carrier by
+            // this thread, which
+            // would belong to the namespace for good.
+            try (Fd home = Fd.open(Path.of("/proc/thread-self/ns/net"), Fd.O_RDONLY)) {
+                try {
+                    return task.call();
+                } finally {
+                    Namespaces.enter(home, Namespaces.Kind.NET);
+                }
+            }
+        });
         Thread.ofPlatform().name("network namespace").daemon().start(future);
         boolean interrupted = false;
         try {

@@ -181,6 +181,7 @@ public final class PodNetwork implements AutoCloseable {
                 HostNetwork.Link link = host.call(() -> connect(config, record, host, router));
                 try {
                     Optional<DnsRelay> relay = router.call(() -> configureRouter(config, link));
+                    relay.ifPresent(DnsRelay::serve);
                     return new PodNetwork(config, record, host, router, link, relay);
                 } catch (IOException | RuntimeException e) {
                     undo(e, () -> disconnect(host, link.interfaceName(), record));
@@ -252,7 +253,7 @@ public final class PodNetwork implements AutoCloseable {
                         + "route add default via " + Ipv4Prefix.text(link.host()) + "\n")
                 .finish();
         return config.dns()
-                ? Optional.of(DnsRelay.start(
+                ? Optional.of(DnsRelay.listen(
                         new InetSocketAddress(config.gateway(), DnsRelay.PORT),
                         new Resolvers(config.resolvConf()),
                         DnsRelay.ANSWER_TIMEOUT_MILLIS))

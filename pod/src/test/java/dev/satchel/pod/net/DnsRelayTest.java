@@ -40,10 +40,11 @@ class DnsRelayTest {
     void start() throws IOException {
         server = DnsServer.start(serverAddress);
         resolvConf("# a comment\nsearch example\nnameserver " + serverAddress + "\n");
-        relay = DnsRelay.start(
+        relay = DnsRelay.listen(
                 new InetSocketAddress(InetAddress.ofLiteral(LOOPBACK), 0),
                 new Resolvers(directory.resolve("resolv.conf")),
                 TIMEOUT_MILLIS);
+        relay.serve();
     }
 
     @AfterEach

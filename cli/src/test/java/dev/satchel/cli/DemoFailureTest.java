@@ -31,7 +31,7 @@ class DemoFailureTest {
                   'vault init'*) mkdir "$SATCHEL_VAULT" ;;
                   suspend* | snapshot*)
                     echo '{"snapshot":"1f","frozen_ms":1,"total_ms":1,"criu_ms":1,"processes":1,"bytes_memory":1,"bytes_new":1}' ;;
-                  resume*) echo '{"total_ms":1,"criu_ms":1}' ;;
+                  resume*) echo '{"total_ms":1,"criu_ms":1,"view_url":"http://127.0.0.1:1/?k=s"}' ;;
                 esac
                 """);
         Files.setPosixFilePermissions(launcher, PosixFilePermissions.fromString("rwxr-xr-x"));

@@ -21,6 +21,8 @@ final class SessionApi implements Api {
     }
 
     private static final List<String> ACTIONS = List.of("suspend", "snapshot", "history");
+    /** What POST does, each a command of the supervisor's. */
+    private static final List<String> DOES = List.of("suspend", "snapshot", "type", "key", "click", "clipboard");
 
     private final Session session;
 
@@ -59,8 +61,6 @@ final class SessionApi implements Api {
         }
         return Response.json(404, "{\"error\":\"there is no such thing\"}");
     }
-
-    private static final List<String> DOES = List.of("suspend", "snapshot", "type", "key", "click", "clipboard");
 
     private static Response json(Map<String, ?> answer) throws IOException {
         return Response.bytes(200, "application/json", Json.write(answer));

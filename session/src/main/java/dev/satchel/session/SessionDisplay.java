@@ -11,14 +11,13 @@ import dev.satchel.display.web.Doorway;
 import dev.satchel.display.web.ViewerServer;
 import dev.satchel.display.x11.X11Screen;
 import dev.satchel.linux.Keyring;
+import dev.satchel.linux.Processes;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -30,7 +29,7 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 final class SessionDisplay implements AutoCloseable {
     /** The processes of the session, in this process's pid namespace. */
-    interface Processes {
+    interface Running {
         List<Long> pids() throws IOException;
     }
 
@@ -43,7 +42,7 @@ final class SessionDisplay implements AutoCloseable {
     private final String session;
     private final String key;
     private final Path files;
-    private final Processes processes;
+    private final Running running;
     private final AtomicLong leavings = new AtomicLong();
     private final ScreenDisplay display;
     private final ViewerServer server;
@@ -54,11 +53,11 @@ final class SessionDisplay implements AutoCloseable {
      * @param key what the session's links are kept under on this host
      * @param files the session's root directory
      */
-    SessionDisplay(String session, String key, Path files, Processes processes, Api api) throws IOException {
+    SessionDisplay(String session, String key, Path files, Running running, Api api) throws IOException {
         this.session = session;
         this.key = "satchel-links:" + key;
         this.files = files;
-        this.processes = processes;
+        this.running = running;
         display = new ScreenDisplay(this::open, Classifier::classify);
         server = new ViewerServer(ViewerServer.Settings.loopback(session).after(keptLinks()), () -> display, api);
     }
@@ -101,22 +100,14 @@ final class SessionDisplay implements AutoCloseable {
     }
 
     private Screen open(Screen.Listener listener) throws IOException {
-        for (long pid : processes.pids()) {
-            if (isServer(pid)) {
+        for (long pid : running.pids()) {
+            if (Processes.commandName(Path.of("/proc/" + pid)).equals(Optional.of("Xvfb"))) {
                 return X11Screen.open(files, SOCKET, pid, listener);
             }
         }
         throw new SatchelException(
                 SatchelException.Kind.FAILED,
                 "'" + session + "' has no screen: no X server runs in it; see 'satchel logs " + session + "'");
-    }
-
-    private static boolean isServer(long pid) throws IOException {
-        try {
-            return Files.readString(Path.of("/proc/" + pid + "/comm")).strip().equals("Xvfb");
-        } catch (NoSuchFileException e) {
-            return false; // it has just ended
-        }
     }
 
     /** The link that lets a browser of this host in. */

@@ -1,6 +1,7 @@
 package dev.satchel.pod.net;
 
 import dev.satchel.linux.Fd;
+import dev.satchel.linux.Uninterruptible;
 import java.io.IOException;
 import java.net.Inet4Address;
 import java.net.InetSocketAddress;
@@ -390,18 +391,7 @@ public final class PodNetwork implements AutoCloseable {
         }
 
         void await() throws IOException {
-            boolean interrupted = false;
-            while (true) {
-                try {
-                    thread.join();
-                    break;
-                } catch (InterruptedException e) {
-                    interrupted = true;
-                }
-            }
-            if (interrupted) {
-                Thread.currentThread().interrupt();
-            }
+            Uninterruptible.join(thread);
             if (failure != null) {
                 throw new IOException("the session's interface could not be removed", failure);
             }

@@ -1,6 +1,7 @@
 package dev.satchel.session;
 
 import dev.satchel.vault.SessionId;
+import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -10,6 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.stream.Stream;
+import javax.imageio.ImageIO;
 
 /** A host of tests: does what the commands do, each with a {@link Satchel} of its own as each command has. */
 record TestHost(Site site, Host host, PassphraseSource passphrases) {
@@ -47,6 +49,21 @@ record TestHost(Site site, Host host, PassphraseSource passphrases) {
 
     SessionInfo.State state(String name) throws IOException {
         return with(satchel -> satchel.inspect(name)).state();
+    }
+
+    /** What a session shows, rows from the top, 0xffRRGGBB. */
+    int[] screen(String name) throws IOException {
+        Path png = Files.createTempFile(site.directory(), "screen", ".png");
+        try {
+            with(satchel -> {
+                satchel.screenshot(name, png);
+                return true;
+            });
+            BufferedImage picture = ImageIO.read(png.toFile());
+            return picture.getRGB(0, 0, picture.getWidth(), picture.getHeight(), null, 0, picture.getWidth());
+        } finally {
+            Files.delete(png);
+        }
     }
 
     Running resume(String name) throws IOException {

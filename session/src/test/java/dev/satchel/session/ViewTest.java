@@ -3,21 +3,14 @@ package dev.satchel.session;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import com.microsoft.playwright.Browser;
-import com.microsoft.playwright.BrowserType;
 import com.microsoft.playwright.Page;
-import com.microsoft.playwright.Playwright;
-import java.awt.image.BufferedImage;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -27,88 +20,23 @@ import org.junit.jupiter.api.Test;
 
 /** A real session, seen and worked in from a real Chromium. */
 class ViewTest extends LiveTest {
-    private static final List<String> ARGUMENTS = List.of(
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync");
-
-    /** What the page's copy of the screen holds, without a detour over files that may lose something. */
-    private static final String CANVAS = """
-            () => {
-                const canvas = document.getElementById('screen');
-                const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-                let text = '';
-                for (let i = 0; i < data.length; i += 32768) {
-                    text += String.fromCharCode(...data.subarray(i, i + 32768));
-                }
-                return [canvas.width, canvas.height, btoa(text)];
-            }
-            """;
-
-    private static Browser chromium(Playwright playwright) {
-        return playwright
-                .chromium()
-                .launch(new BrowserType.LaunchOptions()
-                        .setExecutablePath(Path.of("/usr/bin/chromium"))
-                        .setArgs(ARGUMENTS));
-    }
-
-    private static Playwright playwright() {
-        return Playwright.create(
-                new Playwright.CreateOptions().setEnv(Map.of("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")));
-    }
-
-    private static Page open(Browser browser, String link) {
-        Page page = browser.newPage(new Browser.NewPageOptions().setViewportSize(1000, 700));
-        page.navigate(link);
-        return page;
-    }
-
     private String link(TestHost host, String name, boolean look) throws IOException {
         return host.with(satchel -> satchel.viewUrl(name, look));
     }
 
-    private int[] screen(TestHost host, String name) throws IOException {
-        Path png = Files.createTempFile(site.directory(), "screen", ".png");
-        host.with(satchel -> {
-            satchel.screenshot(name, png);
-            return true;
-        });
-        BufferedImage picture = ImageIO.read(png.toFile());
-        return picture.getRGB(0, 0, picture.getWidth(), picture.getHeight(), null, 0, picture.getWidth());
-    }
-
-    private static int[] canvas(Page page) {
-        List<?> seen = (List<?>) page.evaluate(CANVAS);
-        byte[] bytes = Base64.getDecoder().decode((String) seen.get(2));
-        int[] pixels = new int[bytes.length / 4];
-        for (int i = 0; i < pixels.length; i++) {
-            pixels[i] = 0xff000000
-                    | (bytes[4 * i] & 0xff) << 16
-                    | (bytes[4 * i + 1] & 0xff) << 8
-                    | (bytes[4 * i + 2] & 0xff);
-        }
-        return pixels;
-    }
-
     private void awaitSame(String what, Page page, TestHost host, String name) throws IOException {
-        Eventually.holds(30_000, what, () -> Arrays.equals(canvas(page), screen(host, name)));
+        Eventually.holds(30_000, what, () -> Arrays.equals(Chromium.canvas(page), host.screen(name)));
     }
 
     @Test
     void isSeenAndWorkedInBeforeAndAfterAMove() throws Exception {
         String name = name("view");
         a.create(name);
-        try (Playwright playwright = playwright();
-                Browser browser = chromium(playwright)) {
+        try (Chromium browser = new Chromium()) {
             try (Running here = a.resume(name)) {
-                Page page = open(browser, here.result().viewUrl());
+                Page page = browser.open(here.result().viewUrl());
                 awaitSame("the desktop in the browser", page, a, name);
-                assertThat(canvas(page)).hasSize(640 * 480);
+                assertThat(Chromium.canvas(page)).hasSize(640 * 480);
 
                 here.start("LC_ALL=C.UTF-8 exec xterm -geometry 60x20+10+10 -fa Monospace -fs 10");
                 Eventually.holds(
@@ -141,7 +69,7 @@ class ViewTest extends LiveTest {
                 }
             }
             try (Running there = b.resume(name)) {
-                Page page = open(browser, there.result().viewUrl());
+                Page page = browser.open(there.result().viewUrl());
                 awaitSame("the desktop on the other host", page, b, name);
                 there.start("exec xterm -geometry 40x10+300+200 -bg '#00ff00'");
                 awaitSame("a new window on the other host", page, b, name);
@@ -153,10 +81,9 @@ class ViewTest extends LiveTest {
     void theScreenTakesTheSizeThatIsAskedFor() throws Exception {
         String name = name("size");
         a.create(name);
-        try (Playwright playwright = playwright();
-                Browser browser = chromium(playwright);
+        try (Chromium browser = new Chromium();
                 Running here = a.resume(name)) {
-            Page page = open(browser, here.result().viewUrl());
+            Page page = browser.open(here.result().viewUrl());
             awaitSame("the desktop in the browser", page, a, name);
             page.mouse().move(500, 2);
             page.getByLabel("Screen size").first().click();
@@ -184,11 +111,10 @@ class ViewTest extends LiveTest {
                 "640x480",
                 "640x480",
                 true));
-        try (Playwright playwright = playwright();
-                Browser browser = chromium(playwright);
+        try (Chromium browser = new Chromium();
                 Running here = a.resume(name)) {
             here.startCounting();
-            Page page = open(browser, here.result().viewUrl());
+            Page page = browser.open(here.result().viewUrl());
             awaitSame("the desktop in the browser", page, a, name);
             // Who comes back in time is not suspended.
             page.reload();

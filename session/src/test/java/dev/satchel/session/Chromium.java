@@ -1,0 +1,75 @@
+package dev.satchel.session;
+
+import com.microsoft.playwright.Browser;
+import com.microsoft.playwright.BrowserType;
+import com.microsoft.playwright.Page;
+import com.microsoft.playwright.Playwright;
+import java.nio.file.Path;
+import java.util.Base64;
+import java.util.List;
+import java.util.Map;
+
+/** A browser that looks at sessions. */
+final class Chromium implements AutoCloseable {
+    private static final List<String> ARGUMENTS = List.of(
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync");
+
+    /** What the page's copy of the screen holds, without a detour over files that may lose something. */
+    private static final String CANVAS = """
+            () => {
+                const canvas = document.getElementById('screen');
+                const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+                let text = '';
+                for (let i = 0; i < data.length; i += 32768) {
+                    text += String.fromCharCode(...data.subarray(i, i + 32768));
+                }
+                return [canvas.width, canvas.height, btoa(text)];
+            }
+            """;
+
+    private final Playwright playwright;
+    private final Browser browser;
+
+    Chromium() {
+        playwright = Playwright.create(
+                new Playwright.CreateOptions().setEnv(Map.of("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")));
+        browser = playwright
+                .chromium()
+                .launch(new BrowserType.LaunchOptions()
+                        .setExecutablePath(Path.of("/usr/bin/chromium"))
+                        .setArgs(ARGUMENTS));
+    }
+
+    /** A page of 1000 × 700 pixels, of a profile of its own. */
+    Page open(String link) {
+        Page page = browser.newPage(new Browser.NewPageOptions().setViewportSize(1000, 700));
+        page.navigate(link);
+        return page;
+    }
+
+    /** The page's copy of the screen, rows from the top, 0xffRRGGBB. */
+    static int[] canvas(Page page) {
+        List<?> seen = (List<?>) page.evaluate(CANVAS);
+        byte[] bytes = Base64.getDecoder().decode((String) seen.get(2));
+        int[] pixels = new int[bytes.length / 4];
+        for (int i = 0; i < pixels.length; i++) {
+            pixels[i] = 0xff000000
+                    | (bytes[4 * i] & 0xff) << 16
+                    | (bytes[4 * i + 1] & 0xff) << 8
+                    | (bytes[4 * i + 2] & 0xff);
+        }
+        return pixels;
+    }
+
+    @Override
+    public void close() {
+        browser.close();
+        playwright.close();
+    }
+}

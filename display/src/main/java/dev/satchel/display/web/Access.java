@@ -4,15 +4,12 @@ import dev.satchel.linux.crypto.SecureRandom;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Base64;
 import java.util.EnumMap;
 import java.util.Iterator;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -29,22 +26,13 @@ final class Access {
     static final int TOKENS = 2 * Right.values().length;
 
     private static final int SECRET_BYTES = 32;
-    private static final int WRONG_PER_MINUTE_MAX = 10;
-    private static final long MINUTE_NANOS = 60_000_000_000L;
-    private static final int ADDRESSES_MAX = 256;
 
     private final Map<Right, String> secrets = new EnumMap<>(Right.class);
     private final Map<Right, String> cookies = new EnumMap<>(Right.class);
     private final String cookieName;
     private final boolean secure;
 
-    /** Wrong guesses by address, the one whose minute began first in front. Also the lock for what is in it. */
-    private final LinkedHashMap<String, Wrong> wrong = new LinkedHashMap<>();
-
-    private static final class Wrong {
-        final long since = System.nanoTime();
-        int count;
-    }
+    private final WrongGuesses wrong = new WrongGuesses();
 
     /** @param tokens of an earlier server at this port, or none */
     Access(int port, boolean secure, List<String> tokens) {
@@ -140,28 +128,6 @@ final class Access {
 
     /** Counts a wrong guess. @return whether the address has made too many in this minute */
     boolean wrongFrom(InetAddress address) {
-        String key = network(address);
-        synchronized (wrong) {
-            Wrong so = wrong.get(key);
-            if (so != null && System.nanoTime() - so.since > MINUTE_NANOS) {
-                wrong.remove(key);
-                so = null;
-            }
-            if (so == null) {
-                if (wrong.size() >= ADDRESSES_MAX) {
-                    wrong.remove(wrong.keySet().iterator().next());
-                }
-                so = new Wrong();
-                wrong.put(key, so);
-            }
-            so.count = Math.min(so.count + 1, WRONG_PER_MINUTE_MAX + 1);
-            return so.count > WRONG_PER_MINUTE_MAX;
-        }
-    }
-
-    /** Of IPv6 the first 64 bits: one machine has all the rest. */
-    private static String network(InetAddress address) {
-        byte[] bytes = address.getAddress();
-        return Arrays.toString(address instanceof Inet6Address ? Arrays.copyOf(bytes, 8) : bytes);
+        return wrong.count(address);
     }
 }

@@ -11,7 +11,7 @@ import java.util.Arrays;
  * What a peer sends, through a bounded buffer, by a time that is set: a peer that sends byte after byte does not get more of it. Not
  * thread-safe.
  */
-final class DeadlineInput {
+public final class DeadlineInput {
     /** The longest head of a request. */
     static final int BUFFER_BYTES = 16 << 10;
 
@@ -22,18 +22,18 @@ final class DeadlineInput {
     private int end;
     private long deadlineNanos;
 
-    DeadlineInput(Socket socket) throws IOException {
+    public DeadlineInput(Socket socket) throws IOException {
         this.socket = socket;
         this.in = socket.getInputStream();
     }
 
     /** Until then whatever is read must have come. */
-    void deadlineIn(long millis) {
+    public void deadlineIn(long millis) {
         deadlineNanos = System.nanoTime() + millis * 1_000_000;
     }
 
     /** How many bytes can be read without waiting. */
-    int buffered() {
+    public int buffered() {
         return end - at;
     }
 
@@ -43,11 +43,11 @@ final class DeadlineInput {
     }
 
     /** Waits for the first byte of what comes next. @return false if nothing comes any more */
-    boolean await() throws IOException {
+    public boolean await() throws IOException {
         return at < end || fill();
     }
 
-    int read() throws IOException {
+    public int read() throws IOException {
         if (at == end && !fill()) {
             throw new EOFException("the peer ended within a message");
         }
@@ -55,7 +55,7 @@ final class DeadlineInput {
     }
 
     /** @return at least 1 byte, -1 at the end */
-    int read(byte[] into, int offset, int length) throws IOException {
+    public int read(byte[] into, int offset, int length) throws IOException {
         if (at == end) {
             if (length >= buffer.length) {
                 return receive(into, offset, length);
@@ -99,7 +99,7 @@ final class DeadlineInput {
     }
 
     /** Takes all that comes and forgets it, until nothing comes any more or it is time. */
-    void drain() {
+    public void drain() {
         try {
             do {
                 at = end;

@@ -5,7 +5,7 @@ package dev.satchel.display.web;
  * (draft-cardwell-iccrg-bbr-congestion-control-02) that is the largest rate of delivery seen lately times the smallest round trip,
  * both measured by the viewer's acknowledgements, so that the time it takes to draw counts too. Not thread-safe.
  */
-final class Pace {
+public final class Pace {
     /** To begin with, in bytes; it is doubled each round trip as long as that makes delivery faster. */
     static final int WINDOW_START = 64 << 10;
     /** What may be on its way beyond the rest: so that something is there to be sent when acknowledgements come in bursts. */
@@ -13,7 +13,7 @@ final class Pace {
     /** What is never exceeded: 100 Mb/s over 600 ms. */
     static final int WINDOW_MAX = 8 << 20;
     /** So many updates at most are unacknowledged. */
-    static final int UPDATES_MAX = 1024;
+    public static final int UPDATES_MAX = 1024;
 
     private static final double GAIN = 1.25;
     /** Half of the draft's: a link that became slower is noticed after so many round trips, which its full queue makes long ones. */
@@ -57,7 +57,7 @@ final class Pace {
     private long probeRtt;
 
     /** How many bytes may be sent now; 0 if so few that they are not worth a message. */
-    long room(long now) {
+    public long room(long now) {
         if (unacknowledged() >= UPDATES_MAX / 2) {
             return 0;
         }
@@ -94,17 +94,17 @@ final class Pace {
     }
 
     /** There was nothing to send although more could have been. */
-    void idle() {
+    public void idle() {
         limitedUntil = delivered + inFlight + 1;
     }
 
     /** How many updates; fewer than {@link #UPDATES_MAX} for another to be {@link #sent}. */
-    int unacknowledged() {
+    public int unacknowledged() {
         return (int) (next - oldest);
     }
 
     /** @return the serial of an update of so many bytes, which is sent now */
-    long sent(long size, long now) {
+    public long sent(long size, long now) {
         if (unacknowledged() >= UPDATES_MAX) {
             throw new IllegalStateException("more than " + UPDATES_MAX + " updates are not acknowledged");
         }
@@ -124,7 +124,7 @@ final class Pace {
     }
 
     /** @return false if no such update was sent */
-    boolean acknowledged(long serial, long now) {
+    public boolean acknowledged(long serial, long now) {
         if (serial >= next) {
             return false;
         }

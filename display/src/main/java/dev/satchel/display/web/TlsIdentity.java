@@ -245,12 +245,12 @@ public final class TlsIdentity {
     }
 
     /** For clients that are to trust it and nothing else. */
-    X509Certificate certificate() {
+    public X509Certificate certificate() {
         return certificate;
     }
 
     /** Agrees with a peer on a connection's keys, within a time. Closing {@code raw} ends it, and never waits. */
-    Socket accept(Socket raw, int millisMax) throws IOException {
+    public Socket accept(Socket raw, int millisMax) throws IOException {
         SSLSocket socket =
                 (SSLSocket) context.getSocketFactory().createSocket(raw, new ByteArrayInputStream(new byte[0]), true);
         socket.setUseClientMode(false);

@@ -465,6 +465,9 @@ class RfbServerTest {
                 client.request(false);
                 client.readUpdate();
             }
+            // Only who looks already is told of what is copied.
+            other.request(false);
+            other.readUpdate();
             screen().offerClipboard("private");
             other.key(0x62, true);
             while (other.cutTexts.isEmpty()) {

@@ -4,6 +4,7 @@ import dev.satchel.linux.Keyring;
 import dev.satchel.linux.Mounts;
 import dev.satchel.linux.Processes;
 import dev.satchel.linux.jpeg.JpegCompressor;
+import dev.satchel.linux.vpx.Vp8Encoder;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -68,6 +69,10 @@ final class Doctor {
         check("mmdebstrap (for image build)", "apt-get install mmdebstrap", () -> tool("mmdebstrap", "--version"));
         check("libturbojpeg (for viewers)", "apt-get install libturbojpeg0", () -> {
             new JpegCompressor().close();
+            return "works";
+        });
+        check("libvpx and libyuv (for record)", "apt-get install libyuv0 and libvpx9 or libvpx7", () -> {
+            new Vp8Encoder(16, 16, Vp8Encoder.Rate.constantQuality(20), 8).close();
             return "works";
         });
         check("kernel keyring (for vault unlock)", "use a kernel with CONFIG_KEYS", () -> {

@@ -170,25 +170,24 @@ final class HostNetwork {
     }
 
     /** Takes a link away. Locked, and in the host's namespace. */
-    static void disconnect(String interfaceName) throws IOException {
-        removeInterface(interfaceName);
+    static void disconnect(NetworkNamespace host, String interfaceName) throws IOException {
+        removeInterface(host, interfaceName);
         removeUnused();
     }
 
-    /** Deletes one of the calling thread's namespace. */
-    static void removeInterface(String name) throws IOException {
-        changeInterface(name, "link delete dev " + name);
+    static void removeInterface(NetworkNamespace where, String name) throws IOException {
+        changeInterface(where, name, "link delete dev " + name);
     }
 
-    /** Does that with an interface of the calling thread's namespace, unless it is gone, or goes meanwhile with its other end. */
-    static void changeInterface(String name, String command) throws IOException {
-        if (!interfaces().contains(name)) {
+    /** Does that with an interface, unless it is gone, or goes meanwhile with its other end. */
+    static void changeInterface(NetworkNamespace where, String name, String command) throws IOException {
+        if (!where.call(HostNetwork::interfaces).contains(name)) {
             return;
         }
         try {
-            NetworkCommand.ip(command + "\n").finish();
+            String ignored = NetworkCommand.ip(where, command + "\n").finish();
         } catch (IOException e) {
-            if (interfaces().contains(name)) {
+            if (where.call(HostNetwork::interfaces).contains(name)) {
                 throw e;
             }
         }

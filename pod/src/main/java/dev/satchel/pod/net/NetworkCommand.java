@@ -6,8 +6,8 @@ import java.nio.charset.StandardCharsets;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One run of ip(8), nft(8) or ss(8), in the network namespace of the thread that starts it. They end by themselves: each does a few
- * netlink calls.
+ * One run of ip(8), nft(8) or ss(8), in the network namespace of the thread that starts it, or in one that is named. They end by
+ * themselves: each does a few netlink calls.
  */
 final class NetworkCommand {
     private final Process process;
@@ -25,9 +25,31 @@ final class NetworkCommand {
         return start(batch, "ip", "-batch", "-");
     }
 
+    /** The same in another namespace. */
+    static NetworkCommand ip(NetworkNamespace where, String batch) throws IOException {
+        return start(where, batch, "ip", "-batch", "-");
+    }
+
     /** {@code nft -f}: all of these lines as one transaction, or nothing. */
     static NetworkCommand nft(String rules) throws IOException {
         return start(rules, "nft", "-f", "-");
+    }
+
+    /** The same in another namespace. */
+    static NetworkCommand nft(NetworkNamespace where, String rules) throws IOException {
+        return start(where, rules, "nft", "-f", "-");
+    }
+
+    /**
+     * Starts a command in another namespace, which must stay open until it has finished. By nsenter(1), and not from a thread that is inside: Java would
+     * make the thread that waits for its end inside, too, keep it for a minute, and have it start carriers of virtual threads there.
+     */
+    static NetworkCommand start(NetworkNamespace where, String input, String... command) throws IOException {
+        String[] inside = new String[command.length + 2];
+        inside[0] = "nsenter";
+        inside[1] = "--net=" + where.path();
+        System.arraycopy(command, 0, inside, 2, command.length);
+        return start(input, inside);
     }
 
     /** Starts a command with that on its standard input (at most 64 KiB, what a pipe holds). */
@@ -36,7 +58,7 @@ final class NetworkCommand {
         try {
             process = new ProcessBuilder(command).redirectErrorStream(true).start();
         } catch (IOException e) {
-            throw new IOException(command[0] + " can't be run: install iproute2 and nftables", e);
+            throw new IOException(command[0] + " can't be run: install iproute2, nftables and util-linux", e);
         }
         IOException unread = null;
         try (OutputStream standardInput = process.getOutputStream()) {

@@ -56,7 +56,7 @@ final class NetworkNamespace implements Closeable {
     /**
      * Does it inside and waits for it. An interrupt is kept for afterwards: what is half done would be in nobody's hands. Threads that are started there
      * stay there, and so may threads that the virtual machine starts for itself, which then serve all virtual threads: nothing that
-     * starts threads, virtual ones first of all, is to be done inside.
+     * starts threads, virtual ones first of all, or processes is to be done inside (see {@link NetworkCommand}).
      */
     <T> T call(Task<T> task) throws IOException {
         return onThread(() -> {

@@ -181,7 +181,7 @@ public final class PodNetwork implements AutoCloseable {
             try {
                 HostNetwork.Link link = host.call(() -> connect(config, record, host, router));
                 try {
-                    Optional<DnsRelay> relay = router.call(() -> configureRouter(config, link));
+                    Optional<DnsRelay> relay = configureRouter(config, link, router);
                     relay.ifPresent(DnsRelay::serve);
                     return new PodNetwork(config, record, host, router, link, relay);
                 } catch (IOException | RuntimeException e) {
@@ -213,7 +213,7 @@ public final class PodNetwork implements AutoCloseable {
             String mac = randomMac();
             Files.writeString(record, link.interfaceName() + " " + mac + "\n");
             try {
-                NetworkCommand rules = router.call(() -> NetworkCommand.nft(RouterRules.of(config, link, neighbours)));
+                NetworkCommand rules = NetworkCommand.nft(router, RouterRules.of(config, link, neighbours));
                 try {
                     HostNetwork.connect(link, router, mac, "satchel session " + config.shortId());
                 } finally {
@@ -221,43 +221,48 @@ public final class PodNetwork implements AutoCloseable {
                 }
                 return link;
             } catch (IOException | RuntimeException e) {
-                undo(e, () -> HostNetwork.disconnect(link.interfaceName()));
+                undo(e, () -> HostNetwork.disconnect(host, link.interfaceName()));
                 undo(e, () -> Files.delete(record));
                 throw e;
             }
         }
     }
 
-    /** In the router's namespace. */
-    private static Optional<DnsRelay> configureRouter(Config config, HostNetwork.Link link) throws IOException {
+    private static Optional<DnsRelay> configureRouter(Config config, HostNetwork.Link link, NetworkNamespace router)
+            throws IOException {
         String gateway = config.gateway().getHostAddress();
-        Path settings = Path.of("/proc/sys/net");
-        if (Files.exists(settings.resolve("ipv6"))) {
-            Files.writeString(settings.resolve("ipv6/conf/all/disable_ipv6"), "1");
-            Files.writeString(settings.resolve("ipv6/conf/default/disable_ipv6"), "1");
-        }
-        // Connections are known from their beginning, or not at all; but once known, a late segment is no stranger,
-        // which would be
-        // answered with a reset.
-        Files.writeString(settings.resolve("netfilter/nf_conntrack_tcp_loose"), "0");
-        Files.writeString(settings.resolve("netfilter/nf_conntrack_tcp_be_liberal"), "1");
-        // Refusals go to the session alone, and each program that tries is to have its own at once.
-        Files.writeString(settings.resolve("ipv4/icmp_ratelimit"), "0");
-        Files.writeString(settings.resolve("ipv4/ip_forward"), "1");
-        NetworkCommand.ip("link set dev lo up\n"
-                        // On lo, so that the relay can listen while the session is unplugged.
-                        + "address add " + gateway + "/32 dev lo\n"
-                        // While unplugged, what comes for the session is lost, and not refused: senders try again.
-                        + "route add blackhole " + config.virtualAddress().getHostAddress() + "/32 metric 1000\n"
-                        + "address add " + Ipv4Prefix.text(link.router()) + "/31 dev outside\n"
-                        + "link set dev outside up\n"
-                        + "route add default via " + Ipv4Prefix.text(link.host()) + "\n")
+        router.call(() -> {
+            Path settings = Path.of("/proc/sys/net");
+            if (Files.exists(settings.resolve("ipv6"))) {
+                Files.writeString(settings.resolve("ipv6/conf/all/disable_ipv6"), "1");
+                Files.writeString(settings.resolve("ipv6/conf/default/disable_ipv6"), "1");
+            }
+            // Connections are known from their beginning, or not at all; but once known, a late segment is no
+            // stranger, which would be answered with a reset.
+            Files.writeString(settings.resolve("netfilter/nf_conntrack_tcp_loose"), "0");
+            Files.writeString(settings.resolve("netfilter/nf_conntrack_tcp_be_liberal"), "1");
+            // Refusals go to the session alone, and each program that tries is to have its own at once.
+            Files.writeString(settings.resolve("ipv4/icmp_ratelimit"), "0");
+            return Files.writeString(settings.resolve("ipv4/ip_forward"), "1");
+        });
+        String ignored = NetworkCommand.ip(
+                        router,
+                        "link set dev lo up\n"
+                                // On lo, so that the relay can listen while the session is unplugged.
+                                + "address add " + gateway + "/32 dev lo\n"
+                                // While unplugged, what comes for the session is lost, and not refused: senders try
+                                // again.
+                                + "route add blackhole "
+                                + config.virtualAddress().getHostAddress() + "/32 metric 1000\n"
+                                + "address add " + Ipv4Prefix.text(link.router()) + "/31 dev outside\n"
+                                + "link set dev outside up\n"
+                                + "route add default via " + Ipv4Prefix.text(link.host()) + "\n")
                 .finish();
         return config.dns()
-                ? Optional.of(DnsRelay.listen(
+                ? Optional.of(router.call(() -> DnsRelay.listen(
                         new InetSocketAddress(config.gateway(), DnsRelay.PORT),
                         new Resolvers(config.resolvConf()),
-                        DnsRelay.ANSWER_TIMEOUT_MILLIS))
+                        DnsRelay.ANSWER_TIMEOUT_MILLIS)))
                 : Optional.empty();
     }
 
@@ -285,19 +290,24 @@ public final class PodNetwork implements AutoCloseable {
                 });
                 String address = config.virtualAddress().getHostAddress();
                 String gateway = config.gateway().getHostAddress();
-                router.call(() -> NetworkCommand.ip("link add name " + IN_ROUTER + " type veth peer name eth0 address "
-                                + config.mac() + " netns " + pod.path() + "\n"
-                                + "link set dev " + IN_ROUTER + " up\n"
-                                // The gateway's address again: Java sees no interface without one, see awaitCarrier.
-                                + "address add " + gateway + "/32 dev " + IN_ROUTER + "\n"
-                                + "route add " + address + "/32 dev " + IN_ROUTER + " src " + gateway + "\n")
-                        .finish());
+                NetworkCommand.ip(
+                                router,
+                                "link add name " + IN_ROUTER + " type veth peer name eth0 address "
+                                        + config.mac() + " netns " + pod.path() + "\n"
+                                        + "link set dev " + IN_ROUTER + " up\n"
+                                        // The gateway's address again: Java sees no interface without one, see
+                                        // awaitCarrier.
+                                        + "address add " + gateway + "/32 dev " + IN_ROUTER + "\n"
+                                        + "route add " + address + "/32 dev " + IN_ROUTER + " src " + gateway + "\n")
+                        .finish();
                 try {
-                    pod.call(() -> NetworkCommand.ip("link set dev lo up\n"
-                                    + "link set dev eth0 up\n"
-                                    + "address add " + address + "/" + config.prefixLength() + " dev eth0\n"
-                                    + "route add default via " + gateway + "\n")
-                            .finish());
+                    NetworkCommand.ip(
+                                    pod,
+                                    "link set dev lo up\n"
+                                            + "link set dev eth0 up\n"
+                                            + "address add " + address + "/" + config.prefixLength() + " dev eth0\n"
+                                            + "route add default via " + gateway + "\n")
+                            .finish();
                 } catch (IOException | RuntimeException e) {
                     undo(e, () -> removeInside(router));
                     throw e;
@@ -333,13 +343,15 @@ public final class PodNetwork implements AutoCloseable {
     public void block() throws IOException {
         synchronized (plugging) {
             if (!blocked && plugged) {
-                router.call(() -> NetworkCommand.nft("table inet " + BLOCKADE + " {\n"
-                                + "chain in { type filter hook prerouting priority -500; iifname " + IN_ROUTER
-                                + " drop; }\n"
-                                + "chain out { type filter hook postrouting priority 500; oifname " + IN_ROUTER
-                                + " drop; }\n"
-                                + "}\n")
-                        .finish());
+                NetworkCommand.nft(
+                                router,
+                                "table inet " + BLOCKADE + " {\n"
+                                        + "chain in { type filter hook prerouting priority -500; iifname " + IN_ROUTER
+                                        + " drop; }\n"
+                                        + "chain out { type filter hook postrouting priority 500; oifname " + IN_ROUTER
+                                        + " drop; }\n"
+                                        + "}\n")
+                        .finish();
                 blocked = true;
             }
         }
@@ -349,8 +361,8 @@ public final class PodNetwork implements AutoCloseable {
     public void unblock() throws IOException {
         synchronized (plugging) {
             if (blocked) {
-                router.call(() -> NetworkCommand.nft("delete table inet " + BLOCKADE + "\n")
-                        .finish());
+                NetworkCommand.nft(router, "delete table inet " + BLOCKADE + "\n")
+                        .finish();
                 blocked = false;
             }
         }
@@ -366,10 +378,7 @@ public final class PodNetwork implements AutoCloseable {
             if (!plugged) {
                 return;
             }
-            router.call(() -> {
-                HostNetwork.changeInterface(IN_ROUTER, "link set dev " + IN_ROUTER + " down");
-                return router;
-            });
+            HostNetwork.changeInterface(router, IN_ROUTER, "link set dev " + IN_ROUTER + " down");
             plugged = false;
             removal = new Removal(router);
         }
@@ -399,10 +408,7 @@ public final class PodNetwork implements AutoCloseable {
     }
 
     private static void removeInside(NetworkNamespace router) throws IOException {
-        router.call(() -> {
-            HostNetwork.removeInterface(IN_ROUTER);
-            return router;
-        });
+        HostNetwork.removeInterface(router, IN_ROUTER);
     }
 
     private void awaitRemoval() throws IOException {
@@ -425,21 +431,20 @@ public final class PodNetwork implements AutoCloseable {
      */
     public int resetEstablished(long initPid) throws IOException {
         try (NetworkNamespace pod = NetworkNamespace.of(initPid)) {
-            return pod.call(() -> {
-                // Prints a line for each that it ends, and nothing for those that the kernel does not let it end.
-                String ended = outsideConnections("-K");
-                String left = outsideConnections("-a");
-                if (!left.isEmpty()) {
-                    throw new IOException("connections to the outside that can't go on could not be reset (does the"
-                            + " kernel have CONFIG_INET_DIAG_DESTROY?): " + left.strip());
-                }
-                return (int) ended.lines().count();
-            });
+            // Prints a line for each that it ends, and nothing for those that the kernel does not let it end.
+            String ended = outsideConnections(pod, "-K");
+            String left = outsideConnections(pod, "-a");
+            if (!left.isEmpty()) {
+                throw new IOException("connections to the outside that can't go on could not be reset (does the"
+                        + " kernel have CONFIG_INET_DIAG_DESTROY?): " + left.strip());
+            }
+            return (int) ended.lines().count();
         }
     }
 
-    private String outsideConnections(String what) throws IOException {
+    private String outsideConnections(NetworkNamespace pod, String what) throws IOException {
         return NetworkCommand.start(
+                        pod,
                         "",
                         "ss",
                         what,
@@ -494,7 +499,7 @@ public final class PodNetwork implements AutoCloseable {
     private static void disconnect(NetworkNamespace host, String interfaceName, Path record) throws IOException {
         host.call(() -> {
             try (Fd _ = HostNetwork.lock(host)) {
-                HostNetwork.disconnect(interfaceName);
+                HostNetwork.disconnect(host, interfaceName);
             }
             return interfaceName;
         });
@@ -521,7 +526,7 @@ public final class PodNetwork implements AutoCloseable {
                 try (Fd _ = HostNetwork.lock(host)) {
                     // Usually the kernel has taken it away already, and the name may be another session's by now.
                     if (noted.length == 2 && macOf(noted[0]).equals(noted[1])) {
-                        HostNetwork.disconnect(noted[0]);
+                        HostNetwork.disconnect(host, noted[0]);
                     } else {
                         HostNetwork.removeUnused();
                     }

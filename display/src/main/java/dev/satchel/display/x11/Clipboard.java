@@ -27,6 +27,9 @@ final class Clipboard {
     private static final int TRANSFERS_MAX = 32;
     private static final long ANSWER_MILLIS_MAX = 1000;
     private static final long FETCH_MILLIS_MAX = 5000;
+    /** No property type: a {@link #skip skipped} part was the last. */
+    private static final int NOTHING_LEFT = -1;
+
     private static final int ATOM = 4;
     private static final int INTEGER = 19;
     private static final int STRING = 31;
@@ -208,24 +211,56 @@ final class Clipboard {
         ByteArrayOutputStream all = new ByteArrayOutputStream();
         int type = take(into, bytesMax, all);
         if (type != incr) {
-            return type == target && all.size() <= bytesMax ? all.toByteArray() : new byte[0];
+            if (all.size() > bytesMax) {
+                delete(into);
+                return new byte[0];
+            }
+            return type == target ? all.toByteArray() : new byte[0];
         }
         all.reset();
-        while (all.size() <= bytesMax) {
+        while (true) {
             long seen;
             synchronized (this) {
                 seen = changes;
             }
+            // What is too long is had to its end all the same, unread: owners there are that serve nobody else before.
+            boolean tooLong = all.size() > bytesMax;
             int before = all.size();
-            type = take(into, bytesMax, all);
-            if (type != 0 && all.size() == before) {
-                return all.toByteArray(); // a part of no length is the end
+            type = tooLong ? skip(into) : take(into, bytesMax, all);
+            if (!tooLong && all.size() > bytesMax) {
+                delete(into);
+            }
+            if (type == NOTHING_LEFT || (!tooLong && type != 0 && all.size() == before)) {
+                return tooLong ? new byte[0] : all.toByteArray(); // a part of no length is the end
             }
             if (type == 0 && !await(() -> changes != seen, deadline)) {
                 return new byte[0];
             }
         }
-        return new byte[0];
+    }
+
+    private void delete(int name) throws IOException {
+        // DeleteProperty.
+        connection.send(new Request(19, 0).u32(window).u32(name));
+    }
+
+    /**
+     * Has a part taken without reading it.
+     *
+     * @return its type, 0 if there is none, {@link #NOTHING_LEFT} if it has no length
+     */
+    private int skip(int name) throws IOException {
+        // GetProperty of no bytes, which deletes it if it has none.
+        ByteBuffer value = connection.ask(
+                new Request(20, 1).u32(window).u32(name).u32(0).u32(0).u32(0));
+        int type = value.getInt(8);
+        if (type != 0 && value.getInt(12) == 0) {
+            return NOTHING_LEFT;
+        }
+        if (type != 0) {
+            delete(name);
+        }
+        return type;
     }
 
     private interface Condition {

@@ -503,7 +503,7 @@ class X11ScreenTest implements Screen.Listener {
         }
     }
 
-    /** An owner that never answers holds up for about a second, and nobody else. */
+    /** An owner that never answers holds up nobody else. */
     @Test
     void ownersThatNeverAnswer() throws Exception {
         try (X11Screen screen = server.open(this);
@@ -522,9 +522,7 @@ class X11ScreenTest implements Screen.Listener {
             owner.send(
                     new Request(22, 0).u32(window).u32(owner.atom("CLIPBOARD")).u32(0));
             await("clipboard");
-            long began = System.nanoTime();
             assertThat(screen.clipboard(1000)).isEmpty();
-            assertThat(System.nanoTime() - began).isBetween(900_000_000L, 4_000_000_000L);
             screen.setClipboard("mine");
             assertThat(server.run("xclip", "-selection", "clipboard", "-o")).isEqualTo("mine");
         }
@@ -540,6 +538,9 @@ class X11ScreenTest implements Screen.Listener {
             server.start("xclip", "-quiet", "-selection", "clipboard", file.toString());
             await("clipboard");
             assertThat(screen.clipboard(1 << 20)).isEmpty();
+            // The owner is free to serve others; with a limit below and above what it gives at a time.
+            assertThat(screen.clipboard(1000)).isEmpty();
+            assertThat(server.run("xclip", "-selection", "clipboard", "-o")).hasSize(50_000_000);
             String large = "z".repeat(Clipboard.OFFER_BYTES_MAX);
             screen.setClipboard(large);
             assertThat(server.run("xclip", "-selection", "clipboard", "-o")).isEqualTo(large);

@@ -4,7 +4,9 @@ import com.microsoft.playwright.Browser;
 import com.microsoft.playwright.BrowserType;
 import com.microsoft.playwright.Page;
 import com.microsoft.playwright.Playwright;
+import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.List;
 import java.util.Map;
@@ -65,6 +67,11 @@ final class Chromium implements AutoCloseable {
                     | (bytes[4 * i + 2] & 0xff);
         }
         return pixels;
+    }
+
+    /** Waits until a page shows exactly what the session's X server has. */
+    static void awaitSame(String what, Page page, TestHost host, String name) throws IOException {
+        Eventually.holds(30_000, what, () -> Arrays.equals(canvas(page), host.screen(name)));
     }
 
     @Override

@@ -10,7 +10,6 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -24,10 +23,6 @@ class ViewTest extends LiveTest {
         return host.with(satchel -> satchel.viewUrl(name, look));
     }
 
-    private void awaitSame(String what, Page page, TestHost host, String name) throws IOException {
-        Eventually.holds(30_000, what, () -> Arrays.equals(Chromium.canvas(page), host.screen(name)));
-    }
-
     @Test
     void isSeenAndWorkedInBeforeAndAfterAMove() throws Exception {
         String name = name("view");
@@ -35,7 +30,7 @@ class ViewTest extends LiveTest {
         try (Chromium browser = new Chromium()) {
             try (Running here = a.resume(name)) {
                 Page page = browser.open(here.result().viewUrl());
-                awaitSame("the desktop in the browser", page, a, name);
+                Chromium.awaitSame("the desktop in the browser", page, a, name);
                 assertThat(Chromium.canvas(page)).hasSize(640 * 480);
 
                 here.start("LC_ALL=C.UTF-8 exec xterm -geometry 60x20+10+10 -fa Monospace -fs 10");
@@ -51,28 +46,28 @@ class ViewTest extends LiveTest {
                         10_000,
                         "what was typed",
                         () -> here.read("home/user/typed").equals("Typed: äß€ {[]}\n"));
-                awaitSame("scrolled text in the browser", page, a, name);
+                Chromium.awaitSame("scrolled text in the browser", page, a, name);
 
                 // Nothing of the viewer's is in the way, and it goes on by itself.
                 here.snapshot();
                 page.keyboard().type("clear; echo again >again\n");
                 here.awaitFile("home/user/again");
-                awaitSame("the same page after a snapshot", page, a, name);
+                Chromium.awaitSame("the same page after a snapshot", page, a, name);
 
                 here.suspend();
                 page.locator("#overlay-title").getByText("Suspended").waitFor();
                 // On the same host it goes on by itself.
                 try (Running again = a.resume(name)) {
-                    awaitSame("the same page after a suspend", page, a, name);
+                    Chromium.awaitSame("the same page after a suspend", page, a, name);
                     assertThat(again.result().viewUrl()).isEqualTo(here.result().viewUrl());
                     again.suspend();
                 }
             }
             try (Running there = b.resume(name)) {
                 Page page = browser.open(there.result().viewUrl());
-                awaitSame("the desktop on the other host", page, b, name);
+                Chromium.awaitSame("the desktop on the other host", page, b, name);
                 there.start("exec xterm -geometry 40x10+300+200 -bg '#00ff00'");
-                awaitSame("a new window on the other host", page, b, name);
+                Chromium.awaitSame("a new window on the other host", page, b, name);
             }
         }
     }
@@ -84,7 +79,7 @@ class ViewTest extends LiveTest {
         try (Chromium browser = new Chromium();
                 Running here = a.resume(name)) {
             Page page = browser.open(here.result().viewUrl());
-            awaitSame("the desktop in the browser", page, a, name);
+            Chromium.awaitSame("the desktop in the browser", page, a, name);
             page.mouse().move(500, 2);
             page.getByLabel("Screen size").first().click();
             page.locator("#modes input")
@@ -94,7 +89,7 @@ class ViewTest extends LiveTest {
                     20_000,
                     "a screen of the window's size",
                     () -> here.sh("DISPLAY=:0 xdpyinfo").contains("dimensions:    1000x700 pixels"));
-            awaitSame("the larger desktop", page, a, name);
+            Chromium.awaitSame("the larger desktop", page, a, name);
         }
     }
 
@@ -115,10 +110,10 @@ class ViewTest extends LiveTest {
                 Running here = a.resume(name)) {
             here.startCounting();
             Page page = browser.open(here.result().viewUrl());
-            awaitSame("the desktop in the browser", page, a, name);
+            Chromium.awaitSame("the desktop in the browser", page, a, name);
             // Who comes back in time is not suspended.
             page.reload();
-            awaitSame("the desktop in the page that was loaded again", page, a, name);
+            Chromium.awaitSame("the desktop in the page that was loaded again", page, a, name);
             Running.Count count = here.count();
             page.close();
             here.awaitEnd();

@@ -16,14 +16,14 @@ import java.util.List;
 import javax.imageio.ImageIO;
 
 /** Reads commands by the letter of docs/PROTOCOL.md, slowly. */
-final class ReferenceDecoder {
+public final class ReferenceDecoder {
     private final ByteBuffer in;
 
     private ReferenceDecoder(byte[] bytes) {
         in = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
     }
 
-    static List<Command> decode(byte[] bytes) {
+    public static List<Command> decode(byte[] bytes) {
         ReferenceDecoder decoder = new ReferenceDecoder(bytes);
         List<Command> commands = new ArrayList<>();
         while (decoder.in.hasRemaining()) {

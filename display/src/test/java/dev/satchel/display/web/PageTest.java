@@ -66,6 +66,27 @@ class PageTest {
                 }""");
     }
 
+    /** For so long that the page gives the connection up, and so does the server. */
+    @Test
+    void aLinkThatStalledIsTakenUpAgain() {
+        Page page = session.open();
+        page.setDefaultTimeout(60_000);
+        session.relay.stall();
+        session.screen().fill(new Rectangle(0, 0, 640, 480), 0x101010);
+        page.waitForSelector("#pill");
+        assertThat(drawnText(page, "pill")).contains("onnecting");
+        session.relay.mend();
+        page.waitForSelector("#pill", new Page.WaitForSelectorOptions().setState(WaitForSelectorState.HIDDEN));
+        session.screen().fill(new Rectangle(0, 0, 640, 480), 0x224466);
+        awaitTrue(page, """
+                () => {
+                  const pixel = document.getElementById('screen').getContext('2d').getImageData(300, 200, 1, 1).data;
+                  return pixel[0] === 0x22 && pixel[1] === 0x44 && pixel[2] === 0x66;
+                }""");
+        page.keyboard().press("k");
+        session.assertTyped("press 6b", "release 6b");
+    }
+
     @Test
     void saysThatTheSessionIsSuspended() {
         Page page = session.open();

@@ -50,7 +50,12 @@ final class RawBrowser implements AutoCloseable {
 
     /** Opens the stream, with the secret. */
     static RawBrowser open(ViewerServer server, boolean control) throws IOException {
-        RawBrowser browser = new RawBrowser(server.port());
+        return open(server, control, server.port());
+    }
+
+    /** The same at another port, which leads there. */
+    static RawBrowser open(ViewerServer server, boolean control, int port) throws IOException {
+        RawBrowser browser = new RawBrowser(port);
         String answer = browser.request("GET /stream HTTP/1.1\r\nHost: 127.0.0.1:" + server.port()
                 + "\r\nAuthorization: Bearer " + server.secret(control)
                 + "\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\n"

@@ -4,6 +4,10 @@ import dev.satchel.display.Display;
 import dev.satchel.display.Rectangle;
 import dev.satchel.display.Viewer;
 import dev.satchel.display.web.DeadlineInput;
+import dev.satchel.display.web.TlsIdentity;
+import dev.satchel.display.web.TlsSource;
+import dev.satchel.display.web.WebSocketBytes;
+import dev.satchel.linux.crypto.Secrets;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -29,9 +33,13 @@ final class RfbConnection {
 
     private static final long SILENCE_MILLIS_MAX = 365L * 24 * 3600 * 1000;
 
+    private static final int NONE = 1;
     private static final int VNC_AUTHENTICATION = 2;
     private static final int VENCRYPT = 19;
     private static final int X509_VNC = 261;
+    private static final int X509_PLAIN = 262;
+    /** Of a user's name, and of a password that is sent as it is. */
+    private static final int PLAIN_BYTES_MAX = 1024;
 
     private static final int SET_PIXEL_FORMAT = 0;
     private static final int SET_ENCODINGS = 2;
@@ -51,10 +59,20 @@ final class RfbConnection {
     private static final int SIDE_MIN = 64;
     private static final int STATUS_PROHIBITED = 1;
 
+    /** What a client is to prove that it knows a password by. */
+    private enum Proof {
+        /** Nothing: it was let in before. */
+        NONE,
+        CHALLENGE,
+        PLAIN
+    }
+
     private final RfbServer server;
     private final Socket raw;
+    /** Null: whoever comes was let in before. */
+    private final RfbServer.@Nullable Door door;
+
     private final long sinceNanos = System.nanoTime();
-    private Socket socket;
     private DeadlineInput in;
     private OutputStream out;
     private final RfbMessage message = new RfbMessage();
@@ -68,12 +86,21 @@ final class RfbConnection {
     private volatile @Nullable RfbSender sender;
     private volatile boolean admitted;
 
-    RfbConnection(RfbServer server, Socket raw) throws IOException {
+    RfbConnection(RfbServer server, Socket raw, RfbServer.Door door) throws IOException {
         this.server = server;
         this.raw = raw;
-        this.socket = raw;
+        this.door = door;
         this.in = new DeadlineInput(raw);
         this.out = raw.getOutputStream();
+    }
+
+    RfbConnection(RfbServer server, WebSocketBytes client) {
+        this.server = server;
+        this.raw = client.socket();
+        this.door = null;
+        this.in = client.input();
+        this.out = client.output();
+        this.control = client.control();
     }
 
     long sinceNanos() {
@@ -172,13 +199,12 @@ final class RfbConnection {
         out.write(VERSION.getBytes(StandardCharsets.US_ASCII));
         out.flush();
         int minor = minorVersion();
-        if (server.wrongGuesses().exhausted(address())) {
-            refuseBeforeSecurity(minor, "too many wrong passwords came from your address: try again in a minute");
+        Proof proof = door == null ? knownBefore(minor) : secure(minor, door);
+        if (proof == null || (door != null && !authenticate(minor, proof, door.passwords()))) {
             return null;
         }
-        if (!secure(minor) || !authenticate(minor)) {
-            return null;
-        }
+        // Without a proof of its own a client before 3.8 is told nothing of it (RFC 6143 §7.1.3, appendix).
+        boolean tellsResult = proof != Proof.NONE || minor >= 8;
         Rectangle bounds;
         try {
             Display now = server.display();
@@ -186,10 +212,14 @@ final class RfbConnection {
             maximum = now.maximum();
             display = now;
         } catch (IOException e) {
-            result(minor, e.getMessage() == null ? "there is no display" : e.getMessage());
+            if (tellsResult) {
+                result(minor, e.getMessage() == null ? "there is no display" : e.getMessage());
+            }
             return null;
         }
-        result(minor, null);
+        if (tellsResult) {
+            result(minor, null);
+        }
         in.deadlineIn(HANDSHAKE_MILLIS_MAX);
         boolean shared = in.read() != 0;
         if (!server.admit(this, control && !shared)) {
@@ -224,67 +254,104 @@ final class RfbConnection {
         return minor >= 8 ? 8 : minor == 7 ? 7 : 3;
     }
 
-    /** Agrees upon how the connection is kept. @return false if it is not */
-    private boolean secure(int minor) throws IOException {
-        boolean plain = !server.isSecure() || address().isLoopbackAddress();
+    private Proof knownBefore(int minor) throws IOException {
+        if (minor == 3) {
+            message.u32(NONE).send(out);
+            return Proof.NONE;
+        }
+        message.u8(1).u8(NONE).send(out);
+        if (in.read() != NONE) {
+            throw new ProtocolException("it wants security of a type that it was not offered");
+        }
+        return Proof.NONE;
+    }
+
+    /** Agrees upon how the connection is kept. @return null if it is not */
+    private @Nullable Proof secure(int minor, RfbServer.Door at) throws IOException {
+        if (server.wrongGuesses().exhausted(address())) {
+            refuseBeforeSecurity(minor, "too many wrong passwords came from your address: try again in a minute");
+            return null;
+        }
+        Optional<TlsSource> tls = at.tls();
+        boolean plain = tls.isEmpty() || address().isLoopbackAddress();
         if (minor == 3) {
             if (!plain) {
                 refuseBeforeSecurity(minor, "your client knows no encryption: this server wants VeNCrypt");
-                return false;
+                return null;
             }
             message.u32(VNC_AUTHENTICATION).send(out);
-            return true;
+            return Proof.CHALLENGE;
         }
-        message.u8((server.isSecure() ? 1 : 0) + (plain ? 1 : 0));
-        if (server.isSecure()) {
-            message.u8(VENCRYPT);
-        }
+        // Clients take the first that they know: what needs no certificate to be looked at, where nobody is in between.
+        message.u8((plain ? 1 : 0) + (tls.isPresent() ? 1 : 0));
         if (plain) {
             message.u8(VNC_AUTHENTICATION);
+        }
+        if (tls.isPresent()) {
+            message.u8(VENCRYPT);
         }
         message.send(out);
         int type = in.read();
         if (type == VNC_AUTHENTICATION && plain) {
-            return true;
+            return Proof.CHALLENGE;
         }
-        if (type != VENCRYPT || !server.isSecure()) {
+        if (type != VENCRYPT || tls.isEmpty()) {
             throw new ProtocolException("it wants security of a type that it was not offered");
         }
-        return vencrypt();
+        return vencrypt(tls.get());
     }
 
     /** rfbproto, "VeNCrypt", version 0.2. */
-    private boolean vencrypt() throws IOException {
+    private @Nullable Proof vencrypt(TlsSource tls) throws IOException {
         message.u8(0).u8(2).send(out);
         if (in.read() != 0 || in.read() != 2) {
             message.u8(0xff).send(out);
-            return false;
+            return null;
         }
-        message.u8(0).u8(1).u32(X509_VNC).send(out);
-        if (read(4).getInt() != X509_VNC) {
+        message.u8(0).u8(2).u32(X509_PLAIN).u32(X509_VNC).send(out);
+        int subtype = read(4).getInt();
+        if (subtype != X509_PLAIN && subtype != X509_VNC) {
             message.u8(0).send(out);
-            return false;
+            return null;
         }
         if (in.buffered() > 0) {
             throw new ProtocolException("it said something before there was encryption");
         }
+        TlsIdentity identity;
+        try {
+            identity = tls.identity();
+        } catch (IOException e) {
+            server.log("a VNC client could not be let in: " + e.getMessage());
+            message.u8(0).send(out);
+            return null;
+        }
         message.u8(1).send(out);
-        socket = server.secured(raw, (int) HANDSHAKE_MILLIS_MAX);
+        Socket socket = identity.accept(raw, (int) HANDSHAKE_MILLIS_MAX);
         in = new DeadlineInput(socket);
         out = socket.getOutputStream();
-        return true;
+        return subtype == X509_PLAIN ? Proof.PLAIN : Proof.CHALLENGE;
     }
 
-    private boolean authenticate(int minor) throws IOException {
-        byte[] challenge = VncAuthentication.challenge();
-        out.write(challenge);
-        out.flush();
-        in.deadlineIn(PASSWORD_MILLIS_MAX);
-        byte[] response = readBytes(VncAuthentication.CHALLENGE_BYTES);
-        RfbServer.Passwords passwords = server.passwords();
-        control = VncAuthentication.isRight(passwords.control(), challenge, response);
+    private boolean authenticate(int minor, Proof proof, RfbServer.Passwords passwords) throws IOException {
+        boolean mayLook;
         Optional<String> look = passwords.look();
-        boolean mayLook = look.isPresent() && VncAuthentication.isRight(look.get(), challenge, response);
+        if (proof == Proof.PLAIN) {
+            in.deadlineIn(PASSWORD_MILLIS_MAX);
+            ByteBuffer lengths = read(8);
+            // Whoever knows a password is let in: they are the session's, not users'.
+            byte[] ignored = plain(lengths.getInt());
+            byte[] password = plain(lengths.getInt());
+            control = isSame(passwords.control(), password);
+            mayLook = look.isPresent() && isSame(look.get(), password);
+        } else {
+            byte[] challenge = VncAuthentication.challenge();
+            out.write(challenge);
+            out.flush();
+            in.deadlineIn(PASSWORD_MILLIS_MAX);
+            byte[] response = readBytes(VncAuthentication.CHALLENGE_BYTES);
+            control = VncAuthentication.isRight(passwords.control(), challenge, response);
+            mayLook = look.isPresent() && VncAuthentication.isRight(look.get(), challenge, response);
+        }
         // Those that asked at once are not let in either: else each would have ten guesses for every connection it
         // opens.
         if (server.wrongGuesses().exhausted(address())) {
@@ -297,6 +364,18 @@ final class RfbConnection {
             return false;
         }
         return true;
+    }
+
+    private byte[] plain(int length) throws IOException {
+        if (length < 0 || length > PLAIN_BYTES_MAX) {
+            throw new ProtocolException(
+                    "it sent a name or a password of " + Integer.toUnsignedString(length) + " bytes");
+        }
+        return readBytes(length);
+    }
+
+    private static boolean isSame(String known, byte[] offered) {
+        return Secrets.areEqual(known.getBytes(StandardCharsets.UTF_8), offered);
     }
 
     /** @param failed null if it is let in */
@@ -317,7 +396,7 @@ final class RfbConnection {
         reason(why);
         message.send(out);
         // What is unread when a socket is closed destroys what was sent.
-        socket.shutdownOutput();
+        raw.shutdownOutput();
         in.deadlineIn(1_000);
         in.drain();
     }

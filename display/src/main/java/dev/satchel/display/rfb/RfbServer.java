@@ -2,7 +2,8 @@ package dev.satchel.display.rfb;
 
 import dev.satchel.display.Display;
 import dev.satchel.display.web.DisplaySource;
-import dev.satchel.display.web.TlsIdentity;
+import dev.satchel.display.web.TlsSource;
+import dev.satchel.display.web.WebSocketBytes;
 import dev.satchel.display.web.WrongGuesses;
 import dev.satchel.linux.crypto.SecureRandom;
 import java.io.IOException;
@@ -11,14 +12,14 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
-import java.net.Socket;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
-import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Serves a session to VNC clients as docs/PROTOCOL.md says (RFB), until it is closed. Thread-safe. Costs nothing while nobody looks:
@@ -32,15 +33,13 @@ public final class RfbServer implements AutoCloseable {
     private static final int BACKLOG = 32;
 
     /**
-     * What a server is like.
+     * Where clients come to, and what they must know to be let in there.
      *
-     * @param bind where it listens; port 0: any that is free. Anything but loopback needs {@code tls}
-     * @param name of the session, told to clients
+     * @param bind port 0: any that is free. Anything but loopback needs {@code tls}
      * @param tls if there is one, clients from other hosts must encrypt, and those from this one may
-     * @param log takes what went wrong and nobody else is told, a line each
      */
-    public record Settings(InetSocketAddress bind, String name, Optional<TlsIdentity> tls, Consumer<String> log) {
-        public Settings {
+    public record Door(InetSocketAddress bind, Optional<TlsSource> tls, Passwords passwords) {
+        public Door {
             if (tls.isEmpty() && !bind.getAddress().isLoopbackAddress()) {
                 throw new IllegalArgumentException("VNC clients at " + bind + " without TLS");
             }
@@ -48,12 +47,14 @@ public final class RfbServer implements AutoCloseable {
     }
 
     /**
-     * Who is let in. Of passwords the first eight characters count, and only those of Latin-1 (RFC 6143 §7.2.2).
+     * Who is let in. Where they are not sent as they are, the first eight characters count, and only those of Latin-1 (RFC 6143 §7.2.2).
      *
      * @param control of who may do everything
      * @param look of who may only look
      */
     public record Passwords(String control, Optional<String> look) {
+        /** Twice what VNC Authentication takes: who learns those eight does not know the rest. */
+        private static final int LENGTH = 2 * VncAuthentication.PASSWORD_LENGTH_MAX;
         /** No letters and digits that look alike. */
         private static final String CHARACTERS = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 
@@ -63,7 +64,7 @@ public final class RfbServer implements AutoCloseable {
             }
         }
 
-        /** Passwords that nobody knows yet, of 46 bits each. */
+        /** Passwords that nobody knows yet, of 92 bits each, 46 of them in the first eight characters. */
         public static Passwords random() {
             return new Passwords(one(), Optional.of(one()));
         }
@@ -72,7 +73,7 @@ public final class RfbServer implements AutoCloseable {
             StringBuilder password = new StringBuilder();
             try (Arena arena = Arena.ofConfined()) {
                 MemorySegment random = arena.allocate(1);
-                while (password.length() < VncAuthentication.PASSWORD_LENGTH_MAX) {
+                while (password.length() < LENGTH) {
                     SecureRandom.fill(random);
                     int number = random.get(ValueLayout.JAVA_BYTE, 0) & 0xff;
                     // Those beyond the largest multiple would make some characters likelier.
@@ -90,48 +91,77 @@ public final class RfbServer implements AutoCloseable {
         }
     }
 
-    private final Settings settings;
     private final DisplaySource displays;
-    private final Supplier<Passwords> passwords;
+    private final Consumer<String> log;
     private final WrongGuesses wrongGuesses = new WrongGuesses();
-    private final ServerSocket listener;
 
     /** The lock for all that follows. */
     private final Object lock = new Object();
 
     private final Set<RfbConnection> connections = new HashSet<>();
     private final Set<RfbConnection> viewing = new HashSet<>();
+    private @Nullable Entrance entrance;
     private boolean closing;
     private String name;
     private Runnable lastViewerLeft = () -> {};
 
+    /** A door that is open. */
+    private record Entrance(ServerSocket listener, Thread accepting) {}
+
     /**
-     * Begins to serve.
+     * A server that listens nowhere yet.
      *
+     * @param name of the session, told to clients
      * @param displays asked whenever a client comes
-     * @param passwords asked whenever a client offers one
+     * @param log takes what went wrong and nobody else is told, a line each
+     */
+    public RfbServer(String name, DisplaySource displays, Consumer<String> log) {
+        this.name = name;
+        this.displays = displays;
+        this.log = log;
+    }
+
+    /**
+     * Begins to listen for clients, until this is closed. Once only.
+     *
+     * @return the port
      * @throws IOException if it can't listen there
      */
-    public RfbServer(Settings settings, DisplaySource displays, Supplier<Passwords> passwords) throws IOException {
-        this.settings = settings;
-        this.displays = displays;
-        this.passwords = passwords;
-        this.name = settings.name();
-        this.listener = new ServerSocket();
+    public int listen(Door door) throws IOException {
+        ServerSocket listener = new ServerSocket();
         boolean listening = false;
         try {
-            listener.bind(settings.bind(), BACKLOG);
+            // Connections that an earlier server closed linger for a minute.
+            listener.setReuseAddress(true);
+            listener.bind(door.bind(), BACKLOG);
+            synchronized (lock) {
+                if (closing || entrance != null) {
+                    throw new IllegalStateException("a VNC server that is closed or listens already");
+                }
+                Thread accepting = Thread.ofVirtual().name("vnc-clients").start(() -> accept(listener, door));
+                entrance = new Entrance(listener, accepting);
+            }
             listening = true;
         } finally {
             if (!listening) {
                 listener.close();
             }
         }
-        Thread.ofVirtual().name("vnc-clients").start(this::accept);
+        return listener.getLocalPort();
     }
 
-    public int port() {
-        return listener.getLocalPort();
+    /**
+     * Serves a client in a browser, which is let in already, until it goes.
+     *
+     * @param client closed at the end
+     */
+    public void serve(WebSocketBytes client) {
+        RfbConnection connection = new RfbConnection(this, client);
+        if (takeIn(connection)) {
+            connection.run();
+        } else {
+            connection.abort();
+        }
     }
 
     /** How many look at the session now. */
@@ -160,17 +190,27 @@ public final class RfbServer implements AutoCloseable {
         }
     }
 
-    /** Lets all clients go at once, as RFB has no words for why; waits for a second at most until nothing of theirs is there any more. */
+    /**
+     * Lets all clients go at once, as RFB has no words for why; waits for a second at most until nothing of theirs is there any more. The port
+     * is free then.
+     */
     @Override
     public void close() {
-        closeQuietly(listener);
+        Entrance open;
         synchronized (lock) {
             closing = true;
+            open = entrance;
+        }
+        if (open != null) {
+            closeQuietly(open.listener());
+        }
+        boolean interrupted = false;
+        synchronized (lock) {
             for (RfbConnection connection : connections) {
                 connection.abort();
             }
             long until = System.nanoTime() + CLOSE_MILLIS_MAX * 1_000_000;
-            while (!connections.isEmpty()) {
+            while (!connections.isEmpty() && !interrupted) {
                 long millis = (until - System.nanoTime()) / 1_000_000;
                 if (millis <= 0) {
                     break;
@@ -178,20 +218,28 @@ public final class RfbServer implements AutoCloseable {
                 try {
                     lock.wait(millis);
                 } catch (InterruptedException e) {
-                    Thread.currentThread().interrupt();
-                    break;
+                    interrupted = true;
                 }
             }
+        }
+        if (open != null) {
+            try {
+                boolean ignored = interrupted || open.accepting().join(Duration.ofMillis(CLOSE_MILLIS_MAX));
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
         }
     }
 
     // ---- Connections
 
-    private void accept() {
+    private void accept(ServerSocket listener, Door door) {
         while (true) {
             try {
-                Socket socket = listener.accept();
-                RfbConnection connection = new RfbConnection(this, socket);
+                RfbConnection connection = new RfbConnection(this, listener.accept(), door);
                 if (takeIn(connection)) {
                     Thread.ofVirtual().name("vnc-client").start(connection::run);
                 } else {
@@ -271,22 +319,8 @@ public final class RfbServer implements AutoCloseable {
         action.run();
     }
 
-    boolean isSecure() {
-        return settings.tls().isPresent();
-    }
-
-    Socket secured(Socket raw, int millisMax) throws IOException {
-        return settings.tls()
-                .orElseThrow(() -> new IllegalStateException("no certificate"))
-                .accept(raw, millisMax);
-    }
-
     WrongGuesses wrongGuesses() {
         return wrongGuesses;
-    }
-
-    Passwords passwords() {
-        return passwords.get();
     }
 
     Display display() throws IOException {
@@ -300,7 +334,7 @@ public final class RfbServer implements AutoCloseable {
     }
 
     void log(String line) {
-        settings.log().accept(line);
+        log.accept(line);
     }
 
     static void closeQuietly(AutoCloseable socket) {

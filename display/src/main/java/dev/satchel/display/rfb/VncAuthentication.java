@@ -1,5 +1,6 @@
 package dev.satchel.display.rfb;
 
+import dev.satchel.linux.crypto.Secrets;
 import dev.satchel.linux.crypto.SecureRandom;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -29,12 +30,7 @@ final class VncAuthentication {
 
     /** In a time that tells nothing of what is right about the response. */
     static boolean isRight(String password, byte[] challenge, byte[] response) {
-        byte[] expected = response(password, challenge);
-        int difference = 0;
-        for (int i = 0; i < CHALLENGE_BYTES; i++) {
-            difference |= expected[i] ^ response[i];
-        }
-        return difference == 0;
+        return Secrets.areEqual(response(password, challenge), response);
     }
 
     /** What a client with this password answers. */

@@ -1,5 +1,6 @@
 package dev.satchel.display.web;
 
+import dev.satchel.linux.crypto.Secrets;
 import dev.satchel.linux.crypto.SecureRandom;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -110,20 +111,11 @@ final class Access {
         byte[] bytes = offered.getBytes(StandardCharsets.UTF_8);
         Right found = null;
         for (Map.Entry<Right, String> entry : known.entrySet()) {
-            if (equalInConstantTime(entry.getValue().getBytes(StandardCharsets.UTF_8), bytes)) {
+            if (Secrets.areEqual(entry.getValue().getBytes(StandardCharsets.UTF_8), bytes)) {
                 found = entry.getKey();
             }
         }
         return found;
-    }
-
-    // Not MessageDigest.isEqual: its class would bring the security providers into the supervisor.
-    private static boolean equalInConstantTime(byte[] known, byte[] offered) {
-        int difference = known.length ^ offered.length;
-        for (int i = 0; i < known.length; i++) {
-            difference |= known[i] ^ (i < offered.length ? offered[i] : 0);
-        }
-        return difference == 0;
     }
 
     /** Counts a wrong guess. @return whether the address has made too many in this minute */

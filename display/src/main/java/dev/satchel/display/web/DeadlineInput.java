@@ -15,16 +15,33 @@ public final class DeadlineInput {
     /** The longest head of a request. */
     static final int BUFFER_BYTES = 16 << 10;
 
-    private final Socket socket;
-    private final InputStream in;
+    /** Where it comes from. */
+    interface Source {
+        /**
+         * Waits for a byte at least.
+         *
+         * @return how many came, -1 at the end
+         * @throws SocketTimeoutException if none comes in time
+         */
+        int read(byte[] into, int offset, int length, int millisMax) throws IOException;
+    }
+
+    private final Source source;
     private final byte[] buffer = new byte[BUFFER_BYTES];
     private int at;
     private int end;
     private long deadlineNanos;
 
     public DeadlineInput(Socket socket) throws IOException {
-        this.socket = socket;
-        this.in = socket.getInputStream();
+        InputStream in = socket.getInputStream();
+        this.source = (into, offset, length, millisMax) -> {
+            socket.setSoTimeout(millisMax);
+            return in.read(into, offset, length);
+        };
+    }
+
+    DeadlineInput(Source source) {
+        this.source = source;
     }
 
     /** Until then whatever is read must have come. */
@@ -122,7 +139,6 @@ public final class DeadlineInput {
         if (millis <= 0) {
             throw new SocketTimeoutException("nothing came in time");
         }
-        socket.setSoTimeout((int) Math.min(millis, Integer.MAX_VALUE));
-        return in.read(into, offset, length);
+        return source.read(into, offset, length, (int) Math.min(millis, Integer.MAX_VALUE));
     }
 }

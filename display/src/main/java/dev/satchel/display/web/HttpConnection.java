@@ -12,6 +12,7 @@ import java.lang.foreign.ValueLayout;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** One connection that was accepted: requests one after the other, of which one may make it a viewer's stream. Run by one thread. */
@@ -25,6 +26,11 @@ final class HttpConnection {
     private static final String WEB_SOCKET = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
     private static final String SUBPROTOCOL = "satchel.1";
+    private static final String STREAM = "/stream";
+    /** For VNC clients in browsers. Those that name a subprotocol name this one. */
+    private static final String RFB = "/rfb";
+
+    private static final String RFB_SUBPROTOCOL = "binary";
     private static final String FORBIDDEN =
             "<!doctype html><html lang=en><meta charset=utf-8><title>Satchel</title><h1>This link does not open a session</h1>"
                     + "<p>It is not whole, or the session has ended since, or runs elsewhere now. <code>satchel view NAME</code> prints the"
@@ -156,17 +162,27 @@ final class HttpConnection {
                         .send(out, new byte[0], !head);
                 return;
             }
-            boolean program = path.startsWith("/api/") || path.equals("/stream");
+            boolean program = path.startsWith("/api/") || path.equals(STREAM) || path.equals(RFB);
             String cookie = request.headers().getOrDefault("cookie", "");
             String authorization = request.headers().getOrDefault("authorization", "");
             boolean bearer = program && authorization.regionMatches(true, 0, "Bearer ", 0, 7);
-            Right right = bearer
-                    ? server.access().bySecret(authorization.substring(7).strip())
-                    : server.access().byCookie(cookie);
+            boolean shown = bearer;
+            Right right;
+            if (path.equals(RFB) && offered != null) {
+                // From who can't set headers, as other pages than this server's.
+                shown = true;
+                right = server.access().bySecret(offered);
+            } else if (bearer) {
+                right = server.access().bySecret(authorization.substring(7).strip());
+            } else {
+                right = server.access().byCookie(cookie);
+            }
             if (right == null) {
-                forbid(bearer || server.access().hasCookie(cookie));
-            } else if (path.equals("/stream")) {
+                forbid(shown || server.access().hasCookie(cookie));
+            } else if (path.equals(STREAM)) {
                 stream(right);
+            } else if (path.equals(RFB)) {
+                rfb(right, shown);
             } else if (path.startsWith("/api/")) {
                 api(right);
             } else {
@@ -298,7 +314,8 @@ final class HttpConnection {
                     .send(out, ("{\"error\":" + quoted(error) + "}").getBytes(StandardCharsets.UTF_8), !head);
         }
 
-        private void stream(Right right) throws IOException {
+        /** @return the key of a WebSocket that is to begin; null if this is none, which was answered then */
+        private @Nullable String webSocketKey() throws IOException {
             String key = request.header("sec-websocket-key");
             if (!request.method().equals("GET")
                     || !"websocket".equalsIgnoreCase(request.header("upgrade"))
@@ -309,9 +326,33 @@ final class HttpConnection {
                         .header("Sec-WebSocket-Version", "13")
                         .header("Content-Type", "text/plain")
                         .send(out, "Here is a WebSocket\n".getBytes(StandardCharsets.UTF_8), !head);
-            } else if (request.length() > 0 || key == null || key.length() != 24) {
+                return null;
+            }
+            if (request.length() > 0 || key == null || key.length() != 24) {
                 refuse(400, "That is no WebSocket's beginning");
-            } else if (!HttpRequest.hasWord(request.header("sec-websocket-protocol"), SUBPROTOCOL)) {
+                return null;
+            }
+            return key;
+        }
+
+        private void upgrade(String key, boolean withSubprotocol, String subprotocol) throws IOException {
+            stream = true;
+            HttpResponse response = begin(101, request)
+                    .header("Upgrade", "websocket")
+                    .header("Connection", "Upgrade")
+                    .header("Sec-WebSocket-Accept", accept(key));
+            if (withSubprotocol) {
+                response.header("Sec-WebSocket-Protocol", subprotocol);
+            }
+            response.sendHead(out);
+        }
+
+        private void stream(Right right) throws IOException {
+            String key = webSocketKey();
+            if (key == null) {
+                return;
+            }
+            if (!HttpRequest.hasWord(request.header("sec-websocket-protocol"), SUBPROTOCOL)) {
                 refuse(400, "The subprotocol here is " + SUBPROTOCOL);
             } else if (!isOwnOrigin(request.header("origin"))) {
                 refuse(403, "A page of another origin asks");
@@ -323,17 +364,33 @@ final class HttpConnection {
                     return;
                 }
                 try {
-                    stream = true;
-                    begin(101, request)
-                            .header("Upgrade", "websocket")
-                            .header("Connection", "Upgrade")
-                            .header("Sec-WebSocket-Accept", accept(key))
-                            .header("Sec-WebSocket-Protocol", SUBPROTOCOL)
-                            .sendHead(out);
+                    upgrade(key, true, SUBPROTOCOL);
                     viewer.run();
                 } finally {
                     server.remove(viewer);
                 }
+            }
+        }
+
+        /** @param anyOrigin whether it has shown the secret itself: a cookie is sent whoever's page asks */
+        private void rfb(Right right, boolean anyOrigin) throws IOException {
+            Consumer<WebSocketBytes> clients = server.vncClients();
+            if (clients == null) {
+                refuse(404, "VNC clients are not served here");
+                return;
+            }
+            String key = webSocketKey();
+            if (key == null) {
+                return;
+            }
+            String subprotocols = request.header("sec-websocket-protocol");
+            if (subprotocols != null && !HttpRequest.hasWord(subprotocols, RFB_SUBPROTOCOL)) {
+                refuse(400, "The subprotocol here is " + RFB_SUBPROTOCOL);
+            } else if (!anyOrigin && !isOwnOrigin(request.header("origin"))) {
+                refuse(403, "A page of another origin asks");
+            } else {
+                upgrade(key, subprotocols != null, RFB_SUBPROTOCOL);
+                clients.accept(new WebSocketBytes(raw, in, out, right == Right.CONTROL));
             }
         }
     }

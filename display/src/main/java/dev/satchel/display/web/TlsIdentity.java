@@ -249,6 +249,17 @@ public final class TlsIdentity {
         return certificate;
     }
 
+    /** The certificate as such clients read it, PEM (RFC 7468). */
+    public String pem() {
+        try {
+            return "-----BEGIN CERTIFICATE-----\n"
+                    + Base64.getMimeEncoder(64, new byte[] {'\n'}).encodeToString(certificate.getEncoded())
+                    + "\n-----END CERTIFICATE-----\n";
+        } catch (GeneralSecurityException e) {
+            throw new IllegalStateException("a certificate without a form", e);
+        }
+    }
+
     /** Agrees with a peer on a connection's keys, within a time. Closing {@code raw} ends it, and never waits. */
     public Socket accept(Socket raw, int millisMax) throws IOException {
         SSLSocket socket =

@@ -114,6 +114,7 @@ public final class ViewerServer implements AutoCloseable {
     private String stateText = "";
     private boolean closing;
     private Runnable lastViewerLeft = () -> {};
+    private @Nullable Consumer<WebSocketBytes> vncClients;
 
     private volatile int viewers;
     private volatile int displayGeneration;
@@ -183,6 +184,12 @@ public final class ViewerServer implements AutoCloseable {
         return origin() + "/?k=" + secret(control);
     }
 
+    /** Where VNC clients in browsers come to, with the secret in it. */
+    public String webSocketLink(boolean control) {
+        // http becomes ws, https wss.
+        return "ws" + origin().substring("http".length()) + "/rfb?k=" + secret(control);
+    }
+
     /** Where it is, without a secret: {@code http://127.0.0.1:PORT}. */
     public String origin() {
         InetAddress address = listener.getInetAddress();
@@ -206,6 +213,13 @@ public final class ViewerServer implements AutoCloseable {
     public void onLastViewerLeft(Runnable action) {
         synchronized (lock) {
             lastViewerLeft = action;
+        }
+    }
+
+    /** @param served from now on given VNC clients that come by a WebSocket, each on a thread of its own, which it keeps as long as it serves it */
+    public void onVncClient(Consumer<WebSocketBytes> served) {
+        synchronized (lock) {
+            vncClients = served;
         }
     }
 
@@ -413,6 +427,13 @@ public final class ViewerServer implements AutoCloseable {
 
     int displayGeneration() {
         return displayGeneration;
+    }
+
+    @Nullable
+    Consumer<WebSocketBytes> vncClients() {
+        synchronized (lock) {
+            return vncClients;
+        }
     }
 
     /**

@@ -43,6 +43,18 @@ final class WebSocketOutput {
         return all;
     }
 
+    /** A part of an array as a message. */
+    void message(byte[] bytes, int offset, int length) throws IOException {
+        used = header(BINARY, length);
+        if (used + length <= buffer.length) {
+            System.arraycopy(bytes, offset, buffer, used, length);
+            out.write(buffer, 0, used + length);
+        } else {
+            out.write(buffer, 0, used);
+            out.write(bytes, offset, length);
+        }
+    }
+
     /** How many bytes a message of so many takes. */
     static long framed(long length) {
         return length + (length <= 125 ? 2 : length <= 0xffff ? 4 : HEADER_BYTES_MAX);

@@ -110,6 +110,39 @@ final class RfbClient implements AutoCloseable {
         out.write(des.doFinal(challenge));
     }
 
+    /** To where TLS is to begin. */
+    void vencrypt(int subtype) throws IOException {
+        out.write(19);
+        if (in.readUnsignedShort() != 2) {
+            throw new IOException("another version of VeNCrypt");
+        }
+        out.writeShort(2);
+        if (in.readUnsignedByte() != 0) {
+            throw new IOException("the version is refused");
+        }
+        List<Integer> subtypes = new ArrayList<>();
+        int count = in.readUnsignedByte();
+        for (int i = 0; i < count; i++) {
+            subtypes.add(in.readInt());
+        }
+        if (!subtypes.equals(List.of(262, 261))) {
+            throw new IOException("subtypes " + subtypes);
+        }
+        out.writeInt(subtype);
+        if (in.readUnsignedByte() != 1) {
+            throw new IOException("the subtype is refused");
+        }
+    }
+
+    void plain(String user, String password) throws IOException {
+        byte[] name = user.getBytes(StandardCharsets.UTF_8);
+        byte[] secret = password.getBytes(StandardCharsets.UTF_8);
+        out.writeInt(name.length);
+        out.writeInt(secret.length);
+        out.write(name);
+        out.write(secret);
+    }
+
     String text() throws IOException {
         return new String(in.readNBytes(in.readInt()), StandardCharsets.UTF_8);
     }

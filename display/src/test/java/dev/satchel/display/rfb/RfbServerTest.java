@@ -10,6 +10,7 @@ import dev.satchel.display.Rectangle;
 import dev.satchel.display.ScreenDisplay;
 import dev.satchel.display.codec.Classifier;
 import dev.satchel.display.web.TlsIdentity;
+import dev.satchel.display.web.TlsSource;
 import java.io.EOFException;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -57,18 +58,18 @@ class RfbServerTest {
                 return opened;
             },
             Classifier::classify);
-    private final RfbServer server;
+    private final RfbServer server = new RfbServer("a desktop", () -> display, log::add);
+    private final int port;
 
     RfbServerTest() throws IOException {
-        server = serve(Optional.empty());
+        port = server.listen(door(Optional.empty()));
     }
 
-    private RfbServer serve(Optional<TlsIdentity> tls) throws IOException {
-        return new RfbServer(
-                new RfbServer.Settings(
-                        new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), "a desktop", tls, log::add),
-                () -> display,
-                () -> new RfbServer.Passwords("s3cret", Optional.of("looking")));
+    private static RfbServer.Door door(Optional<TlsSource> tls) {
+        return new RfbServer.Door(
+                new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
+                tls,
+                new RfbServer.Passwords("s3cret and more", Optional.of("looking")));
     }
 
     @AfterEach
@@ -78,7 +79,7 @@ class RfbServerTest {
     }
 
     private RfbClient connect(int... encodings) throws Exception {
-        RfbClient client = RfbClient.connected(server.port(), "s3cret");
+        RfbClient client = RfbClient.connected(port, "s3cret and more");
         if (encodings.length > 0) {
             client.setEncodings(encodings);
         }
@@ -453,7 +454,7 @@ class RfbServerTest {
 
     @Test
     void whoMayOnlyLookDoesNothing() throws Exception {
-        try (RfbClient client = RfbClient.connected(server.port(), "looking");
+        try (RfbClient client = RfbClient.connected(port, "looking");
                 RfbClient other = connect(RAW)) {
             client.setEncodings(RAW, -308);
             client.key(0x61, true);
@@ -474,6 +475,7 @@ class RfbServerTest {
                 other.request(false);
                 other.read();
             }
+            await(() -> !screen().input().isEmpty());
             assertThat(screen().input()).containsExactly("press 62");
             assertThat(client.cutTexts).isEmpty();
         }
@@ -644,10 +646,9 @@ class RfbServerTest {
     @Test
     void wrongPasswordsAreRefusedAndCounted() throws Exception {
         for (int i = 0; i < 10; i++) {
-            assertThatThrownBy(() -> RfbClient.connected(server.port(), "wrong"))
-                    .hasMessage("that is not the password");
+            assertThatThrownBy(() -> RfbClient.connected(port, "wrong")).hasMessage("that is not the password");
         }
-        assertThatThrownBy(() -> RfbClient.connected(server.port(), "s3cret")).hasMessageContaining("too many wrong");
+        assertThatThrownBy(() -> RfbClient.connected(port, "s3cret and more")).hasMessageContaining("too many wrong");
         assertThat(server.viewers()).isZero();
         assertThat(screens).isEmpty();
     }
@@ -656,8 +657,12 @@ class RfbServerTest {
     void passwordsAreNotGuessable() {
         RfbServer.Passwords first = RfbServer.Passwords.random();
         RfbServer.Passwords second = RfbServer.Passwords.random();
-        assertThat(first.control()).hasSize(8).isNotEqualTo(second.control());
-        assertThat(first.look().orElseThrow()).hasSize(8).isNotEqualTo(first.control());
+        // Of either half: who learns the one that VNC Authentication takes does not know the other.
+        assertThat(first.control()).hasSize(16).isNotEqualTo(second.control());
+        assertThat(first.look().orElseThrow()).hasSize(16).isNotEqualTo(first.control());
+        assertThat(first.control().substring(0, 8))
+                .isNotEqualTo(second.control().substring(0, 8))
+                .isNotEqualTo(first.control().substring(8));
         assertThat(first.toString()).doesNotContain(first.control());
     }
 
@@ -666,10 +671,10 @@ class RfbServerTest {
         try (RfbClient first = connect(RAW)) {
             first.request(false);
             first.readUpdate();
-            RfbClient second = new RfbClient(server.port());
+            RfbClient second = new RfbClient(port);
             second.version();
             second.chooseVncAuthentication();
-            second.answer("s3cret");
+            second.answer("s3cret and more");
             assertThat(second.in.readInt()).isZero();
             second.begin(false);
             assertThatThrownBy(() -> {
@@ -710,21 +715,15 @@ class RfbServerTest {
     @Test
     void withTlsTheWholeConnectionIsEncrypted(@TempDir Path directory) throws Exception {
         TlsIdentity identity = TlsIdentity.own(directory, List.of("127.0.0.1"));
-        try (RfbServer secure = serve(Optional.of(identity));
-                RfbClient client = new RfbClient(secure.port())) {
+        try (RfbServer secure = new RfbServer("a desktop", () -> display, log::add);
+                RfbClient client = new RfbClient(secure.listen(door(Optional.of(() -> identity))))) {
             client.version();
-            assertThat(client.securityTypes()).containsExactly(19, 2);
-            client.out.write(19);
-            assertThat(client.in.readUnsignedShort()).isEqualTo(2);
-            client.out.writeShort(2);
-            assertThat(client.in.readUnsignedByte()).isZero();
-            assertThat(client.in.readUnsignedByte()).isEqualTo(1);
-            assertThat(client.in.readInt()).isEqualTo(261);
-            client.out.writeInt(261);
-            assertThat(client.in.readUnsignedByte()).isEqualTo(1);
+            assertThat(client.securityTypes()).containsExactly(2, 19);
+            client.vencrypt(261);
             client.socket = encrypted(client.socket, identity);
             client.streams();
-            client.answer("s3cret");
+            // Of the eight characters that count.
+            client.answer("s3cret a");
             assertThat(client.in.readInt()).isZero();
             client.begin(true);
             client.setEncodings(TIGHT, COPY_RECT);
@@ -732,6 +731,77 @@ class RfbServerTest {
             client.readUpdate();
             screen().noise(screen().bounds(), 3);
             catchUp(client);
+        }
+    }
+
+    @Test
+    void insideOfTlsTheWholePasswordCounts(@TempDir Path directory) throws Exception {
+        TlsIdentity identity = TlsIdentity.own(directory, List.of("127.0.0.1"));
+        try (RfbServer secure = new RfbServer("a desktop", () -> display, log::add)) {
+            int securePort = secure.listen(door(Optional.of(() -> identity)));
+            for (String password : List.of("s3cret and more", "s3cret a", "s3cret and mor", "", "looking")) {
+                try (RfbClient client = new RfbClient(securePort)) {
+                    client.version();
+                    List<Integer> ignored = client.securityTypes();
+                    client.vencrypt(262);
+                    client.socket = encrypted(client.socket, identity);
+                    client.streams();
+                    client.plain("anybody", password);
+                    boolean right = password.equals("s3cret and more") || password.equals("looking");
+                    assertThat(client.in.readInt()).as(password).isEqualTo(right ? 0 : 1);
+                    if (right) {
+                        client.begin(true);
+                        client.setEncodings(RAW);
+                        client.key(0x61, true);
+                        client.request(false);
+                        client.readUpdate();
+                    }
+                }
+            }
+            await(() -> screen().input().equals(List.of("press 61", "release 61")));
+            try (RfbClient client = new RfbClient(securePort)) {
+                client.version();
+                List<Integer> ignored = client.securityTypes();
+                client.vencrypt(262);
+                client.socket = encrypted(client.socket, identity);
+                client.streams();
+                client.out.writeInt(1 << 30);
+                client.out.writeInt(7);
+                assertThat(client.in.read()).isEqualTo(-1);
+            }
+        }
+    }
+
+    @Test
+    void withoutItsCertificateNobodyIsLetInByTls() throws Exception {
+        try (RfbServer secure = new RfbServer("a desktop", () -> display, log::add);
+                RfbClient client = new RfbClient(secure.listen(door(Optional.of(() -> {
+                    throw new IOException("it can't be read");
+                }))))) {
+            client.version();
+            List<Integer> ignored = client.securityTypes();
+            assertThatThrownBy(() -> client.vencrypt(262)).hasMessageContaining("refused");
+            assertThat(log.toString()).contains("it can't be read");
+        }
+    }
+
+    @Test
+    void itsPortIsFreeWhenItIsClosed() throws Exception {
+        int found = port;
+        for (int i = 0; i < 5; i++) {
+            try (RfbServer next = new RfbServer("a desktop", () -> display, log::add)) {
+                if (i == 0) {
+                    server.close();
+                }
+                assertThat(next.listen(new RfbServer.Door(
+                                new InetSocketAddress(InetAddress.getLoopbackAddress(), found),
+                                Optional.empty(),
+                                RfbServer.Passwords.random())))
+                        .isEqualTo(found);
+                try (RfbClient client = new RfbClient(found)) {
+                    client.version();
+                }
+            }
         }
     }
 
@@ -750,8 +820,8 @@ class RfbServerTest {
 
     @Test
     void onlyLoopbackIsServedWithoutTls() {
-        assertThatThrownBy(() -> new RfbServer.Settings(
-                        new InetSocketAddress("0.0.0.0", 0), "a desktop", Optional.empty(), log::add))
+        assertThatThrownBy(() -> new RfbServer.Door(
+                        new InetSocketAddress("0.0.0.0", 0), Optional.empty(), RfbServer.Passwords.random()))
                 .isInstanceOf(IllegalArgumentException.class);
     }
 
@@ -781,7 +851,7 @@ class RfbServerTest {
         int[] types = {0, 2, 3, 4, 5, 6, 150, 248, 251, 255, 1};
         for (int seed = 0; seed < 150; seed++) {
             Random random = new Random(seed);
-            RfbClient client = seed % 10 == 0 ? new RfbClient(server.port()) : connect();
+            RfbClient client = seed % 10 == 0 ? new RfbClient(port) : connect();
             if (seed % 3 != 0 && seed % 10 != 0) {
                 client.setEncodings(random.nextBoolean() ? TIGHT : ZRLE, 1, -239, -308, -312, -313, -314, 0xc0a1e5ce);
             }

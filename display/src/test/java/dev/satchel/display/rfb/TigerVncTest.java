@@ -9,6 +9,7 @@ import dev.satchel.display.Screen;
 import dev.satchel.display.ScreenDisplay;
 import dev.satchel.display.codec.Classifier;
 import dev.satchel.display.web.TlsIdentity;
+import dev.satchel.display.web.TlsSource;
 import dev.satchel.display.x11.X11Screen;
 import dev.satchel.display.x11.XServer;
 import java.io.IOException;
@@ -19,7 +20,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Base64;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -47,6 +47,7 @@ class TigerVncTest {
                 return opened;
             },
             Classifier::classify);
+    private int port;
     private final XServer desk;
     private final X11Screen shown;
 
@@ -79,18 +80,24 @@ class TigerVncTest {
         public void lost(IOException reason) {}
     }
 
-    private RfbServer serve(Optional<TlsIdentity> tls) throws IOException {
-        return new RfbServer(
-                new RfbServer.Settings(
-                        new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), "a desktop", tls, log::add),
-                () -> display,
-                () -> new RfbServer.Passwords("s3cret", Optional.of("looking")));
+    private RfbServer serve() throws IOException {
+        return serve(Optional.empty());
+    }
+
+    private RfbServer serve(Optional<TlsSource> tls) throws IOException {
+        RfbServer server = new RfbServer("a desktop", () -> display, log::add);
+        port = server.listen(new RfbServer.Door(
+                new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
+                tls,
+                new RfbServer.Passwords("s3cret and more", Optional.of("looking"))));
+        return server;
     }
 
     private void view(RfbServer server, String security, String... options) throws Exception {
         List<String> command = new ArrayList<>(List.of(
                 "env",
-                "VNC_PASSWORD=s3cret",
+                "VNC_USERNAME=anybody",
+                "VNC_PASSWORD=s3cret and more",
                 "vncviewer",
                 "-SecurityTypes=" + security,
                 "-AutoSelect=0",
@@ -103,7 +110,7 @@ class TigerVncTest {
                 "-MenuKey=",
                 "-geometry=" + WIDTH + "x" + HEIGHT + "+0+0"));
         command.addAll(List.of(options));
-        command.add("127.0.0.1::" + server.port());
+        command.add("127.0.0.1::" + port);
         Process viewer = desk.start(command.toArray(new String[0]));
         awaitTrue("the viewer came", () -> {
             if (!viewer.isAlive()) {
@@ -165,7 +172,7 @@ class TigerVncTest {
     @ParameterizedTest
     @ValueSource(strings = {"Tight", "ZRLE", "Raw"})
     void showsTheScreensPixels(String encoding) throws Exception {
-        try (RfbServer server = serve(Optional.empty())) {
+        try (RfbServer server = serve()) {
             view(server, "VncAuth", "-PreferredEncoding=" + encoding, "-NoJPEG");
             screen().noise(screen().bounds(), 1);
             awaitSame("first");
@@ -182,7 +189,7 @@ class TigerVncTest {
 
     @Test
     void whatIsTypedAndPointedAtArrives() throws Exception {
-        try (RfbServer server = serve(Optional.empty())) {
+        try (RfbServer server = serve()) {
             view(server, "VncAuth");
             screen().noise(screen().bounds(), 1);
             awaitSame("first");
@@ -204,7 +211,7 @@ class TigerVncTest {
 
     @Test
     void textIsCarriedBothWays() throws Exception {
-        try (RfbServer server = serve(Optional.empty())) {
+        try (RfbServer server = serve()) {
             view(server, "VncAuth");
             screen().noise(screen().bounds(), 1);
             awaitSame("first");
@@ -218,7 +225,7 @@ class TigerVncTest {
 
     @Test
     void followsTheScreensSize() throws Exception {
-        try (RfbServer server = serve(Optional.empty())) {
+        try (RfbServer server = serve()) {
             view(server, "VncAuth", "-NoJPEG");
             screen().noise(screen().bounds(), 1);
             awaitSame("first");
@@ -230,7 +237,7 @@ class TigerVncTest {
 
     @Test
     void resizesTheScreen() throws Exception {
-        try (RfbServer server = serve(Optional.empty())) {
+        try (RfbServer server = serve()) {
             view(server, "VncAuth", "-NoJPEG", "-RemoteResize=1", "-DesktopSize=400x300", "-geometry=400x300+0+0");
             awaitTrue("the screen is larger", () -> screen().bounds().equals(new Rectangle(0, 0, 400, 300)));
             screen().noise(screen().bounds(), 2);
@@ -238,18 +245,14 @@ class TigerVncTest {
         }
     }
 
-    @Test
-    void encryptsWithTheServersCertificate(@TempDir Path directory) throws Exception {
+    @ParameterizedTest
+    @ValueSource(strings = {"X509Plain", "X509Vnc"})
+    void encryptsWithTheServersCertificate(String security, @TempDir Path directory) throws Exception {
         TlsIdentity identity = TlsIdentity.own(directory, List.of("127.0.0.1"));
         Path certificate = directory.resolve("certificate.pem");
-        Files.writeString(
-                certificate,
-                "-----BEGIN CERTIFICATE-----\n"
-                        + Base64.getMimeEncoder()
-                                .encodeToString(identity.certificate().getEncoded())
-                        + "\n-----END CERTIFICATE-----\n");
-        try (RfbServer server = serve(Optional.of(identity))) {
-            view(server, "X509Vnc", "-NoJPEG", "-X509CA=" + certificate);
+        Files.writeString(certificate, identity.pem());
+        try (RfbServer server = serve(Optional.of(() -> identity))) {
+            view(server, security, "-NoJPEG", "-X509CA=" + certificate);
             for (int seed = 0; seed < 5; seed++) {
                 screen().noise(screen().bounds(), seed);
                 awaitSame("seed " + seed);

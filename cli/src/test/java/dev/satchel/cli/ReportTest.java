@@ -9,6 +9,7 @@ import dev.satchel.session.ResumeResult;
 import dev.satchel.session.SessionInfo;
 import dev.satchel.session.SnapshotInfo;
 import dev.satchel.session.SuspendResult;
+import dev.satchel.session.VncAccess;
 import dev.satchel.vault.SnapshotId;
 import dev.satchel.vault.VaultId;
 import dev.satchel.vault.VaultInfo;
@@ -73,6 +74,35 @@ class ReportTest {
                         "{\"session\":\"work\",\"snapshot\":null,\"total_ms\":1234,\"processes\":1,\"criu_ms\":900,\"booted\":true,"
                                 + "\"view_url\":null}");
         assertThat(text(booted)).isEqualTo("work booted in 1.23 s\n");
+    }
+
+    @Test
+    void vnc() throws Exception {
+        VncReport report = new VncReport(
+                "work",
+                new VncAccess(
+                        "127.0.0.1",
+                        5901,
+                        "satchel",
+                        "aB3dE6gH9jK2mN5p",
+                        "AB:CD",
+                        "/var/lib/satchel/viewer.pem",
+                        "ws://127.0.0.1:4321/rfb?k=s-_1"));
+        assertThat(json(report::fields))
+                .isEqualTo("{\"session\":\"work\",\"address\":\"127.0.0.1\",\"port\":5901,\"user\":\"satchel\","
+                        + "\"password\":\"aB3dE6gH9jK2mN5p\",\"certificate_sha256\":\"AB:CD\","
+                        + "\"certificate_file\":\"/var/lib/satchel/viewer.pem\","
+                        + "\"websocket_url\":\"ws://127.0.0.1:4321/rfb?k=s-_1\"}");
+        assertThat(text(report)).isEqualTo("""
+                VNC clients on this host come to 127.0.0.1 port 5901
+                  password     aB3dE6gH9jK2mN5p (user name, if asked: satchel)
+                  TigerVNC     vncviewer -Shared 127.0.0.1::5901
+                  encrypted    vncviewer -Shared -SecurityTypes=X509Plain -X509CA=/var/lib/satchel/viewer.pem 127.0.0.1::5901
+                  Remmina      remmina -c vnc://127.0.0.1:5901
+                  noVNC        vnc.html#host=127.0.0.1&port=4321&path=rfb%3Fk%3Ds-_1
+                  certificate  SHA-256 AB:CD
+                  elsewhere    ssh -L 5901:127.0.0.1:5901 THIS-HOST, then the same there
+                """);
     }
 
     @Test

@@ -36,6 +36,29 @@ final class Results {
                 json.number("criu_ms"));
     }
 
+    static JsonObject toJson(VncAccess access) {
+        Map<String, Object> json = new LinkedHashMap<>();
+        json.put("address", access.address());
+        json.put("port", (long) access.port());
+        json.put("user", access.user());
+        json.put("password", access.password());
+        json.put("certificate_sha256", access.fingerprint());
+        json.put("certificate_file", access.certificateFile());
+        json.put("websocket_url", access.webSocketUrl());
+        return new JsonObject(json);
+    }
+
+    static VncAccess vncAccess(JsonObject json) throws IOException {
+        return new VncAccess(
+                json.text("address"),
+                (int) json.number("port"),
+                json.text("user"),
+                json.text("password"),
+                json.text("certificate_sha256"),
+                json.text("certificate_file"),
+                json.text("websocket_url"));
+    }
+
     static JsonObject ofLine(List<String> line) {
         return new JsonObject(Map.of("line", line));
     }

@@ -326,7 +326,7 @@ public final class Satchel implements AutoCloseable {
         Supervisor supervisor;
         try {
             head = head(request.session());
-            supervisor = new Supervisor(vault, lease, run, host.criu(), head);
+            supervisor = new Supervisor(vault, lease, run, host, head);
             opened = null; // the supervisor's now
         } catch (IOException | RuntimeException e) {
             lease.close();
@@ -658,6 +658,15 @@ public final class Satchel implements AutoCloseable {
      */
     public String viewUrl(String session, boolean look) throws IOException {
         return ask(session, Map.of("do", "view", "look", look)).text("view_url");
+    }
+
+    /**
+     * {@code view --vnc}: has VNC clients of this host let in from now on.
+     *
+     * @param look only to look
+     */
+    public VncAccess vnc(String session, boolean look) throws IOException {
+        return Results.vncAccess(ask(session, Map.of("do", "vnc", "look", look)));
     }
 
     /** {@code type}: as a person would; a new line is the Return key. */

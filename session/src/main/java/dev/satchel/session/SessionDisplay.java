@@ -46,45 +46,59 @@ final class SessionDisplay implements AutoCloseable {
     private final AtomicLong leavings = new AtomicLong();
     private final ScreenDisplay display;
     private final ViewerServer server;
+    private final VncClients vnc;
+    private volatile Runnable lastViewerLeft = () -> {};
 
     /**
      * Begins to serve viewers, where and with the links that {@link #suspended} left them.
      *
      * @param key what the session's links are kept under on this host
+     * @param state this host's
      * @param files the session's root directory
      */
-    SessionDisplay(String session, String key, Path files, Running running, Api api) throws IOException {
+    SessionDisplay(String session, String key, Path state, Path files, Running running, Api api) throws IOException {
         this.session = session;
         this.key = "satchel-links:" + key;
         this.files = files;
         this.running = running;
         display = new ScreenDisplay(this::open, Classifier::classify);
-        server = new ViewerServer(ViewerServer.Settings.loopback(session).after(keptLinks()), () -> display, api);
+        // A line for browsers, and one for VNC clients if they were expected.
+        String[] kept = keptLinks().split("\n", -1);
+        server = new ViewerServer(
+                ViewerServer.Settings.loopback(session).after(Doorway.of(kept[0])), () -> display, api);
+        server.onLastViewerLeft(this::viewerLeft);
+        vnc = new VncClients(session, state, () -> display, this::viewerLeft);
+        server.onVncClient(vnc::serve);
+        if (kept.length > 1) {
+            vnc.reopen(kept[1]);
+        }
     }
 
-    private Optional<Doorway> keptLinks() throws IOException {
+    /** @return empty if there are none */
+    private String keptLinks() throws IOException {
         Optional<Keyring.Key> kept = Keyring.find(key);
         if (kept.isEmpty()) {
-            return Optional.empty();
+            return "";
         }
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment text = arena.allocate(LINKS_BYTES_MAX);
             long length = Keyring.read(kept.get(), text);
             Keyring.forget(kept.get());
             return length < 0 || length > text.byteSize()
-                    ? Optional.empty()
-                    : Doorway.of(new String(
-                            text.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.US_ASCII));
+                    ? ""
+                    : new String(text.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.US_ASCII);
         }
     }
 
     /**
-     * After the session was suspended. Pages that are open go on by themselves if it is resumed on this host within some hours: what lets
-     * them in is kept in the kernel's keyring.
+     * After the session was suspended. Pages that are open go on by themselves if it is resumed on this host within some hours, and VNC
+     * clients may come again: what lets them in is kept in the kernel's keyring.
      */
     void suspended() {
         try (Arena arena = Arena.ofConfined()) {
-            byte[] text = server.doorway().toText().getBytes(StandardCharsets.US_ASCII);
+            String links = server.doorway().toText()
+                    + vnc.kept().map(line -> "\n" + line).orElse("");
+            byte[] text = links.getBytes(StandardCharsets.US_ASCII);
             MemorySegment secret = arena.allocate(text.length);
             secret.copyFrom(MemorySegment.ofArray(text));
             Keyring.Key ignored = Keyring.put(key, secret, LINKS_SECONDS);
@@ -115,9 +129,14 @@ final class SessionDisplay implements AutoCloseable {
         return server.link(control);
     }
 
+    /** Has VNC clients of this host let in from now on. @return how they come */
+    VncAccess vnc(boolean control) throws IOException {
+        return vnc.open(control, server.webSocketLink(control));
+    }
+
     /** Has something done, on a thread of its own, once nobody has looked for {@code graceMillis} after somebody did. */
     void onAllGone(long graceMillis, Runnable action) {
-        server.onLastViewerLeft(() -> {
+        lastViewerLeft = () -> {
             long leaving = leavings.incrementAndGet();
             Thread.ofPlatform().name("all-gone").daemon().start(() -> {
                 try {
@@ -127,22 +146,34 @@ final class SessionDisplay implements AutoCloseable {
                     return;
                 }
                 // Who came back meanwhile, and left again, has a grace of their own.
-                if (server.viewers() == 0 && leavings.get() == leaving) {
+                if (viewers() == 0 && leavings.get() == leaving) {
                     action.run();
                 }
             });
-        });
+        };
+    }
+
+    private void viewerLeft() {
+        if (viewers() == 0) {
+            lastViewerLeft.run();
+        }
+    }
+
+    private int viewers() {
+        return server.viewers() + vnc.viewers();
     }
 
     /** Before the session is frozen: nothing of it is held when this returns. */
     void letGo(String why) {
         server.tellState(ViewerServer.STATE_SUSPENDING, why);
+        vnc.tellName(session + " (" + why + ")");
         display.letGo();
     }
 
     /** After {@link #letGo}, when the session goes on. */
     void takeHold() throws IOException {
         server.tellState(ViewerServer.STATE_RUNNING, "");
+        vnc.tellName(session);
         display.takeHold();
     }
 
@@ -230,6 +261,7 @@ final class SessionDisplay implements AutoCloseable {
 
     @Override
     public void close() {
+        vnc.close();
         server.close();
         display.close();
     }

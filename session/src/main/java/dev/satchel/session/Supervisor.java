@@ -80,7 +80,7 @@ public final class Supervisor implements AutoCloseable {
     private final Vault vault;
     private final Lease lease;
     private final RunDirectory run;
-    private final Path criu;
+    private final Host host;
     private final Settings settings;
     private final ExecutorService executor = Executors.newThreadPerTaskExecutor(
             Thread.ofPlatform().name("supervisor-", 0).daemon().factory());
@@ -100,11 +100,11 @@ public final class Supervisor implements AutoCloseable {
     private boolean safe;
 
     /** Takes over the vault, the lease and the run directory. */
-    Supervisor(Vault vault, Lease lease, RunDirectory run, Path criu, Head head) throws IOException {
+    Supervisor(Vault vault, Lease lease, RunDirectory run, Host host, Head head) throws IOException {
         this.vault = vault;
         this.lease = lease;
         this.run = run;
-        this.criu = criu;
+        this.host = host;
         this.head = head;
         this.settings = Settings.fromJson(head.settings());
         undo.push(vault::close);
@@ -135,15 +135,20 @@ public final class Supervisor implements AutoCloseable {
             Instant booting = Instant.now().minusMillis(FILE_TIME_MILLIS);
             long podNanos = System.nanoTime();
             Pod running = images != null
-                    ? Pod.restore(run.podId(), spec, run.pod(), root, connected, criu, images)
-                    : Pod.boot(run.podId(), spec, run.pod(), root, connected, criu);
+                    ? Pod.restore(run.podId(), spec, run.pod(), root, connected, host.criu(), images)
+                    : Pod.boot(run.podId(), spec, run.pod(), root, connected, host.criu());
             pod = running;
             safe = false;
             long podMillis = (System.nanoTime() - podNanos) / 1_000_000;
             undo.push(running::close);
             run.note(vaultLocation, running.initPid());
             SessionDisplay shown = new SessionDisplay(
-                    head.name(), run.podId(), run.files(), running::processes, new SessionApi(new ApiSession()));
+                    head.name(),
+                    run.podId(),
+                    host.state(),
+                    run.files(),
+                    running::processes,
+                    new SessionApi(new ApiSession()));
             display = shown;
             undo.push(shown::close);
             if (settings.suspendOnClose()) {
@@ -392,6 +397,7 @@ public final class Supervisor implements AutoCloseable {
             }
             case "exec" -> Results.ofLine(execLine(request));
             case "view" -> new JsonObject(Map.of("view_url", present(display).link(!request.truth("look"))));
+            case "vnc" -> Results.toJson(present(display).vnc(!request.truth("look")));
             case "screenshot" -> {
                 Files.write(Path.of(request.text("file")), present(display).picture());
                 yield NOTHING;

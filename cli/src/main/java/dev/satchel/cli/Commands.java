@@ -25,6 +25,7 @@ final class Commands {
             "logs",
             "view",
             "screenshot",
+            "record",
             "type",
             "key",
             "click",
@@ -56,6 +57,7 @@ final class Commands {
             case "logs" -> new LogsCommand();
             case "view" -> new ViewCommand();
             case "screenshot" -> new ScreenshotCommand();
+            case "record" -> new RecordCommand();
             case "type" -> new TypeCommand();
             case "key" -> new KeyCommand();
             case "click" -> new ClickCommand();

@@ -22,6 +22,7 @@ final class Interruption {
     private final Thread thread;
     private final CountDownLatch unwound = new CountDownLatch(1);
     private volatile boolean came;
+    private volatile boolean expected;
     private volatile @Nullable Ending ending;
 
     /** For that thread; hears of no signal before {@link #ofThisThread} installs it. */
@@ -46,18 +47,23 @@ final class Interruption {
         return came;
     }
 
+    /** From now on a signal is how this command is ended: then it is done, not undone, and its own exit code counts. */
+    void expect() {
+        expected = true;
+    }
+
     /** The command is done, or undone. */
     void done() {
         unwound.countDown();
     }
 
     /**
-     * Ends the JVM: with that code when the command is done, with 128 + its number when it is a signal that it was undone for. Whoever
+     * Ends the JVM: with that code when the command is done, with 128 + its number when it was undone for a signal. Whoever
      * opened something has closed it.
      */
     void exit(int code) {
         done();
-        if (came) {
+        if (came && !expected) {
             // The JVM ends by itself, as soon as the hook that waited for this thread is through. Its code counts.
             while (true) {
                 LockSupport.park();

@@ -45,6 +45,7 @@ class DefinitionsTest {
             "fork",
             "rm",
             "screenshot",
+            "record",
             "type",
             "key",
             "click",

@@ -19,6 +19,9 @@ public interface Screen extends AutoCloseable {
 
         void cursorChanged(CursorImage cursor);
 
+        /** The pointer is there; what programs move is told a little later, perhaps only when something is drawn. */
+        void pointerMoved(int x, int y);
+
         /** What the session's programs offer as text changed; {@link Screen#clipboard} fetches it. */
         void clipboardChanged();
 

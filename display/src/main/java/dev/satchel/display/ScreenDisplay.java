@@ -280,6 +280,7 @@ public final class ScreenDisplay implements Display {
         private Shadow shadow;
         private Activity activity;
         private CursorImage cursor;
+        private Viewer.@Nullable Position pointer;
         private String clipboard = "";
         /** What was drawn while the screen was being opened may not have been told. */
         private boolean damaged = true;
@@ -338,6 +339,22 @@ public final class ScreenDisplay implements Display {
                 for (Attached viewer : viewers) {
                     viewer.cursor = changed;
                     viewer.changed.signalAll();
+                }
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        @Override
+        public void pointerMoved(int x, int y) {
+            lock.lock();
+            try {
+                Viewer.Position moved = new Viewer.Position(x, y);
+                if (!moved.equals(pointer)) {
+                    pointer = moved;
+                    for (Attached viewer : viewers) {
+                        viewer.tell(moved);
+                    }
                 }
             } finally {
                 lock.unlock();
@@ -510,6 +527,7 @@ public final class ScreenDisplay implements Display {
         private int pointerX;
         private int pointerY;
         private @Nullable CursorImage cursor;
+        private @Nullable Position pointer;
         private @Nullable String clipboard;
         private @Nullable String ended;
         private boolean sizeDue;
@@ -525,7 +543,15 @@ public final class ScreenDisplay implements Display {
             queue.reset(screen.shadow.bounds());
             sizeDue = true;
             cursor = screen.cursor;
+            tell(screen.pointer);
             changed.signalAll();
+        }
+
+        void tell(@Nullable Position moved) {
+            if (options.pointer() && moved != null) {
+                pointer = moved;
+                changed.signalAll();
+            }
         }
 
         @Override
@@ -539,7 +565,13 @@ public final class ScreenDisplay implements Display {
                         queue.settle(now.activity.moving());
                     }
                     boolean toDraw = now != null && bytesMax > 0 && !queue.isEmpty();
-                    if (toDraw || sizeDue || cursor != null || clipboard != null || ended != null || woken) {
+                    if (toDraw
+                            || sizeDue
+                            || cursor != null
+                            || pointer != null
+                            || clipboard != null
+                            || ended != null
+                            || woken) {
                         return update(toDraw ? now : null, bytesMax);
                     }
                     long nanos = deadline - System.nanoTime();
@@ -575,11 +607,13 @@ public final class ScreenDisplay implements Display {
             Update update = new Update(
                     size,
                     Optional.ofNullable(cursor),
+                    Optional.ofNullable(pointer),
                     Optional.ofNullable(clipboard),
                     commands,
                     Optional.ofNullable(ended));
             sizeDue = sizeDue && now == null;
             cursor = null;
+            pointer = null;
             clipboard = null;
             woken = false;
             return update;

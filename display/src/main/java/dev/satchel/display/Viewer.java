@@ -14,14 +14,23 @@ public interface Viewer extends AutoCloseable {
      *
      * @param control whether it may type, point, resize and set the clipboard
      * @param video whether it can show {@link Command.Video}
+     * @param pointer whether it is to be told where the pointer is, not having moved it itself
      */
-    record Options(boolean control, boolean video) {}
+    record Options(boolean control, boolean video, boolean pointer) {
+        public Options(boolean control, boolean video) {
+            this(control, video, false);
+        }
+    }
+
+    /** Where the pointer is, on the screen. */
+    record Position(int x, int y) {}
 
     /**
      * What to tell a viewer, in this order.
      *
      * @param size if the screen has another than was told last: all commands from now on are of a screen of this size, whose content is unknown
      * @param cursor if it changed
+     * @param pointer if it was moved, and that is to be told
      * @param clipboard if the session's programs offer other text
      * @param commands as many as were asked for; empty if nothing is to be drawn
      * @param ended why nothing will come any more
@@ -29,6 +38,7 @@ public interface Viewer extends AutoCloseable {
     record Update(
             Optional<Rectangle> size,
             Optional<CursorImage> cursor,
+            Optional<Position> pointer,
             Optional<String> clipboard,
             List<Command> commands,
             Optional<String> ended) {}

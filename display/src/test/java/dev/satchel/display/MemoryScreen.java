@@ -137,6 +137,7 @@ public final class MemoryScreen implements Screen {
     @Override
     public void pointer(int x, int y, int buttons) {
         input.add("pointer " + x + " " + y + " " + buttons);
+        listener.pointerMoved(x, y);
     }
 
     @Override

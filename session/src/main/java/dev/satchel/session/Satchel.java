@@ -1,5 +1,6 @@
 package dev.satchel.session;
 
+import dev.satchel.display.record.Recording;
 import dev.satchel.linux.Fd;
 import dev.satchel.linux.Keyring;
 import dev.satchel.linux.LinuxException;
@@ -30,6 +31,7 @@ import java.io.OutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.net.SocketException;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -56,6 +58,9 @@ public final class Satchel implements AutoCloseable {
     private static final int TAKE_OVER_TRIES_MAX = 100;
     private static final long LOSER_WAIT_MILLIS = 10_000;
     private static final long LOSER_POLL_MILLIS = 100;
+    /** Ten years. */
+    private static final long RECORDING_MILLIS_MAX = 10L * 366 * 86_400_000;
+
     private static final long LOG_POLL_MILLIS = 250;
 
     private final Host host;
@@ -667,6 +672,32 @@ public final class Satchel implements AutoCloseable {
      */
     public VncAccess vnc(String session, boolean look) throws IOException {
         return Results.vncAccess(ask(session, Map.of("do", "vnc", "look", look)));
+    }
+
+    /**
+     * {@code record}: a video of the session's screen, made by this process, until the time is over, the session ends or is suspended here,
+     * or the calling thread is interrupted, which is how it is ended.
+     *
+     * @param webm what is there is overwritten
+     * @param longest from the first picture on; empty: no end
+     * @param framesPerSecondMax 1 to 60
+     */
+    public Recording.Result recording(String session, Path webm, Optional<Duration> longest, int framesPerSecondMax)
+            throws IOException {
+        long millisMax = longest.map(Duration::toMillis).orElse(RECORDING_MILLIS_MAX);
+        long total = longest.isPresent() ? millisMax : 0;
+        try {
+            return Recording.record(
+                    URI.create(viewUrl(session, true)),
+                    webm,
+                    millisMax,
+                    framesPerSecondMax,
+                    (millis, bytes) ->
+                            progress.at("recorded " + (bytes >> 10) + " KiB", Math.min(millis, total), total));
+        } catch (UnsupportedOperationException e) {
+            String said = e.getMessage();
+            throw new SatchelException(SatchelException.Kind.HOST_LACKS, said == null ? e.toString() : said);
+        }
     }
 
     /** {@code type}: as a person would; a new line is the Return key. */

@@ -5,6 +5,7 @@ import com.microsoft.playwright.BrowserType;
 import com.microsoft.playwright.Page;
 import com.microsoft.playwright.Playwright;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Base64;
@@ -32,6 +33,29 @@ final class Chromium implements AutoCloseable {
                     text += String.fromCharCode(...data.subarray(i, i + 32768));
                 }
                 return [canvas.width, canvas.height, btoa(text)];
+            }
+            """;
+
+    private static final String LAST_FRAME = """
+            async (encoded) => {
+                const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
+                const video = document.createElement('video');
+                const event = (name) => new Promise((resolve, reject) => {
+                    video.addEventListener(name, resolve, { once: true });
+                    video.addEventListener('error', () => reject(new Error(video.error.message)), { once: true });
+                });
+                const ready = event('loadeddata');
+                video.src = URL.createObjectURL(new Blob([bytes], { type: 'video/webm' }));
+                await ready;
+                const sought = event('seeked');
+                video.currentTime = video.duration - 0.01;
+                await sought;
+                const canvas = document.createElement('canvas');
+                canvas.id = 'screen';
+                canvas.width = video.videoWidth;
+                canvas.height = video.videoHeight;
+                canvas.getContext('2d', { willReadFrequently: true }).drawImage(video, 0, 0);
+                document.body.replaceChildren(canvas);
             }
             """;
 
@@ -72,6 +96,13 @@ final class Chromium implements AutoCloseable {
     /** Waits until a page shows exactly what the session's X server has. */
     static void awaitSame(String what, Page page, TestHost host, String name) throws IOException {
         Eventually.holds(30_000, what, () -> Arrays.equals(canvas(page), host.screen(name)));
+    }
+
+    /** What a video shows at its end, rows from the top, 0xffRRGGBB. */
+    int[] lastFrame(Path video) throws IOException {
+        Page page = browser.newPage();
+        Object ignored = page.evaluate(LAST_FRAME, Base64.getEncoder().encodeToString(Files.readAllBytes(video)));
+        return canvas(page);
     }
 
     @Override

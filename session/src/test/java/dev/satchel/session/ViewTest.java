@@ -4,16 +4,20 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.microsoft.playwright.Page;
+import dev.satchel.display.record.Recording;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.concurrent.CompletableFuture;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 
@@ -70,6 +74,48 @@ class ViewTest extends LiveTest {
                 Chromium.awaitSame("a new window on the other host", page, b, name);
             }
         }
+    }
+
+    @Test
+    void isRecordedUntilItIsSuspended() throws Exception {
+        String name = name("record");
+        a.create(name);
+        Path video = Files.createTempDirectory("satchel-record-").resolve("video.webm");
+        try (Chromium browser = new Chromium();
+                Running here = a.resume(name)) {
+            CompletableFuture<Recording.Result> recording = new CompletableFuture<>();
+            Thread recorder = Thread.ofPlatform().start(() -> {
+                try {
+                    recording.complete(a.with(satchel -> satchel.recording(name, video, Optional.empty(), 25)));
+                } catch (IOException | RuntimeException e) {
+                    recording.completeExceptionally(e);
+                }
+            });
+            Eventually.holds(30_000, "a video that has begun", () -> Files.exists(video) && Files.size(video) > 0);
+            here.start("exec xterm -geometry 40x10+300+200 -bg '#00ff00'");
+            Eventually.holds(30_000, "a green terminal", () -> green(a.screen(name)) > 10_000);
+            here.snapshot();
+            Thread.sleep(500);
+            int[] last = a.screen(name);
+            here.suspend();
+            Recording.Result result = recording.join();
+            recorder.join();
+            assertThat(result.end()).isEqualTo(Recording.End.SUSPENDED);
+            int[] frame = browser.lastFrame(video);
+            assertThat(frame).hasSize(last.length);
+            assertThat(green(frame)).isBetween(green(last) - 300, green(last) + 300);
+        } finally {
+            Files.deleteIfExists(video);
+            Files.deleteIfExists(video.getParent());
+        }
+    }
+
+    private static int green(int[] pixels) {
+        int count = 0;
+        for (int pixel : pixels) {
+            count += (pixel >> 8 & 0xff) > 0xe0 && (pixel >> 16 & 0xff) < 0x20 && (pixel & 0xff) < 0x20 ? 1 : 0;
+        }
+        return count;
     }
 
     @Test

@@ -152,6 +152,9 @@ class VncTest extends LiveTest {
         public void cursorChanged(CursorImage cursor) {}
 
         @Override
+        public void pointerMoved(int x, int y) {}
+
+        @Override
         public void clipboardChanged() {}
 
         @Override

@@ -2,6 +2,7 @@ package dev.satchel.display.web;
 
 import dev.satchel.display.CursorImage;
 import dev.satchel.display.Rectangle;
+import dev.satchel.display.Viewer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -27,6 +28,13 @@ final class Messages {
     static final int CLIPBOARD = 5;
     static final int STATE = 6;
     static final int PONG = 7;
+
+    static final int POINTER = 9;
+
+    /** Bits of what a viewer wants. */
+    static final int WANTS_VIDEO = 1;
+
+    static final int WANTS_POINTER = 2;
 
     static final int CLIPBOARD_BYTES_MAX = 1 << 20;
     static final int PING_BYTES_MAX = 16;
@@ -63,6 +71,13 @@ final class Messages {
             message.putInt((pixel & 0xff00ff00) | (pixel >> 16 & 0xff) | (pixel & 0xff) << 16);
         }
         return message.array();
+    }
+
+    static byte[] pointer(Viewer.Position pointer) {
+        return message(POINTER, 4)
+                .putShort((short) pointer.x())
+                .putShort((short) pointer.y())
+                .array();
     }
 
     static byte[] size(Rectangle size) {

@@ -174,9 +174,10 @@ final class ViewerStream {
             throw new Violation(1002, "no HELLO of version " + Messages.VERSION);
         }
         message.getInt();
-        boolean video = (message.get() & 1) != 0;
+        int wants = message.get();
         synchronized (lock) {
-            options = new Viewer.Options(control, video);
+            options = new Viewer.Options(
+                    control, (wants & Messages.WANTS_VIDEO) != 0, (wants & Messages.WANTS_POINTER) != 0);
         }
         wake();
     }
@@ -498,6 +499,9 @@ final class ViewerStream {
         }
         if (update.cursor().isPresent()) {
             out.message(Messages.cursor(update.cursor().get()), List.of());
+        }
+        if (update.pointer().isPresent()) {
+            out.message(Messages.pointer(update.pointer().get()), List.of());
         }
         if (control && update.clipboard().isPresent()) {
             byte[] text = update.clipboard().get().getBytes(StandardCharsets.UTF_8);

@@ -39,6 +39,9 @@ public final class X11Screen implements Screen {
     private static final int RECTANGLE_BYTES = 8;
     private static final int MODES_BYTES_MAX = 1 << 20;
     private static final long CLOSE_MILLIS_MAX = 1000;
+    /** How often it is asked for where the pointer is, at most. */
+    private static final long POINTER_NANOS = 40_000_000;
+
     private static final double MILLIMETERS_PER_PIXEL = 25.4 / 96;
 
     private final Screen.Listener listener;
@@ -59,6 +62,9 @@ public final class X11Screen implements Screen {
     // Of the reading thread.
     private boolean cursorAsked;
     private boolean cursorOutdated;
+
+    /** Of the thread that takes what was drawn. */
+    private long pointerAskedNanos = System.nanoTime() - POINTER_NANOS;
 
     // Guarded by this.
     private int pointerX = -1;
@@ -251,6 +257,7 @@ public final class X11Screen implements Screen {
 
     @Override
     public Region takeDamage() throws IOException {
+        askPointer();
         // Subtract: all of it into the region; FetchRegion.
         ByteBuffer reply = connection.ask(
                 RECTANGLE_BYTES * DAMAGE_RECTANGLES_MAX,
@@ -299,6 +306,22 @@ public final class X11Screen implements Screen {
         pointerY = y;
         buttons = nowButtons & (1 << BUTTONS) - 1;
         connection.send(requests.toArray(Request[]::new));
+        listener.pointerMoved(x, y);
+    }
+
+    /** Programs move it as well, and nothing tells of that; but hardly without drawing something, or once in a while is soon enough. */
+    private void askPointer() throws IOException {
+        long now = System.nanoTime();
+        if (now - pointerAskedNanos < POINTER_NANOS) {
+            return;
+        }
+        pointerAskedNanos = now;
+        // QueryPointer.
+        connection.askLater(new Request(38, 0).u32(connection.rootWindow()), 0, reply -> {
+            if (reply != null) {
+                listener.pointerMoved(reply.getShort(16), reply.getShort(18));
+            }
+        });
     }
 
     @Override

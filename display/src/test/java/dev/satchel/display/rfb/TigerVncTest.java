@@ -74,6 +74,9 @@ class TigerVncTest {
         public void cursorChanged(CursorImage cursor) {}
 
         @Override
+        public void pointerMoved(int x, int y) {}
+
+        @Override
         public void clipboardChanged() {}
 
         @Override

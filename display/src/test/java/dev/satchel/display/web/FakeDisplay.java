@@ -129,7 +129,7 @@ final class FakeDisplay implements Display {
                 commands.add(queue.poll());
             }
             taken += bytes;
-            Update update = new Update(size, cursor, clipboard, commands, ended);
+            Update update = new Update(size, cursor, Optional.empty(), clipboard, commands, ended);
             size = Optional.empty();
             cursor = Optional.empty();
             clipboard = Optional.empty();

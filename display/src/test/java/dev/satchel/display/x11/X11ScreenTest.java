@@ -13,7 +13,9 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -35,6 +37,7 @@ class X11ScreenTest implements Screen.Listener {
     Path directory;
 
     private final BlockingQueue<String> told = new LinkedBlockingQueue<>();
+    private final BlockingQueue<String> pointers = new LinkedBlockingQueue<>();
     private XServer server;
 
     @BeforeEach
@@ -60,6 +63,11 @@ class X11ScreenTest implements Screen.Listener {
     @Override
     public void cursorChanged(CursorImage cursor) {
         told.add("cursor " + cursor.width());
+    }
+
+    @Override
+    public void pointerMoved(int x, int y) {
+        pointers.add(x + "," + y);
     }
 
     @Override
@@ -179,6 +187,22 @@ class X11ScreenTest implements Screen.Listener {
             assertThat(server.run("xrandr", "-q").lines().filter(line -> line.startsWith("   ")))
                     .hasSize(2);
             assertThatThrownBy(() -> screen.resize(1025, 700)).hasMessageContaining("1024x768 at most");
+        }
+    }
+
+    @Test
+    void whereThePointerIsIsToldWhoeverMovedIt() throws Exception {
+        try (X11Screen screen = server.open(this)) {
+            screen.pointer(120, 130, 0);
+            assertThat(pointers.poll(10, TimeUnit.SECONDS)).isEqualTo("120,130");
+            server.run("xdotool", "mousemove", "500", "400");
+            List<String> seen = new ArrayList<>();
+            for (int i = 0; i < 1000 && !seen.contains("500,400"); i++) {
+                Region ignored = screen.takeDamage();
+                pointers.drainTo(seen);
+                Thread.sleep(10);
+            }
+            assertThat(seen).contains("500,400");
         }
     }
 

@@ -39,7 +39,8 @@ let status = 'connecting';
 let hello;
 /** @type {service.Session | undefined} */
 let session;
-let resuming = false;
+/** Why it could not be resumed when that was tried last. */
+let problem = '';
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let quiet;
 
@@ -108,7 +109,7 @@ const toolbar = new Toolbar({
 screenPanel(screen);
 keysPanel(keyboard, toolbar);
 clipboardPanel(clipboard, toolbar);
-filesPanel(keyboard);
+filesPanel(keyboard, toolbar);
 sessionPanels(toolbar, { offers });
 fullScreen();
 offerControls();
@@ -182,9 +183,11 @@ async function drawn(update) {
 /** @param {messages.Hello} said */
 async function welcomed(said) {
     hello = said;
-    resuming = false;
-    // Running is not told, another state is, right after this.
-    state = { state: 'running', text: '', since: new Date() };
+    if (said.width > 0) {
+        // Running is not told, another state is, right after this; where there is no display it always is.
+        state = { state: 'running', text: '', since: new Date() };
+        problem = '';
+    }
     document.title = `${said.name} – Satchel`;
     element('name', HTMLElement).textContent = said.name;
     canvas.setAttribute('aria-label', `The screen of session ${said.name}`);
@@ -232,7 +235,11 @@ function offerControls() {
 
 /** @param {messages.State} said */
 function stateChanged(said) {
-    state = { state: said.state, text: said.text, since: new Date() };
+    if (said.state !== state.state || said.text !== state.text) {
+        // Resuming that failed leaves it as it was since.
+        const since = said.state === 'suspended' && state.state === 'resuming' ? state.since : new Date();
+        state = { state: said.state, text: said.text, since: said.state === 'resuming' ? state.since : since };
+    }
     if (said.state !== 'running') {
         pointer.releaseAll();
         keyboard.releaseAll();
@@ -278,15 +285,25 @@ function showState() {
             text: 'A link is good for one run of a session. A new one is printed by:',
             command: `satchel view ${name}`.trim(),
         });
+    } else if (state.state === 'resuming') {
+        overlay.show({
+            icon: 'suspend',
+            title: open ? 'Resuming…' : 'Almost there…',
+            text: 'It goes on where it was.',
+            facts: sessionFacts(session ?? { name, actions: [] }),
+            busy: true,
+        });
     } else if (state.state === 'suspended' || (state.state === 'suspending' && !open)) {
+        const resumable = open && offers('resume') && hello?.control;
         overlay.show({
             icon: 'suspend',
             title: 'Suspended',
             text: (state.state === 'suspended' && state.text) || 'Everything is kept as it was.',
             facts: [...sessionFacts(session ?? { name, actions: [] }), ['Suspended', when(state.since.toISOString())]],
-            command: offers('resume') ? undefined : name && `satchel resume ${name}`,
-            wait: resuming ? 'Resuming…' : 'This page goes on by itself once the session is resumed here.',
-            action: offers('resume') && hello?.control ? { label: resuming ? 'Resuming…' : 'Resume', act: resume } : undefined,
+            problem,
+            command: resumable || !name ? undefined : `satchel resume ${name}`,
+            wait: resumable ? '' : 'This page goes on by itself once the session is resumed here.',
+            action: resumable ? { label: 'Resume', act: resume } : undefined,
         });
     } else if (state.state === 'suspending') {
         overlay.note(state.text || 'Suspending…');
@@ -323,6 +340,9 @@ function stateWords() {
     if (state.state === 'suspended') {
         return ['Suspended', 'rest'];
     }
+    if (state.state === 'resuming') {
+        return ['Resuming', 'warn'];
+    }
     if (state.state === 'suspending') {
         return ['Suspending', 'rest'];
     }
@@ -342,15 +362,16 @@ function stateWords() {
 }
 
 async function resume() {
-    resuming = true;
+    problem = '';
     overlay.setBusy(true);
-    showState();
     try {
         await service.resume();
         connection.retry();
     } catch (error) {
-        resuming = false;
-        toast(error instanceof Error ? error.message : String(error), true);
+        // Who answered may have gone for who serves the session now: then the stream comes back by itself.
+        if (!(error instanceof service.SilenceError)) {
+            problem = error instanceof Error ? error.message : String(error);
+        }
     }
     overlay.setBusy(false);
     showState();

@@ -30,7 +30,7 @@ export class ProtocolError extends Error {
  * @typedef {{type: 'cursor', width: number, height: number, hotX: number, hotY: number, pixels: Uint8Array}} Cursor red, green, blue, alpha, premultiplied
  * @typedef {{type: 'size', width: number, height: number}} Size
  * @typedef {{type: 'clipboard', text: string}} ClipboardText
- * @typedef {'running' | 'suspending' | 'suspended' | 'stopped' | 'lost'} SessionState
+ * @typedef {'running' | 'suspending' | 'suspended' | 'stopped' | 'lost' | 'resuming'} SessionState
  * @typedef {{type: 'state', state: SessionState, text: string}} State
  * @typedef {{type: 'pong', data: Uint8Array}} Pong
  * @typedef {{type: 'bell'}} Bell
@@ -38,7 +38,7 @@ export class ProtocolError extends Error {
  */
 
 /** @type {readonly SessionState[]} */
-const STATES = ['running', 'suspending', 'suspended', 'stopped', 'lost'];
+const STATES = ['running', 'suspending', 'suspended', 'stopped', 'lost', 'resuming'];
 
 const DECODER = new TextDecoder('utf-8', { fatal: true });
 const ENCODER = new TextEncoder();

@@ -10,6 +10,8 @@ import { element, showFacts, when } from './page.js';
  * @property {string} title
  * @property {string} text
  * @property {ReadonlyArray<readonly [string, string | undefined]>} [facts]
+ * @property {string} [problem] what failed when the action was tried
+ * @property {boolean} [busy] something is under way
  * @property {string} [command] for a terminal
  * @property {string} [wait] what the page does meanwhile
  * @property {{label: string, act: () => void}} [action]
@@ -32,12 +34,19 @@ export class Overlay {
 
     /** @param {Card} card */
     show(card) {
-        const coming = this.#overlay.hidden;
+        const coming = this.#overlay.hidden || this.#button.hidden;
         this.#pill.hidden = true;
         element('overlay-icon', SVGSVGElement).querySelector('use')?.setAttribute('href', `/viewer/icons.svg#${card.icon}`);
         element('overlay-title', HTMLElement).textContent = card.title;
         element('overlay-text', HTMLElement).textContent = card.text;
         showFacts(element('overlay-facts', HTMLElement), card.facts ?? []);
+        const problem = element('overlay-problem', HTMLElement);
+        problem.hidden = !card.problem;
+        // Said again only if it is another.
+        if (problem.textContent !== (card.problem ?? '')) {
+            problem.textContent = card.problem ?? '';
+        }
+        this.#overlay.setAttribute('aria-busy', String(card.busy ?? false));
         const command = element('overlay-command', HTMLElement);
         command.hidden = !card.command;
         const code = command.querySelector('code');

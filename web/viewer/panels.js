@@ -189,8 +189,17 @@ export function clipboardPanel(clipboard, toolbar) {
     });
 }
 
-/** @param {Keyboard} keyboard whose text area files are not pasted into */
-export function filesPanel(keyboard) {
+/** How many entries of a directory are shown. */
+const ENTRIES_MAX = 500;
+
+/** @param {string} path in the session, as a person would say it */
+const short = path => path.replace(/^\/(home\/[^/]+|root)\//, '');
+
+/**
+ * @param {Keyboard} keyboard whose text area files are not pasted into
+ * @param {Toolbar} toolbar
+ */
+export function filesPanel(keyboard, toolbar) {
     const input = element('file', HTMLInputElement);
     const uploads = element('uploads', HTMLElement);
     const hint = element('drop-hint', HTMLElement);
@@ -205,26 +214,41 @@ export function filesPanel(keyboard) {
             progress.max = 1;
             progress.value = 0;
             progress.setAttribute('aria-label', file.name);
-            row.append(make('span', 'title', file.name), note, progress);
+            const cancel = make('button', 'small');
+            cancel.setAttribute('type', 'button');
+            cancel.setAttribute('aria-label', `Do not send ${file.name}`);
+            cancel.append(icon('close'));
+            row.append(make('span', 'title', file.name), note, cancel, progress);
             uploads.prepend(row);
             while (uploads.childElementCount > 5) {
                 uploads.lastElementChild?.remove();
             }
             try {
-                await service.sendFile(file, share => {
+                const { room } = await service.files('');
+                if (file.size > room) {
+                    throw new service.ServiceError(`“${file.name}” has ${bytes(file.size)}; there is room for ${bytes(room)}.`);
+                }
+                const sending = service.sendFile(file, share => {
                     progress.value = share;
                     note.textContent = `${Math.floor(share * 100)} %`;
                 });
-                note.textContent = bytes(file.size);
-                progress.remove();
-                toast(`“${file.name}” is in the session’s Downloads.`);
+                cancel.addEventListener('click', sending.cancel);
+                const path = short(await sending.done);
+                note.textContent = `${path} · ${bytes(file.size)}`;
+                toast(`“${file.name}” is in the session: ${path}`);
             } catch (error) {
-                const problem = error instanceof Error ? error.message : String(error);
-                progress.remove();
-                note.textContent = '';
-                row.append(make('span', 'failed', problem));
-                toast(problem, true);
+                note.textContent = error instanceof service.CancelledError ? 'Not sent' : '';
+                if (!(error instanceof service.CancelledError)) {
+                    const problem = error instanceof Error ? error.message : String(error);
+                    row.append(make('span', 'failed', problem));
+                    toast(problem, true);
+                }
             }
+            progress.remove();
+            if (cancel === document.activeElement) {
+                input.focus();
+            }
+            cancel.remove();
         }
     }
 
@@ -260,16 +284,121 @@ export function filesPanel(keyboard) {
 
     const form = element('fetch', HTMLFormElement);
     const path = element('path', HTMLInputElement);
-    form.addEventListener('submit', async event => {
-        event.preventDefault();
-        const wanted = path.value.trim();
-        const button = /** @type {HTMLElement} */ (form.querySelector('button'));
-        const { done } = await attempt(button, () => service.checkFile(wanted));
-        if (done) {
+    const list = element('entries', HTMLElement);
+    const note = element('entries-note', HTMLElement);
+    const fetchButton = /** @type {HTMLElement} */ (form.querySelector('button'));
+    /** The directory that is shown. */
+    let shown = '';
+
+    /** @param {string} wanted */
+    async function fetchFile(wanted) {
+        const { done, value } = await attempt(fetchButton, async () => {
+            try {
+                await service.checkFile(wanted);
+                return true;
+            } catch (error) {
+                // A directory may be meant.
+                if (error instanceof service.ServiceError && error.status === 409 && (await show(wanted, true))) {
+                    return false;
+                }
+                throw error;
+            }
+        });
+        if (done && value) {
             const link = document.createElement('a');
             link.href = service.fileUrl(wanted);
             link.download = wanted.split('/').pop() || 'file';
             link.click();
+        }
+    }
+
+    /**
+     * Shows what is in a directory.
+     *
+     * @param {string} directory
+     * @param {boolean} focus whether the keyboard goes there
+     * @returns {Promise<boolean>} whether it is one
+     */
+    async function show(directory, focus) {
+        /** @type {service.Listing} */
+        let listing;
+        try {
+            listing = await service.files(directory);
+        } catch (error) {
+            note.textContent = error instanceof Error ? error.message : String(error);
+            return false;
+        }
+        shown = listing.path;
+        path.value = shown === listing.home ? '' : shown.startsWith(`${listing.home}/`) ? `${shown.slice(listing.home.length + 1)}/` : `${shown === '/' ? '' : shown}/`;
+        const visible = listing.entries.filter(entry => !entry.name.startsWith('.'));
+        visible.sort((a, b) => Number(b.type === 'directory') - Number(a.type === 'directory') || a.name.localeCompare(b.name, undefined, { numeric: true }));
+        const rows = visible.slice(0, ENTRIES_MAX).map(entry => entryRow(entry.name, entry));
+        if (shown !== '/') {
+            rows.unshift(entryRow('..', { name: '..', type: 'directory' }));
+        }
+        list.replaceChildren(...rows);
+        tabTo(0);
+        const more = visible.length > ENTRIES_MAX || !listing.whole;
+        note.textContent = visible.length === 0 ? 'Nothing is here.' : more ? 'There is more here: type its name above.' : '';
+        if (focus) {
+            entryButtons()[0]?.focus();
+        }
+        return true;
+    }
+
+    /**
+     * @param {string} name
+     * @param {service.Entry} entry
+     */
+    function entryRow(name, entry) {
+        const item = make('li', '');
+        const button = /** @type {HTMLButtonElement} */ (make('button', entry.type));
+        button.type = 'button';
+        button.disabled = entry.type === 'other';
+        button.append(icon(name === '..' ? 'up' : entry.type === 'directory' ? 'files' : 'file'), make('span', 'title', name === '..' ? 'Up' : name));
+        if (entry.type === 'file') {
+            button.append(make('span', 'note', [bytes(entry.bytes ?? 0), when(entry.modified)].filter(Boolean).join(' · ')));
+        }
+        const whole = `${shown === '/' ? '' : shown}/${name}`;
+        button.addEventListener('click', event => {
+            void (entry.type === 'directory' ? show(whole, event.detail === 0) : fetchFile(whole));
+        });
+        item.append(button);
+        return item;
+    }
+
+    const entryButtons = () => [...list.querySelectorAll('button')].filter(button => !button.disabled);
+
+    /** One of them is reached by Tab, the others by arrows. @param {number} at */
+    function tabTo(at) {
+        entryButtons().forEach((button, i) => (button.tabIndex = i === at ? 0 : -1));
+    }
+
+    list.addEventListener('keydown', event => {
+        const buttons = entryButtons();
+        const at = buttons.indexOf(/** @type {any} */ (document.activeElement));
+        const letter = event.key.length === 1 && !event.ctrlKey && !event.altKey && event.key !== ' ';
+        const named = (/** @type {HTMLElement} */ button) => button.querySelector('.title')?.textContent?.toLowerCase().startsWith(event.key.toLowerCase());
+        const to = letter
+            ? [...buttons.slice(at + 1), ...buttons.slice(0, at + 1)].find(named)
+            : { ArrowDown: buttons[at + 1], ArrowUp: buttons[at - 1], Home: buttons[0], End: buttons[buttons.length - 1] }[event.key];
+        if (to) {
+            event.preventDefault();
+            tabTo(buttons.indexOf(to));
+            to.focus();
+        } else if (event.key === 'Backspace' || event.key === 'ArrowLeft') {
+            event.preventDefault();
+            void show(`${shown}/..`, true);
+        }
+    });
+    toolbar.onOpen('panel-files', () => void show(shown, false));
+    form.addEventListener('submit', async event => {
+        event.preventDefault();
+        const wanted = path.value.trim();
+        if (wanted.endsWith('/')) {
+            await show(wanted, true);
+        } else {
+            await fetchFile(wanted);
         }
     });
 }
@@ -291,7 +420,16 @@ export function sessionPanels(toolbar, session) {
 
     const suspend = element('suspend', HTMLButtonElement);
     suspend.addEventListener('click', async () => {
-        const { done } = await attempt(suspend, service.suspend);
+        const { done } = await attempt(suspend, async () => {
+            try {
+                await service.suspend();
+            } catch (error) {
+                // Who would have answered is gone with the session; what became of it comes by the stream.
+                if (!(error instanceof service.SilenceError)) {
+                    throw error;
+                }
+            }
+        });
         if (done) {
             toolbar.closePanel();
         }

@@ -22,7 +22,23 @@
  */
 
 /** Something that the server refused or could not do, in words for a person. */
-export class ServiceError extends Error {}
+export class ServiceError extends Error {
+    /**
+     * @param {string} message
+     * @param {number} [status] of HTTP
+     */
+    constructor(message, status) {
+        super(message);
+        this.status = status;
+    }
+}
+
+/** Nobody answered. */
+export class SilenceError extends ServiceError {
+    constructor() {
+        super('The session’s server did not answer.');
+    }
+}
 
 /**
  * @param {string} path after /api/
@@ -33,7 +49,7 @@ async function call(path, init) {
     try {
         response = await fetch(`/api/${path}`, { cache: 'no-store', ...init });
     } catch {
-        throw new ServiceError('The session’s server did not answer.');
+        throw new SilenceError();
     }
     const text = await response.text();
     /** @type {any} */
@@ -131,39 +147,73 @@ export async function checkFile(path) {
     try {
         response = await fetch(fileUrl(path), { method: 'HEAD', cache: 'no-store' });
     } catch {
-        throw new ServiceError('The session’s server did not answer.');
+        throw new SilenceError();
     }
     if (!response.ok) {
-        throw new ServiceError(response.status === 404 ? `There is no file “${path}” in the session.` : refusal(response.status, {}));
+        /** @type {Record<number, string>} */
+        const words = { 403: `The session’s user may not read “${path}”.`, 404: `There is no file “${path}” in the session.`, 409: `“${path}” is no file.` };
+        throw new ServiceError(words[response.status] ?? refusal(response.status, {}), response.status);
     }
 }
 
 /**
+ * @typedef {object} Entry
+ * @property {string} name
+ * @property {'directory' | 'file' | 'other'} type
+ * @property {number} [bytes]
+ * @property {string} [modified] ISO 8601
+ */
+
+/**
+ * @typedef {object} Listing
+ * @property {string} path the whole one
+ * @property {string} home
+ * @property {Entry[]} entries in no order
+ * @property {boolean} whole whether these are all
+ * @property {number} room how large a file may be that is sent
+ */
+
+/**
+ * What is in a directory of the session.
+ *
+ * @param {string} path from the user's home
+ * @returns {Promise<Listing>}
+ */
+export const files = path => call(`files/list?path=${encodeURIComponent(path)}`);
+
+/** It was given up here. */
+export class CancelledError extends Error {}
+
+/**
  * @param {File} file
  * @param {(share: number) => void} progress between 0 and 1
- * @returns {Promise<void>}
+ * @returns {{done: Promise<string>, cancel: () => void}} the path that it has in the session
  */
 export function sendFile(file, progress) {
-    return new Promise((resolve, reject) => {
-        // fetch() does not tell how far an upload is.
-        const request = new XMLHttpRequest();
+    // fetch() does not tell how far an upload is.
+    const request = new XMLHttpRequest();
+    /** @type {Promise<string>} */
+    const done = new Promise((resolve, reject) => {
         request.open('POST', `/api/files?name=${encodeURIComponent(file.name)}`);
         request.setRequestHeader('Content-Type', 'application/octet-stream');
         request.upload.onprogress = event => event.lengthComputable && progress(event.loaded / event.total);
-        request.onerror = () => reject(new ServiceError(`“${file.name}” could not be sent.`));
+        request.onerror = () => reject(new ServiceError(`“${file.name}” could not be sent: the connection broke off.`));
+        request.onabort = () => reject(new CancelledError());
         request.onload = () => {
-            if (request.status >= 200 && request.status < 300) {
-                resolve();
-                return;
-            }
+            /** @type {any} */
             let answer = {};
             try {
                 answer = JSON.parse(request.responseText);
             } catch {
                 // The status has to do.
             }
-            reject(new ServiceError(refusal(request.status, answer)));
+            if (request.status >= 200 && request.status < 300) {
+                resolve(String(answer.path ?? file.name));
+            } else {
+                reject(new ServiceError(refusal(request.status, answer)));
+            }
         };
         request.send(file);
     });
+    return { done, cancel: () => request.abort() };
 }

@@ -36,7 +36,8 @@ final class Commands {
             "demo",
             "help",
             "completion",
-            "manual");
+            "manual",
+            "doorkeeper");
 
     private Commands() {}
 
@@ -81,6 +82,7 @@ final class Commands {
             case "help" -> new HelpCommand();
             case "completion" -> new CompletionCommand();
             case "manual" -> new ManualCommand().hidden();
+            case "doorkeeper" -> new DoorkeeperCommand().hidden();
             default -> null;
         };
     }

@@ -54,6 +54,12 @@ final class CreateCommand extends Command {
             "The largest screen that a viewer can ask for, as each pixel of it takes 4 bytes of memory; "
                     + GEOMETRY_MAX_DEFAULT + " if left out.",
             "--geometry-max");
+    private final OptionSpec uploadMax = option(
+            Long.class,
+            new Quantities.Bytes(),
+            "SIZE",
+            "The largest file that a viewer may send into it, 0 for none; 4G if left out.",
+            "--upload-max");
     private final OptionSpec suspendOnClose = flag("Suspend it when its last viewer goes.", "--suspend-on-close");
 
     CreateCommand() {
@@ -75,6 +81,7 @@ final class CreateCommand extends Command {
         Optional<Double> processors = optional(cpus);
         Optional<String> screen = optional(geometry);
         Optional<String> largest = optional(geometryMax);
+        Long uploadBytes = uploadMax.getValue();
         SessionInfo session = invocation
                 .satchel()
                 .create(new CreateRequest(
@@ -86,7 +93,8 @@ final class CreateCommand extends Command {
                         variables,
                         screen.orElse(GEOMETRY_DEFAULT),
                         largest.orElse(GEOMETRY_MAX_DEFAULT),
-                        given(suspendOnClose)));
+                        given(suspendOnClose),
+                        uploadBytes == null ? CreateRequest.UPLOAD_BYTES_MAX : uploadBytes));
         invocation.print(new SessionDoneReport(
                 new SessionReport(session, Instant.now()),
                 session.session() + " created from image " + session.image() + ": boot it with 'satchel resume "

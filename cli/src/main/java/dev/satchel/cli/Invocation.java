@@ -15,7 +15,9 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
@@ -118,6 +120,29 @@ final class Invocation implements AutoCloseable {
         ProgressLine line = new ProgressLine(err, terminal, terminal ? Terminal.columns(2) : 0, System::nanoTime);
         progress = line;
         return line;
+    }
+
+    /** A command line to which another command can be added, that is about the same vault on the same host. */
+    List<String> again() throws SatchelException {
+        List<String> line = new ArrayList<>(List.of(
+                property("satchel.home").resolve("satchel").toString(),
+                "--state",
+                globals.state().toAbsolutePath().toString(),
+                "--vault",
+                globals.vault().toAbsolutePath().toString()));
+        if (hasPassphraseFile()) {
+            line.add("--passphrase-file");
+            line.add(Path.of(globals.passphraseFile().orElseThrow())
+                    .toAbsolutePath()
+                    .toString());
+        }
+        return line;
+    }
+
+    /** Whether the passphrase is in a file that is still there when this command has read it. */
+    boolean hasPassphraseFile() {
+        return globals.passphraseFile().isPresent()
+                && Files.isRegularFile(Path.of(globals.passphraseFile().get()));
     }
 
     private static Path property(String name) throws SatchelException {

@@ -1,5 +1,6 @@
 package dev.satchel.cli;
 
+import dev.satchel.session.Door;
 import dev.satchel.session.ResumeRequest;
 import dev.satchel.session.Supervisor;
 import java.io.IOException;
@@ -38,6 +39,7 @@ final class ResumeCommand extends Command {
         ResumeRequest request = new ResumeRequest(text(name), optional(at), given(fresh), given(takeOver));
         Optional<Launcher> launcher =
                 Launcher.waiting(invocation.variable(Launcher.STATUS_FD), invocation.variable(Launcher.INHERITED_FDS));
+        Optional<Door> door;
         try (Supervisor supervisor = invocation.satchel().resume(request)) {
             invocation.print(new ResumeReport(supervisor.result()));
             if (launcher.isEmpty()) {
@@ -55,6 +57,12 @@ final class ResumeCommand extends Command {
             } finally {
                 supervisor.awaitAnswers();
             }
+            door = supervisor.door();
+        }
+        if (door.isPresent()
+                && launcher.isPresent()
+                && !invocation.interruption().came()) {
+            DoorkeeperCommand.start(invocation, door.get());
         }
         return 0;
     }

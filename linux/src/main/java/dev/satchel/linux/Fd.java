@@ -33,6 +33,9 @@ public final class Fd implements Closeable {
     /* These four differ between the architectures: asm/fcntl.h of arm64 overrides asm-generic/fcntl.h. */
     public static final int O_DIRECTORY = ARM ? 0x4000 : 0x10000;
     public static final int O_NOFOLLOW = ARM ? 0x8000 : 0x20000;
+    /** A file that has no name until {@link #linkInto}; the path is that of a directory. */
+    public static final int O_TMPFILE = 0x400000 | O_DIRECTORY;
+
     public static final int O_DIRECT = ARM ? 0x10000 : 0x4000;
     private static final int O_LARGEFILE = ARM ? 0x20000 : 0;
 
@@ -62,6 +65,8 @@ public final class Fd implements Closeable {
     private static final int F_DUPFD_CLOEXEC = 1030;
     private static final int F_SETPIPE_SZ = 1031;
     private static final int RLIMIT_NOFILE = 7;
+    private static final int AT_FDCWD = -100;
+    private static final int AT_SYMLINK_FOLLOW = 0x400;
     private static final int SPLICE_F_MOVE = 1;
     private static final int SPLICE_F_NONBLOCK = 2;
 
@@ -110,7 +115,7 @@ public final class Fd implements Closeable {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment how = arena.allocate(24, 8);
             how.set(JAVA_LONG, 0, (flags | O_CLOEXEC | O_LARGEFILE) & 0xffffffffL);
-            how.set(JAVA_LONG, 8, (flags & O_CREAT) != 0 ? mode : 0);
+            how.set(JAVA_LONG, 8, (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE ? mode : 0);
             how.set(JAVA_LONG, 16, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (symlinks ? 0 : RESOLVE_NO_SYMLINKS));
             long address = Libc.string(arena, path);
             for (int attempt = 1; ; attempt++) {
@@ -126,6 +131,34 @@ public final class Fd implements Closeable {
                             errno);
                 }
             }
+        }
+    }
+
+    /**
+     * Gives a file that was made with {@link #O_TMPFILE} a name, linkat(2).
+     *
+     * @param entry one name, without a slash
+     * @return false if there is something of that name already
+     */
+    public boolean linkInto(Fd directory, String entry) throws LinuxException {
+        if (entry.isEmpty() || entry.indexOf('/') >= 0) {
+            throw new IllegalArgumentException("'" + entry + "' is no single name");
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            int linked = (int) Libc.call(
+                    Rare.LINKAT,
+                    AT_FDCWD,
+                    Libc.string(arena, path().toString()),
+                    directory.number,
+                    Libc.string(arena, entry),
+                    AT_SYMLINK_FOLLOW);
+            if (linked < 0 && Libc.errno() == Errno.EEXIST) {
+                return false;
+            }
+            if (linked < 0) {
+                throw new LinuxException("linkat(" + name + ", " + directory.name + "//" + entry + ")", Libc.errno());
+            }
+            return true;
         }
     }
 
@@ -423,6 +456,7 @@ public final class Fd implements Closeable {
         static final MemorySegment MUNMAP = Libc.function("munmap");
         static final MemorySegment FCNTL = Libc.function("fcntl");
         static final MemorySegment DUP2 = Libc.function("dup2");
+        static final MemorySegment LINKAT = Libc.function("linkat");
         static final MemorySegment PIPE2 = Libc.function("pipe2");
         static final MemorySegment IOCTL = Libc.function("ioctl");
         static final MemorySegment GETRLIMIT = Libc.function("getrlimit");

@@ -16,6 +16,7 @@ import java.util.OptionalLong;
  * @param geometry the screen, e.g. {@code 1280x800}
  * @param geometryMax the largest that viewers can make it
  * @param suspendOnClose suspend when the last viewer goes
+ * @param uploadBytesMax of a file that a viewer sends into it; 0: they can send none
  */
 public record CreateRequest(
         String name,
@@ -26,4 +27,32 @@ public record CreateRequest(
         Map<String, String> environment,
         String geometry,
         String geometryMax,
-        boolean suspendOnClose) {}
+        boolean suspendOnClose,
+        long uploadBytesMax) {
+    /** Unless something else is said. */
+    public static final long UPLOAD_BYTES_MAX = 4L << 30;
+
+    /** With the usual limit on what viewers send. */
+    public CreateRequest(
+            String name,
+            String image,
+            OptionalLong diskBytes,
+            OptionalLong memoryBytes,
+            Optional<Double> cpus,
+            Map<String, String> environment,
+            String geometry,
+            String geometryMax,
+            boolean suspendOnClose) {
+        this(
+                name,
+                image,
+                diskBytes,
+                memoryBytes,
+                cpus,
+                environment,
+                geometry,
+                geometryMax,
+                suspendOnClose,
+                UPLOAD_BYTES_MAX);
+    }
+}

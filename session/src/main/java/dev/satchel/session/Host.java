@@ -53,4 +53,9 @@ public record Host(HostId id, String name, Path state, Path tools, Path recipes)
     Path runDirectory(dev.satchel.vault.SessionId session) {
         return state.resolve("run").resolve(session.toString());
     }
+
+    /** The socket of who answers a suspended session's pages; there as long as somebody does. */
+    Path doorkeeper(dev.satchel.vault.SessionId session) {
+        return state.resolve("doors").resolve(session.toString());
+    }
 }

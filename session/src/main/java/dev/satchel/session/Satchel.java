@@ -241,6 +241,7 @@ public final class Satchel implements AutoCloseable {
                 request.geometry(),
                 atLeast(request.geometryMax(), request.geometry()),
                 request.suspendOnClose(),
+                request.uploadBytesMax(),
                 hostname(request.name()),
                 // Apart from ids that hosts give to people and other containers, and seldom the same for two sessions.
                 PodSpec.ID_COUNT * (16384 + random.nextInt(16384)),
@@ -331,7 +332,7 @@ public final class Satchel implements AutoCloseable {
         Supervisor supervisor;
         try {
             head = head(request.session());
-            supervisor = new Supervisor(vault, lease, run, host, head);
+            supervisor = new Supervisor(vault, lease, run, host, head, door(vault, head, run));
             opened = null; // the supervisor's now
         } catch (IOException | RuntimeException e) {
             lease.close();
@@ -352,6 +353,18 @@ public final class Satchel implements AutoCloseable {
             }
             throw e;
         }
+    }
+
+    private Door door(Vault vault, Head head, RunDirectory run) throws IOException {
+        Settings settings = Settings.fromJson(head.settings());
+        return new Door(
+                head.name(),
+                settings.image(),
+                settings.created(),
+                Links.of(run.podId()).key(),
+                keyName(Vault.identify(vault.backend())),
+                host.runDirectory(head.id()),
+                host.doorkeeper(head.id()));
     }
 
     /**
@@ -852,6 +865,7 @@ public final class Satchel implements AutoCloseable {
             Lease lease = lease(head, false);
             Volume.deleteLog(vault, head.id());
             vault.delete(head.id(), lease);
+            Doorkeeper.dismiss(host.doorkeeper(head.id()), Optional.of("The session was removed."));
         }
     }
 

@@ -3,9 +3,11 @@ package dev.satchel.session;
 import dev.satchel.display.web.Api;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /** The HTTP API of docs/PROTOCOL.md: for the viewer's buttons, and for programs that drive a session. */
 final class SessionApi implements Api {
@@ -18,9 +20,13 @@ final class SessionApi implements Api {
         JsonObject command(JsonObject request) throws IOException;
 
         byte[] picture() throws IOException;
+
+        SessionFiles files();
+
+        long uploadBytesMax();
     }
 
-    private static final List<String> ACTIONS = List.of("suspend", "snapshot", "history");
+    private static final List<String> ACTIONS = List.of("suspend", "snapshot", "history", "fetch-file");
     /** What POST does, each a command of the supervisor's. */
     private static final List<String> DOES = List.of("suspend", "snapshot", "type", "key", "click", "clipboard");
 
@@ -36,7 +42,7 @@ final class SessionApi implements Api {
         boolean post = request.method().equals("POST");
         if (get && request.path().equals("session")) {
             Map<String, Object> answer = session.describe();
-            answer.put("actions", request.control() ? ACTIONS : List.of("history"));
+            answer.put("actions", actions(request.control()));
             return json(answer);
         }
         if (get && request.path().equals("history")) {
@@ -50,6 +56,24 @@ final class SessionApi implements Api {
             return json(session.command(new JsonObject(Map.of("do", "clipboard-get")))
                     .fields());
         }
+        // Files are for those who may work there, as what was copied is.
+        if (request.path().equals("files/list") && get && request.control()) {
+            return files(() -> json(session.files().list(request.query().getOrDefault("path", ""))));
+        }
+        if (request.path().equals("files") && get && request.control()) {
+            return files(() -> {
+                SessionFiles.Opened file = session.files().open(request.query().getOrDefault("path", ""));
+                return new Response(
+                        200, "application/octet-stream", file.bytes(), file.content(), Optional.of(file.name()));
+            });
+        }
+        if (request.path().equals("files") && post) {
+            return files(() -> {
+                SessionFiles.Written file = session.files()
+                        .receive(request.query().getOrDefault("name", ""), request.length(), request.body());
+                return json(Map.of("path", file.path(), "bytes", file.bytes()));
+            });
+        }
         if (post && DOES.contains(request.path())) {
             Map<String, Object> command = new LinkedHashMap<>();
             String body = request.text();
@@ -60,6 +84,34 @@ final class SessionApi implements Api {
             return json(session.command(new JsonObject(command)).fields());
         }
         return Response.json(404, "{\"error\":\"there is no such thing\"}");
+    }
+
+    private List<String> actions(boolean control) {
+        if (!control) {
+            return List.of("history");
+        }
+        List<String> actions = new ArrayList<>(ACTIONS);
+        if (session.uploadBytesMax() > 0) {
+            actions.add("send-file");
+        }
+        return actions;
+    }
+
+    @Override
+    public long bodyBytesMax(String method, String path) {
+        return method.equals("POST") && path.equals("files") ? session.uploadBytesMax() : BODY_BYTES_MAX;
+    }
+
+    private interface Task {
+        Response run() throws IOException;
+    }
+
+    private static Response files(Task task) throws IOException {
+        try {
+            return task.run();
+        } catch (SessionFiles.Refused e) {
+            return Response.bytes(e.status(), "application/json", Json.write(Map.of("error", e.getMessage())));
+        }
     }
 
     private static Response json(Map<String, ?> answer) throws IOException {

@@ -10,14 +10,9 @@ import dev.satchel.display.web.Api;
 import dev.satchel.display.web.Doorway;
 import dev.satchel.display.web.ViewerServer;
 import dev.satchel.display.x11.X11Screen;
-import dev.satchel.linux.Keyring;
 import dev.satchel.linux.Processes;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -36,11 +31,11 @@ final class SessionDisplay implements AutoCloseable {
     private static final String SOCKET = "tmp/.X11-unix/X0";
     private static final int CLIPBOARD_BYTES_MAX = 1 << 20;
     private static final int BUTTON_MAX = 9;
-    private static final int LINKS_BYTES_MAX = 1024;
-    private static final int LINKS_SECONDS = 12 * 3600;
+    private static final long ANSWER_MILLIS_MAX = 2_000;
+    private static final long LOOKED_AT_MILLIS = 60_000;
 
     private final String session;
-    private final String key;
+    private final Links links;
     private final Path files;
     private final Running running;
     private final AtomicLong leavings = new AtomicLong();
@@ -52,18 +47,19 @@ final class SessionDisplay implements AutoCloseable {
     /**
      * Begins to serve viewers, where and with the links that {@link #suspended} left them.
      *
-     * @param key what the session's links are kept under on this host
+     * @param door where the session's links are kept on this host, and who answers with them if somebody does
      * @param state this host's
      * @param files the session's root directory
      */
-    SessionDisplay(String session, String key, Path state, Path files, Running running, Api api) throws IOException {
+    SessionDisplay(String session, Door door, Path state, Path files, Running running, Api api) throws IOException {
         this.session = session;
-        this.key = "satchel-links:" + key;
+        this.links = new Links(door.links());
         this.files = files;
         this.running = running;
         display = new ScreenDisplay(this::open, Classifier::classify);
+        Doorkeeper.dismiss(door.socket(), Optional.empty());
         // A line for browsers, and one for VNC clients if they were expected.
-        String[] kept = keptLinks().split("\n", -1);
+        String[] kept = links.look().orElse("").split("\n", -1);
         server = new ViewerServer(
                 ViewerServer.Settings.loopback(session).after(Doorway.of(kept[0])), () -> display, api);
         server.onLastViewerLeft(this::viewerLeft);
@@ -72,22 +68,7 @@ final class SessionDisplay implements AutoCloseable {
         if (kept.length > 1) {
             vnc.reopen(kept[1]);
         }
-    }
-
-    /** @return empty if there are none */
-    private String keptLinks() throws IOException {
-        Optional<Keyring.Key> kept = Keyring.find(key);
-        if (kept.isEmpty()) {
-            return "";
-        }
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment text = arena.allocate(LINKS_BYTES_MAX);
-            long length = Keyring.read(kept.get(), text);
-            Keyring.forget(kept.get());
-            return length < 0 || length > text.byteSize()
-                    ? ""
-                    : new String(text.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.US_ASCII);
-        }
+        links.forget();
     }
 
     /**
@@ -95,17 +76,18 @@ final class SessionDisplay implements AutoCloseable {
      * clients may come again: what lets them in is kept in the kernel's keyring.
      */
     void suspended() {
-        try (Arena arena = Arena.ofConfined()) {
-            String links = server.doorway().toText()
-                    + vnc.kept().map(line -> "\n" + line).orElse("");
-            byte[] text = links.getBytes(StandardCharsets.US_ASCII);
-            MemorySegment secret = arena.allocate(text.length);
-            secret.copyFrom(MemorySegment.ofArray(text));
-            Keyring.Key ignored = Keyring.put(key, secret, LINKS_SECONDS);
+        try {
+            links.keep(server.doorway().toText()
+                    + vnc.kept().map(line -> "\n" + line).orElse(""));
         } catch (IOException e) {
             System.err.println("satchel: the session's links end with it: " + e.getMessage());
         }
-        server.tellState(ViewerServer.STATE_SUSPENDED, "Suspended");
+        server.tellState(ViewerServer.STATE_SUSPENDED, "");
+    }
+
+    /** Whether somebody looks now, or did a moment ago: pages will ask what became of the session. */
+    boolean lookedAt() {
+        return server.viewedWithin(LOOKED_AT_MILLIS);
     }
 
     /** After the session's programs ended. */
@@ -257,6 +239,11 @@ final class SessionDisplay implements AutoCloseable {
             screen.setClipboard(text);
             return true;
         });
+    }
+
+    /** After {@link #close}: until a page or program that had the session suspended has been told so. */
+    void awaitAnswers() {
+        server.awaitAnswers(ANSWER_MILLIS_MAX);
     }
 
     @Override

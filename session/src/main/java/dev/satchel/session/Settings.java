@@ -13,6 +13,7 @@ import java.util.OptionalLong;
  * What a session is for life; kept sealed in its head.
  *
  * @param image name of the image that it was made from
+ * @param uploadBytesMax of a file that is sent into it
  * @param network number of its private network, see {@link #address}
  */
 record Settings(
@@ -26,6 +27,7 @@ record Settings(
         String geometry,
         String geometryMax,
         boolean suspendOnClose,
+        long uploadBytesMax,
         String hostname,
         long idBase,
         int network) {
@@ -76,6 +78,7 @@ record Settings(
         json.put("geometry", geometry);
         json.put("geometry_max", geometryMax);
         json.put("suspend_on_close", suspendOnClose);
+        json.put("upload_bytes_max", uploadBytesMax);
         json.put("hostname", hostname);
         json.put("id_base", idBase);
         json.put("network", network);
@@ -95,6 +98,7 @@ record Settings(
                 json.text("geometry"),
                 json.text("geometry_max"),
                 json.truth("suspend_on_close"),
+                json.number("upload_bytes_max", CreateRequest.UPLOAD_BYTES_MAX),
                 json.text("hostname"),
                 json.number("id_base"),
                 (int) json.number("network"));

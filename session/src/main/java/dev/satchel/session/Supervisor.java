@@ -82,6 +82,7 @@ public final class Supervisor implements AutoCloseable {
     private final RunDirectory run;
     private final Host host;
     private final Settings settings;
+    private final Door door;
     private final ExecutorService executor = Executors.newThreadPerTaskExecutor(
             Thread.ofPlatform().name("supervisor-", 0).daemon().factory());
     private final Deque<Undo> undo = new ArrayDeque<>();
@@ -91,22 +92,25 @@ public final class Supervisor implements AutoCloseable {
     private @Nullable MountedVolume files;
     private @Nullable Network network;
     private @Nullable Pod pod;
+    private @Nullable SessionFiles userFiles;
     private @Nullable SessionDisplay display;
     private @Nullable ControlServer control;
     private @Nullable ResumeResult result;
     private boolean closed;
+    private boolean awaited;
 
     /** Whether the newest snapshot holds all there is, so that nothing of the log needs to be kept. */
     private boolean safe;
 
     /** Takes over the vault, the lease and the run directory. */
-    Supervisor(Vault vault, Lease lease, RunDirectory run, Host host, Head head) throws IOException {
+    Supervisor(Vault vault, Lease lease, RunDirectory run, Host host, Head head, Door door) throws IOException {
         this.vault = vault;
         this.lease = lease;
         this.run = run;
         this.host = host;
         this.head = head;
         this.settings = Settings.fromJson(head.settings());
+        this.door = door;
         undo.push(vault::close);
         undo.push(lease::close);
         undo.push(run::close);
@@ -142,13 +146,11 @@ public final class Supervisor implements AutoCloseable {
             long podMillis = (System.nanoTime() - podNanos) / 1_000_000;
             undo.push(running::close);
             run.note(vaultLocation, running.initPid());
+            SessionFiles reachable = new SessionFiles(run.files(), Path.of(vaultLocation), settings.uploadBytesMax());
+            userFiles = reachable;
+            undo.push(reachable::close);
             SessionDisplay shown = new SessionDisplay(
-                    head.name(),
-                    run.podId(),
-                    host.state(),
-                    run.files(),
-                    running::processes,
-                    new SessionApi(new ApiSession()));
+                    head.name(), door, host.state(), run.files(), running::processes, new SessionApi(new ApiSession()));
             display = shown;
             undo.push(shown::close);
             if (settings.suspendOnClose()) {
@@ -356,6 +358,14 @@ public final class Supervisor implements AutoCloseable {
     /** After {@link #serve}: until who asked for something, the suspend that ended it first of all, has been answered. */
     public void awaitAnswers() {
         present(control).awaitAnswers();
+        present(display).awaitAnswers();
+    }
+
+    /**
+     * After {@link #serve}: what a {@link Doorkeeper} needs. Empty if none is needed, as the session was not suspended, or nobody looked.
+     */
+    public synchronized Optional<Door> door() {
+        return awaited ? Optional.of(door) : Optional.empty();
     }
 
     /** A vault that can't be read tells nothing. */
@@ -472,6 +482,16 @@ public final class Supervisor implements AutoCloseable {
         public byte[] picture() throws IOException {
             return present(display).picture();
         }
+
+        @Override
+        public SessionFiles files() {
+            return present(userFiles);
+        }
+
+        @Override
+        public long uploadBytesMax() {
+            return settings.uploadBytesMax();
+        }
     }
 
     private synchronized List<String> execLine(JsonObject request) throws IOException {
@@ -483,6 +503,7 @@ public final class Supervisor implements AutoCloseable {
         long startNanos = System.nanoTime();
         SuspendResult taken = capture(Snapshots.SUSPEND, false, progress);
         safe = true;
+        awaited = present(display).lookedAt();
         close();
         return new SuspendResult(
                 taken.session(),
@@ -514,6 +535,9 @@ public final class Supervisor implements AutoCloseable {
         SessionDisplay shown = present(display);
         shown.letGo(leaveRunning ? "Taking a snapshot" : "Suspending");
         try {
+            if (!leaveRunning) {
+                present(userFiles).end("the session is being suspended");
+            }
             SuspendResult taken = captureSomeTime(kind, leaveRunning, progress);
             if (leaveRunning) {
                 shown.takeHold();
@@ -522,6 +546,7 @@ public final class Supervisor implements AutoCloseable {
             }
             return taken;
         } catch (IOException | RuntimeException e) {
+            present(userFiles).goOn();
             try {
                 shown.takeHold();
             } catch (IOException again) {
@@ -726,6 +751,7 @@ public final class Supervisor implements AutoCloseable {
         running.shutDown(SHUT_DOWN_MILLIS);
         present(display).stopped();
         present(display).close();
+        present(userFiles).close();
         present(control).close();
         running.close();
         run.removeRoot();

@@ -33,7 +33,17 @@ final class SessionProcess implements AutoCloseable {
     static SessionProcess start(TestHost host, String session, Optional<String> at, List<String> by)
             throws IOException {
         List<String> line = new ArrayList<>(by);
-        line.addAll(List.of(
+        line.addAll(line(host, session, at));
+        SessionProcess started = new SessionProcess(new ProcessBuilder(line)
+                .redirectError(ProcessBuilder.Redirect.INHERIT)
+                .start());
+        started.await("starts");
+        return started;
+    }
+
+    /** Its command line. */
+    static List<String> line(TestHost host, String session, Optional<String> at) {
+        return List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-XX:TieredStopAtLevel=1",
                 "-XX:+UseSerialGC",
@@ -45,12 +55,7 @@ final class SessionProcess implements AutoCloseable {
                 host.host().state().toString(),
                 host.site().vault().toString(),
                 session,
-                at.orElse(NONE)));
-        SessionProcess started = new SessionProcess(new ProcessBuilder(line)
-                .redirectError(ProcessBuilder.Redirect.INHERIT)
-                .start());
-        started.await("starts");
-        return started;
+                at.orElse(NONE));
     }
 
     /** Waits until the session runs. */

@@ -208,12 +208,11 @@ class ViewTest extends LiveTest {
         }
     }
 
-    private static HttpResponse<String> get(HttpClient client, String uri, String secret) throws Exception {
+    static HttpResponse<String> get(HttpClient client, String uri, String secret) throws Exception {
         return send(client, HttpRequest.newBuilder(URI.create(uri)), secret);
     }
 
-    private static HttpResponse<String> post(HttpClient client, String uri, String secret, String body)
-            throws Exception {
+    static HttpResponse<String> post(HttpClient client, String uri, String secret, String body) throws Exception {
         return send(
                 client,
                 HttpRequest.newBuilder(URI.create(uri)).POST(HttpRequest.BodyPublishers.ofString(body)),
@@ -290,8 +289,11 @@ class ViewTest extends LiveTest {
                         return true;
                     }))
                     .hasMessageContaining("640x480");
-            // Nothing that programs did is in the way of a suspend.
-            here.suspend();
+            // Nothing that programs did is in the way of a suspend, and who asks for it is answered.
+            HttpResponse<String> suspended = post(client, origin + "/api/suspend", secret, "");
+            assertThat(suspended.statusCode()).isEqualTo(200);
+            assertThat(suspended.body()).contains("\"frozen_ms\":");
+            here.awaitEnd();
         }
     }
 }

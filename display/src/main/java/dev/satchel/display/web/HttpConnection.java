@@ -40,6 +40,7 @@ final class HttpConnection {
     private final Socket raw;
     private final long sinceNanos = System.nanoTime();
     private volatile boolean stream;
+    private volatile @Nullable Thread serving;
 
     HttpConnection(ViewerServer server, Socket raw) {
         this.server = server;
@@ -49,6 +50,11 @@ final class HttpConnection {
     /** Whether it can be closed to make room, and since when it is there. */
     boolean isStream() {
         return stream;
+    }
+
+    /** Whether the thread that asks is the one that serves it. */
+    boolean isServedHere() {
+        return Thread.currentThread().equals(serving);
     }
 
     long sinceNanos() {
@@ -61,6 +67,7 @@ final class HttpConnection {
     }
 
     void run() {
+        serving = Thread.currentThread();
         try (raw) {
             raw.setTcpNoDelay(true);
             Socket socket = server.secured(raw, (int) FIRST_MILLIS_MAX);
@@ -142,7 +149,11 @@ final class HttpConnection {
                 return false;
             }
             route();
-            return !stream && request.keepAlive() && body.left == 0;
+            return !stream && mayFollow();
+        }
+
+        private boolean mayFollow() {
+            return request.keepAlive() && body.left == 0 && !server.isClosing();
         }
 
         private void route() throws IOException {
@@ -192,7 +203,7 @@ final class HttpConnection {
 
         private HttpResponse response(int status) {
             HttpResponse response = begin(status, request);
-            if (!request.keepAlive() || body.left > 0) {
+            if (!mayFollow()) {
                 response.header("Connection", "close");
             }
             return response;

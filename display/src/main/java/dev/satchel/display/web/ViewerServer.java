@@ -32,11 +32,15 @@ public final class ViewerServer implements AutoCloseable {
     /** The display server ended; told by this server itself. */
     public static final int STATE_LOST = 5;
 
+    public static final int STATE_RESUMING = 6;
+
     private static final int VIEWERS_MAX = 32;
     private static final int CONNECTIONS_MAX = 2 * VIEWERS_MAX;
     private static final long CLOSE_MILLIS_MAX = 1_000;
     private static final long ACCEPT_AGAIN_MILLIS = 1_000;
     private static final int BACKLOG = 64;
+    private static final int BIND_TRIES_MAX = 10;
+    private static final long BIND_AGAIN_MILLIS = 20;
 
     /**
      * What a server is like.
@@ -116,6 +120,9 @@ public final class ViewerServer implements AutoCloseable {
     private Runnable lastViewerLeft = () -> {};
     private @Nullable Consumer<WebSocketBytes> vncClients;
 
+    private boolean viewed;
+    private long leftNanos;
+
     private volatile int viewers;
     private volatile int displayGeneration;
 
@@ -158,15 +165,26 @@ public final class ViewerServer implements AutoCloseable {
         this.accepting = Thread.ofVirtual().name("viewers").start(this::accept);
     }
 
-    /** @return whether it was free */
+    /** @return whether it was free, or became so soon: an earlier server may just have let go of it */
     private boolean bindTo(int port) {
-        try {
-            // Connections that the earlier server closed linger for a minute.
-            listener.setReuseAddress(true);
-            listener.bind(new InetSocketAddress(settings.bind().getAddress(), port), BACKLOG);
-            return true;
-        } catch (IOException e) {
-            return false; // somebody else has it now, and this one another
+        for (int tries = 1; ; tries++) {
+            try {
+                // Connections that the earlier server closed linger for a minute.
+                listener.setReuseAddress(true);
+                listener.bind(new InetSocketAddress(settings.bind().getAddress(), port), BACKLOG);
+                return true;
+            } catch (IOException e) {
+                if (tries == BIND_TRIES_MAX) {
+                    log("links of before are worth nothing, as somebody else has port " + port + ": " + e.getMessage());
+                    return false;
+                }
+            }
+            try {
+                Thread.sleep(BIND_AGAIN_MILLIS);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return false;
+            }
         }
     }
 
@@ -209,6 +227,13 @@ public final class ViewerServer implements AutoCloseable {
         return viewers;
     }
 
+    /** Whether somebody looks at the session now, or did so that long ago or less. */
+    public boolean viewedWithin(long millis) {
+        synchronized (lock) {
+            return viewers > 0 || (viewed && System.nanoTime() - leftNanos <= millis * 1_000_000);
+        }
+    }
+
     /** @param action from now on run each time that the last viewer has left, on a thread of this server's that it may hold up; not when this is closed */
     public void onLastViewerLeft(Runnable action) {
         synchronized (lock) {
@@ -244,7 +269,10 @@ public final class ViewerServer implements AutoCloseable {
         }
     }
 
-    /** Lets all viewers go, after they have been told what there is to tell, or did not take it within a second. Links are worth nothing then. */
+    /**
+     * Lets all viewers go, after they have been told what there is to tell, or did not take it within a second. Links are worth nothing then.
+     * A call of the API that this is done by is answered still, see {@link #awaitAnswers}.
+     */
     @Override
     public void close() {
         synchronized (lock) {
@@ -258,7 +286,7 @@ public final class ViewerServer implements AutoCloseable {
         boolean interrupted = false;
         synchronized (lock) {
             for (HttpConnection connection : connections) {
-                if (!connection.isStream()) {
+                if (!connection.isStream() && !connection.isServedHere()) {
                     connection.abort();
                 }
             }
@@ -274,7 +302,9 @@ public final class ViewerServer implements AutoCloseable {
                 }
             }
             for (HttpConnection connection : connections) {
-                connection.abort();
+                if (!connection.isServedHere()) {
+                    connection.abort();
+                }
             }
         }
         encoded.close();
@@ -286,6 +316,25 @@ public final class ViewerServer implements AutoCloseable {
         }
         if (interrupted) {
             Thread.currentThread().interrupt();
+        }
+    }
+
+    /** After {@link #close}, before the process ends: until who had it closed has been answered, or did not take that for so long. */
+    public void awaitAnswers(long millisMax) {
+        long until = System.nanoTime() + millisMax * 1_000_000;
+        synchronized (lock) {
+            while (!connections.isEmpty()) {
+                long millis = (until - System.nanoTime()) / 1_000_000;
+                if (millis <= 0) {
+                    return;
+                }
+                try {
+                    lock.wait(millis);
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                    return;
+                }
+            }
         }
     }
 
@@ -346,6 +395,7 @@ public final class ViewerServer implements AutoCloseable {
         } finally {
             synchronized (lock) {
                 connections.remove(connection);
+                lock.notifyAll();
             }
         }
     }
@@ -407,6 +457,12 @@ public final class ViewerServer implements AutoCloseable {
 
     String session() {
         return settings.session();
+    }
+
+    boolean isClosing() {
+        synchronized (lock) {
+            return closing;
+        }
     }
 
     long silenceMillisMax() {
@@ -474,6 +530,8 @@ public final class ViewerServer implements AutoCloseable {
             streams.remove(stream);
             lock.notifyAll();
             last = --viewers == 0;
+            viewed = true;
+            leftNanos = System.nanoTime();
             if (last && !closing) {
                 action = lastViewerLeft;
             }

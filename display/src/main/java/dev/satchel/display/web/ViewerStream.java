@@ -486,9 +486,10 @@ final class ViewerStream {
     }
 
     private void tellLost(String why) throws IOException {
-        // Of a session that is being suspended it is no news.
-        if (!lost && server.state(false) == null) {
-            out.message(Messages.state(ViewerServer.STATE_LOST, why), List.of());
+        if (!lost) {
+            // Of a session that is suspended it is no news; who comes only now does not know that yet.
+            byte[] state = server.state(false);
+            out.message(state != null ? state : Messages.state(ViewerServer.STATE_LOST, why), List.of());
         }
         lost = true;
     }

@@ -57,6 +57,7 @@ final class BrowserSession implements AutoCloseable {
     final List<String> errors = new CopyOnWriteArrayList<>();
 
     volatile String actions = ALL_ACTIONS;
+    volatile Api.Response resume = Api.Response.json(200, "{}");
 
     BrowserSession() throws IOException {
         this(CommandEncoder::compressing);
@@ -104,7 +105,7 @@ final class BrowserSession implements AutoCloseable {
             case "fork" -> Api.Response.json(409, "{\"error\":\"there is a session of that name\"}");
             case "files" ->
                 request.method().equals("GET")
-                        ? request.query().getOrDefault("path", "").equals("notes.txt")
+                        ? request.query().getOrDefault("path", "").endsWith("notes.txt")
                                 ? new Api.Response(
                                         200,
                                         "application/octet-stream",
@@ -112,10 +113,25 @@ final class BrowserSession implements AutoCloseable {
                                         new ByteArrayInputStream("notes".getBytes(StandardCharsets.UTF_8)),
                                         Optional.of("notes.txt"))
                                 : Api.Response.json(404, "{\"error\":\"there is no such file\"}")
-                        : Api.Response.json(200, "{}");
-            case "suspend", "snapshot", "resume" -> Api.Response.json(200, "{}");
+                        : Api.Response.json(200, "{\"path\":\"/home/user/Downloads/a b.txt\",\"bytes\":7}");
+            case "files/list" -> Api.Response.json(200, listing(request.query().getOrDefault("path", "")));
+            case "resume" -> resume;
+            case "suspend", "snapshot" -> Api.Response.json(200, "{}");
             default -> Api.Response.json(404, "{\"error\":\"there is no such thing\"}");
         };
+    }
+
+    private static String listing(String path) {
+        boolean below = path.endsWith("Documents");
+        return "{\"path\":\"/home/user" + (below ? "/Documents" : "")
+                + "\",\"home\":\"/home/user\",\"whole\":true,\"room\":1000,\"entries\":["
+                + (below
+                        ? "{\"name\":\"notes.txt\",\"type\":\"file\",\"bytes\":5,\"modified\":\"2026-11-20T10:00:00Z\"}"
+                        : "{\"name\":\"b<i>.txt\",\"type\":\"file\",\"bytes\":1},"
+                                + "{\"name\":\".hidden\",\"type\":\"file\",\"bytes\":1},"
+                                + "{\"name\":\"pipe\",\"type\":\"other\"},"
+                                + "{\"name\":\"Documents\",\"type\":\"directory\"}")
+                + "]}";
     }
 
     MemoryScreen screen() {
@@ -136,6 +152,19 @@ final class BrowserSession implements AutoCloseable {
 
     /** A page that has drawn what there was to draw, its toolbar out of the way. */
     Page open(Browser.NewContextOptions options, boolean control) {
+        Page page = page(options);
+        page.navigate(relay.link(server.link(control)));
+        awaitTrue(page, "!document.body.classList.contains('blank')");
+        awaitTrue(page, "document.getElementById('state-text').textContent.startsWith('Running')");
+        return page;
+    }
+
+    /** An empty one. */
+    Page page() {
+        return page(new Browser.NewContextOptions().setViewportSize(800, 600));
+    }
+
+    private Page page(Browser.NewContextOptions options) {
         BrowserContext context = browser.newContext(options);
         Page page = context.newPage();
         page.setDefaultTimeout(10_000);
@@ -145,9 +174,6 @@ final class BrowserSession implements AutoCloseable {
                 errors.add(message.text());
             }
         });
-        page.navigate(relay.link(server.link(control)));
-        awaitTrue(page, "!document.body.classList.contains('blank')");
-        awaitTrue(page, "document.getElementById('state-text').textContent.startsWith('Running')");
         return page;
     }
 

@@ -122,6 +122,44 @@ class PageTest {
     }
 
     @Test
+    void saysWhyItCouldNotBeResumed() {
+        session.resume = Api.Response.json(409, "{\"error\":\"'desk' runs on host 'b': suspend it there\"}");
+        Page page = session.open();
+        session.server.tellState(ViewerServer.STATE_SUSPENDED, "");
+        page.click("#overlay-action");
+        page.waitForSelector("#overlay-problem >> text='desk' runs on host 'b': suspend it there");
+        assertThat(page.isEnabled("#overlay-action")).isTrue();
+        session.server.tellState(ViewerServer.STATE_RESUMING, "");
+        page.waitForSelector("#overlay-title >> text=Resuming");
+        assertThat(page.isVisible("#overlay-action")).isFalse();
+        session.server.tellState(ViewerServer.STATE_RUNNING, "");
+        page.waitForSelector("#overlay", new Page.WaitForSelectorOptions().setState(WaitForSelectorState.HIDDEN));
+        session.errors.removeIf(error -> error.contains("409"));
+    }
+
+    /** As a doorkeeper has it: nothing is shown, and who comes is told so at once. */
+    @Test
+    void comesToASessionThatIsSuspended() throws Exception {
+        try (ViewerServer suspended = new ViewerServer(
+                ViewerServer.Settings.loopback("desk"),
+                () -> {
+                    throw new IOException("it is suspended");
+                },
+                request -> Api.Response.json(
+                        200, "{\"name\":\"desk\",\"actions\":" + (request.control() ? "[\"resume\"]" : "[]") + "}"))) {
+            suspended.tellState(ViewerServer.STATE_SUSPENDED, "");
+            Page page = session.page();
+            page.navigate(suspended.link(true));
+            page.waitForSelector("#overlay-action >> text=Resume");
+            assertThat(drawnText(page, "overlay-title")).isEqualTo("Suspended");
+            Page looks = session.page();
+            looks.navigate(suspended.link(false));
+            looks.waitForSelector("#overlay-command >> text=satchel resume desk");
+            assertThat(looks.isVisible("#overlay-action")).isFalse();
+        }
+    }
+
+    @Test
     void saysHowToResumeWhereTheServerCannot() {
         session.actions = "[\"suspend\"]";
         Page page = session.open();
@@ -340,6 +378,39 @@ class PageTest {
         Download download = page.waitForDownload(() -> page.click("#fetch .main"));
         assertThat(download.suggestedFilename()).isEqualTo("notes.txt");
         assertThat(Files.readString(download.path())).isEqualTo("notes");
+    }
+
+    @Test
+    void filesAreFoundWithTheKeyboardAlone() {
+        Page page = session.open();
+        showToolbar(page);
+        page.click("[data-panel=panel-files]");
+        page.waitForSelector("#entries >> text=Documents");
+        assertThat(page.locator("#entries .title").allTextContents())
+                .containsExactly("Up", "Documents", "b<i>.txt", "pipe");
+        page.focus("#fetch .main");
+        page.keyboard().press("Tab");
+        page.keyboard().press("d");
+        page.keyboard().press("Enter");
+        page.waitForSelector("#entries >> text=notes.txt");
+        assertThat(page.inputValue("#path")).isEqualTo("Documents/");
+        page.keyboard().press("End");
+        Download download = page.waitForDownload(() -> page.keyboard().press("Enter"));
+        assertThat(download.suggestedFilename()).isEqualTo("notes.txt");
+        page.keyboard().press("Backspace");
+        page.waitForSelector("#entries >> text=Documents");
+        // Keys that are pressed here are not the session's.
+        assertThat(session.input(List.of("press "))).isEmpty();
+    }
+
+    @Test
+    void aFileThatIsTooLargeIsNotSent() {
+        Page page = session.open();
+        showToolbar(page);
+        page.click("[data-panel=panel-files]");
+        page.setInputFiles("#file", new FilePayload("large", "text/plain", new byte[1001]));
+        page.waitForSelector("#uploads .failed >> text=there is room for");
+        assertThat(session.requests).noneMatch(request -> request.startsWith("POST files"));
     }
 
     @Test

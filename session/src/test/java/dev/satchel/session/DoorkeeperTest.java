@@ -1,0 +1,250 @@
+package dev.satchel.session;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.microsoft.playwright.Page;
+import com.microsoft.playwright.options.WaitForSelectorState;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.Test;
+
+/** A suspended session's pages are answered, and it is resumed from there. */
+class DoorkeeperTest extends LiveTest {
+    private static final long IDLE_MILLIS = 600_000;
+
+    /** One at work, on a thread of this JVM; closing waits until it has left by itself. */
+    private static final class AtWork implements AutoCloseable {
+        private final AtomicReference<Exception> failure = new AtomicReference<>();
+        private final Thread thread;
+
+        AtWork(Door door, List<String> resume, boolean asksNothing, long idleMillis) throws IOException {
+            // As it comes to another process.
+            Doorkeeper doorkeeper = new Doorkeeper(Door.of(door.toJson()), resume, asksNothing, idleMillis);
+            thread = Thread.ofPlatform().daemon().name("doorkeeper").start(() -> {
+                try {
+                    doorkeeper.serve();
+                } catch (IOException | RuntimeException e) {
+                    failure.set(e);
+                }
+            });
+        }
+
+        void awaitEnd() throws IOException {
+            try {
+                assertThat(thread.join(Duration.ofSeconds(60))).isTrue();
+            } catch (InterruptedException e) {
+                throw new IOException(e);
+            }
+            assertThat(failure.get()).isNull();
+        }
+
+        @Override
+        public void close() throws IOException {
+            thread.interrupt();
+            try {
+                thread.join();
+            } catch (InterruptedException e) {
+                throw new IOException(e);
+            }
+        }
+    }
+
+    private static AtWork atWork(Door door, String... resume) throws IOException {
+        return new AtWork(door, List.of(resume), true, IDLE_MILLIS);
+    }
+
+    @Test
+    void aPageResumesWhatItSuspended() throws Exception {
+        String name = name("again");
+        a.create(name);
+        try (Chromium browser = new Chromium();
+                Running here = a.resume(name)) {
+            here.startCounting();
+            Page page = browser.open(here.result().viewUrl());
+            Page other = browser.open(here.result().viewUrl());
+            Chromium.awaitSame("the desktop in the browser", page, a, name);
+            Chromium.awaitSame("the desktop in another page", other, a, name);
+            Running.Count count = here.count();
+            page.click("[data-panel=panel-suspend]");
+            page.click("#suspend");
+            here.awaitEnd();
+            Door door = here.supervisor.door().orElseThrow();
+            // A doorkeeper's own directory is the root.
+            List<String> resume = new ArrayList<>(
+                    List.of("env", "-C", Path.of("").toAbsolutePath().toString()));
+            resume.addAll(SessionProcess.line(a, name, Optional.empty()));
+            try (AtWork doorkeeper = new AtWork(door, resume, true, IDLE_MILLIS)) {
+                other.waitForSelector("#overlay-action >> text=Resume");
+                assertThat(a.state(name)).isEqualTo(SessionInfo.State.SUSPENDED);
+                assertThat(a.host().state().resolve("run")).doesNotExist();
+                page.click("#overlay-action");
+                page.waitForSelector(
+                        "#overlay", new Page.WaitForSelectorOptions().setState(WaitForSelectorState.HIDDEN));
+                Eventually.holds(30_000, "a session that answers", () -> answers(name));
+                Chromium.awaitSame("the desktop in the page that resumed it", page, a, name);
+                Chromium.awaitSame("the desktop in the other page", other, a, name);
+                String link = a.with(satchel -> satchel.viewUrl(name, false));
+                assertThat(link).isEqualTo(here.result().viewUrl());
+                assertThat(a.with(satchel -> satchel.suspend(name)).processes()).isPositive();
+                doorkeeper.awaitEnd();
+                assertThat(door.socket()).doesNotExist();
+            } finally {
+                // Not this JVM's.
+                if (a.state(name) == SessionInfo.State.RUNNING) {
+                    a.with(satchel -> {
+                        satchel.remove(name, true);
+                        return true;
+                    });
+                }
+            }
+            try (Running again = a.resume(name)) {
+                Running.Count ignored = again.assertGoesOnFrom(count);
+                Chromium.awaitSame("the page that nobody answered meanwhile", page, a, name);
+            }
+        }
+    }
+
+    private boolean answers(String name) throws IOException {
+        try {
+            return a.with(satchel -> satchel.viewUrl(name, false)).startsWith("http");
+        } catch (SatchelException e) {
+            return false;
+        }
+    }
+
+    @Test
+    void whoResumesByCommandIsNotHindered() throws Exception {
+        String name = name("command");
+        a.create(name);
+        try (Chromium browser = new Chromium();
+                Running here = a.resume(name)) {
+            Page page = browser.open(here.result().viewUrl());
+            Chromium.awaitSame("the desktop in the browser", page, a, name);
+            here.suspend();
+            try (AtWork doorkeeper = atWork(here.supervisor.door().orElseThrow(), "false")) {
+                page.waitForSelector("#overlay-action >> text=Resume");
+                try (Running again = a.resume(name)) {
+                    doorkeeper.awaitEnd();
+                    assertThat(again.result().viewUrl()).isEqualTo(here.result().viewUrl());
+                    Chromium.awaitSame("the desktop in the page", page, a, name);
+                }
+            }
+        }
+    }
+
+    @Test
+    void saysWhatIsInTheWay() throws Exception {
+        String name = name("inway");
+        a.create(name);
+        try (Chromium browser = new Chromium();
+                Running here = a.resume(name);
+                HttpClient client = HttpClient.newHttpClient()) {
+            URI link = URI.create(here.result().viewUrl());
+            String origin = "http://" + link.getAuthority();
+            String secret = link.getQuery().substring(2);
+            String look = URI.create(a.with(satchel -> satchel.viewUrl(name, true)))
+                    .getQuery()
+                    .substring(2);
+            Page page = browser.open(here.result().viewUrl());
+            Chromium.awaitSame("the desktop in the browser", page, a, name);
+            here.suspend();
+            Door door = here.supervisor.door().orElseThrow();
+            String[] elsewhere = {
+                "sh", "-c", "echo working >&2; echo \"satchel: it runs on host 'b': suspend it there\" >&2; exit 6"
+            };
+            try (AtWork doorkeeper = atWork(door, elsewhere)) {
+                page.click("#overlay-action");
+                page.waitForSelector("#overlay-problem >> text=it runs on host 'b': suspend it there");
+                assertThat(ViewTest.get(client, origin + "/api/session", secret).body())
+                        .contains("\"state\":\"suspended\"")
+                        .contains("[\"resume\"]");
+                assertThat(ViewTest.get(client, origin + "/api/session", look).body())
+                        .contains("\"actions\":[]");
+                assertThat(ViewTest.post(client, origin + "/api/resume", look, "")
+                                .statusCode())
+                        .isEqualTo(403);
+                assertThat(ViewTest.post(client, origin + "/api/resume", secret, "")
+                                .statusCode())
+                        .isEqualTo(409);
+                assertThat(ViewTest.post(client, origin + "/api/type", secret, "{\"text\":\"x\"}")
+                                .body())
+                        .contains("is suspended: resume it first");
+                // Its pages are told when it is no more, and its links are worth nothing then.
+                a.with(satchel -> {
+                    satchel.remove(name, false);
+                    return true;
+                });
+                doorkeeper.awaitEnd();
+                page.waitForSelector("#overlay-title >> text=Stopped");
+            }
+            assertThat(new Links(door.links()).look()).isEmpty();
+        }
+    }
+
+    @Test
+    void leavesWhenNobodyWaitsAnyMore() throws Exception {
+        String name = name("locked");
+        a.create(name);
+        try (Chromium browser = new Chromium();
+                Running here = a.resume(name)) {
+            Page page = browser.open(here.result().viewUrl());
+            Chromium.awaitSame("the desktop in the browser", page, a, name);
+            here.suspend();
+            Door door = here.supervisor.door().orElseThrow();
+            try (AtWork doorkeeper = new AtWork(door, List.of("false"), false, 10_000)) {
+                // This host's vault was never unlocked for long.
+                page.click("#overlay-action");
+                page.waitForSelector("#overlay-problem >> text=satchel vault unlock");
+                page.close();
+                doorkeeper.awaitEnd();
+            }
+            assertThat(door.socket()).doesNotExist();
+            // Who resumes it within hours has the same links all the same.
+            assertThat(new Links(door.links()).look()).isPresent();
+        }
+    }
+
+    @Test
+    void noneIsLeftBehindForWhoDidNotLook() throws Exception {
+        String name = name("unseen");
+        a.create(name);
+        try (Running here = a.resume(name)) {
+            here.suspend();
+            assertThat(here.supervisor.door()).isEmpty();
+        }
+        Door door;
+        try (Running here = a.resume(name)) {
+            door = new Door(
+                    name,
+                    Site.IMAGE,
+                    Instant.EPOCH,
+                    Links.of(here.directory().podId()).key(),
+                    "none",
+                    a.host().runDirectory(here.id),
+                    a.host().doorkeeper(here.id));
+            // One that comes too late leaves at once.
+            try (AtWork doorkeeper = atWork(door, "false")) {
+                doorkeeper.awaitEnd();
+            }
+            here.suspend();
+        }
+        // What one that was killed left is in nobody's way.
+        ControlServer killed = ControlServer.listen(door.socket(), (request, progress) -> request);
+        try (killed) {
+            Files.move(door.socket(), door.socket().resolveSibling("kept"));
+        }
+        Files.move(door.socket().resolveSibling("kept"), door.socket());
+        try (Running again = a.resume(name)) {
+            assertThat(again.result().processes()).isPositive();
+        }
+    }
+}

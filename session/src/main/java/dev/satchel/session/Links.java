@@ -8,9 +8,9 @@ import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 
-/** What lets a session's viewers in, a line for browsers and one for VNC clients if there are any, kept in the kernel's keyring while nobody serves them on this host. */
+/** What lets a session's viewers in, a line each for browsers, VNC clients and browsers elsewhere, kept in the kernel's keyring while nobody serves them on this host. */
 record Links(String key) {
-    private static final int BYTES_MAX = 1024;
+    private static final int BYTES_MAX = 16 << 10;
     private static final int SECONDS = 12 * 3600;
 
     /** @param run the name of the session's run on this host, {@link RunDirectory#podId} */
@@ -21,7 +21,7 @@ record Links(String key) {
     /** For some hours; what was kept before is not any more. */
     void keep(String lines) throws IOException {
         try (Arena arena = Arena.ofConfined()) {
-            byte[] text = lines.getBytes(StandardCharsets.US_ASCII);
+            byte[] text = lines.getBytes(StandardCharsets.UTF_8);
             MemorySegment secret = arena.allocate(text.length);
             secret.copyFrom(MemorySegment.ofArray(text));
             Keyring.Key ignored = Keyring.put(key, secret, SECONDS);
@@ -39,8 +39,8 @@ record Links(String key) {
             long length = Keyring.read(kept.get(), text);
             return length < 0 || length > text.byteSize()
                     ? Optional.empty()
-                    : Optional.of(new String(
-                            text.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.US_ASCII));
+                    : Optional.of(
+                            new String(text.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.UTF_8));
         }
     }
 

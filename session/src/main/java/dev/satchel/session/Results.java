@@ -59,6 +59,18 @@ final class Results {
                 json.text("websocket_url"));
     }
 
+    static JsonObject toJson(RemoteAccess access) {
+        Map<String, Object> json = new LinkedHashMap<>();
+        json.put("url", access.url());
+        json.put("certificate_sha256", access.fingerprint());
+        json.put("own", access.ownCertificate());
+        return new JsonObject(json);
+    }
+
+    static RemoteAccess remoteAccess(JsonObject json) throws IOException {
+        return new RemoteAccess(json.text("url"), json.text("certificate_sha256"), json.truth("own"));
+    }
+
     static JsonObject ofLine(List<String> line) {
         return new JsonObject(Map.of("line", line));
     }

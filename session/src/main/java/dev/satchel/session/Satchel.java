@@ -42,6 +42,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -576,7 +577,7 @@ public final class Satchel implements AutoCloseable {
      */
     public List<String> execCommand(String session, Optional<String> user, boolean terminal, List<String> command)
             throws IOException {
-        Map<String, Object> request = new java.util.LinkedHashMap<>();
+        Map<String, Object> request = new LinkedHashMap<>();
         request.put("do", "exec");
         user.ifPresent(name -> request.put("user", name));
         request.put("terminal", terminal);
@@ -676,6 +677,32 @@ public final class Satchel implements AutoCloseable {
      */
     public String viewUrl(String session, boolean look) throws IOException {
         return ask(session, Map.of("do", "view", "look", look)).text("view_url");
+    }
+
+    /**
+     * {@code view --listen}: has browsers on other computers let in from now on, by TLS.
+     *
+     * @param certificate PEM, this host's first, and its key, PKCS #8; empty for this host's own
+     * @param look only to look
+     */
+    public RemoteAccess listen(
+            String session, ListenAddress address, Optional<CertificateFiles> certificate, boolean look)
+            throws IOException {
+        Map<String, Object> request = new LinkedHashMap<>();
+        request.put("do", "listen");
+        request.put("address", address.toString());
+        request.put("look", look);
+        if (certificate.isPresent()) {
+            request.put(
+                    "certificate", certificate.get().chain().toAbsolutePath().toString());
+            request.put("key", certificate.get().key().toAbsolutePath().toString());
+        }
+        return Results.remoteAccess(ask(session, request));
+    }
+
+    /** {@code view --no-listen}: lets browsers on other computers in no more. @return whether they were */
+    public boolean listenNoMore(String session) throws IOException {
+        return ask(session, Map.of("do", "listen-no-more")).truth("listened");
     }
 
     /**

@@ -42,6 +42,7 @@ final class SessionDisplay implements AutoCloseable {
     private final ScreenDisplay display;
     private final ViewerServer server;
     private final VncClients vnc;
+    private final RemoteViewers remote;
     private volatile Runnable lastViewerLeft = () -> {};
 
     /**
@@ -58,15 +59,17 @@ final class SessionDisplay implements AutoCloseable {
         this.running = running;
         display = new ScreenDisplay(this::open, Classifier::classify);
         Doorkeeper.dismiss(door.socket(), Optional.empty());
-        // A line for browsers, and one for VNC clients if they were expected.
+        // A line for browsers, and one each for VNC clients and browsers elsewhere if they were expected.
         String[] kept = links.look().orElse("").split("\n", -1);
         server = new ViewerServer(
                 ViewerServer.Settings.loopback(session).after(Doorway.of(kept[0])), () -> display, api);
         server.onLastViewerLeft(this::viewerLeft);
         vnc = new VncClients(session, state, () -> display, this::viewerLeft);
         server.onVncClient(vnc::serve);
-        if (kept.length > 1) {
+        remote = new RemoteViewers(session, state, () -> display, api, this::viewerLeft);
+        if (kept.length > 2) {
             vnc.reopen(kept[1]);
+            remote.reopen(kept[2]);
         }
         links.forget();
     }
@@ -77,12 +80,11 @@ final class SessionDisplay implements AutoCloseable {
      */
     void suspended() {
         try {
-            links.keep(server.doorway().toText()
-                    + vnc.kept().map(line -> "\n" + line).orElse(""));
+            links.keep(server.doorway().toText() + "\n" + vnc.kept().orElse("") + "\n" + remote.kept());
         } catch (IOException e) {
             System.err.println("satchel: the session's links end with it: " + e.getMessage());
         }
-        server.tellState(ViewerServer.STATE_SUSPENDED, "");
+        tellState(ViewerServer.STATE_SUSPENDED, "");
     }
 
     /** Whether somebody looks now, or did a moment ago: pages will ask what became of the session. */
@@ -92,7 +94,7 @@ final class SessionDisplay implements AutoCloseable {
 
     /** After the session's programs ended. */
     void stopped() {
-        server.tellState(ViewerServer.STATE_STOPPED, "Stopped");
+        tellState(ViewerServer.STATE_STOPPED, "Stopped");
     }
 
     private Screen open(Screen.Listener listener) throws IOException {
@@ -114,6 +116,22 @@ final class SessionDisplay implements AutoCloseable {
     /** Has VNC clients of this host let in from now on. @return how they come */
     VncAccess vnc(boolean control) throws IOException {
         return vnc.open(control, server.webSocketLink(control));
+    }
+
+    /** Has browsers on other computers let in from now on, by TLS. @return how they come */
+    RemoteAccess listen(ListenAddress address, Optional<CertificateFiles> certificate, boolean control)
+            throws IOException {
+        return remote.open(address, certificate, control);
+    }
+
+    /** Lets browsers on other computers in no more. @return whether they were */
+    boolean listenNoMore() {
+        return remote.shut();
+    }
+
+    private void tellState(int state, String text) {
+        server.tellState(state, text);
+        remote.tellState(state, text);
     }
 
     /** Has something done, on a thread of its own, once nobody has looked for {@code graceMillis} after somebody did. */
@@ -142,19 +160,19 @@ final class SessionDisplay implements AutoCloseable {
     }
 
     private int viewers() {
-        return server.viewers() + vnc.viewers();
+        return server.viewers() + vnc.viewers() + remote.viewers();
     }
 
     /** Before the session is frozen: nothing of it is held when this returns. */
     void letGo(String why) {
-        server.tellState(ViewerServer.STATE_SUSPENDING, why);
+        tellState(ViewerServer.STATE_SUSPENDING, why);
         vnc.tellName(session + " (" + why + ")");
         display.letGo();
     }
 
     /** After {@link #letGo}, when the session goes on. */
     void takeHold() throws IOException {
-        server.tellState(ViewerServer.STATE_RUNNING, "");
+        tellState(ViewerServer.STATE_RUNNING, "");
         vnc.tellName(session);
         display.takeHold();
     }
@@ -249,6 +267,7 @@ final class SessionDisplay implements AutoCloseable {
     @Override
     public void close() {
         vnc.close();
+        remote.close();
         server.close();
         display.close();
     }

@@ -407,6 +407,9 @@ public final class Supervisor implements AutoCloseable {
             }
             case "exec" -> Results.ofLine(execLine(request));
             case "view" -> new JsonObject(Map.of("view_url", present(display).link(!request.truth("look"))));
+            case "listen" -> Results.toJson(listen(request));
+            case "listen-no-more" ->
+                new JsonObject(Map.of("listened", present(display).listenNoMore()));
             case "vnc" -> Results.toJson(present(display).vnc(!request.truth("look")));
             case "screenshot" -> {
                 Files.write(Path.of(request.text("file")), present(display).picture());
@@ -492,6 +495,17 @@ public final class Supervisor implements AutoCloseable {
         public long uploadBytesMax() {
             return settings.uploadBytesMax();
         }
+    }
+
+    private RemoteAccess listen(JsonObject request) throws IOException {
+        Optional<String> chain = request.optionalText("certificate");
+        return present(display)
+                .listen(
+                        ListenAddress.parse(request.text("address")),
+                        chain.isPresent()
+                                ? Optional.of(new CertificateFiles(Path.of(chain.get()), Path.of(request.text("key"))))
+                                : Optional.empty(),
+                        !request.truth("look"));
     }
 
     private synchronized List<String> execLine(JsonObject request) throws IOException {

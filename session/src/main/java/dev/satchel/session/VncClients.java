@@ -11,7 +11,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -21,7 +20,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class VncClients implements AutoCloseable {
     private static final String CERTIFICATE = "viewer.pem";
-    private static final List<String> NAMES = List.of("localhost", "127.0.0.1", "::1");
     private static final String USER = "satchel";
 
     private final String session;
@@ -104,7 +102,7 @@ final class VncClients implements AutoCloseable {
     private synchronized TlsIdentity identity() throws IOException {
         TlsIdentity there = identity;
         if (there == null) {
-            there = TlsIdentity.own(state, NAMES);
+            there = TlsIdentity.own(state, HostNames.all());
             identity = there;
         }
         return there;

@@ -296,4 +296,72 @@ class ViewTest extends LiveTest {
             here.awaitEnd();
         }
     }
+
+    /** By TLS, when it was asked for; here by a loopback address, as this test sends nothing elsewhere. */
+    @Test
+    void browsersElsewhereAreLetInByTls() throws Exception {
+        String name = name("remote");
+        a.create(name);
+        try (Chromium browser = new Chromium()) {
+            Page page;
+            RemoteAccess access;
+            try (Running here = a.resume(name)) {
+                access = a.with(
+                        satchel -> satchel.listen(name, ListenAddress.parse("127.0.0.2"), Optional.empty(), false));
+                assertThat(access.url()).startsWith("https://127.0.0.2:").contains("/?k=");
+                assertThat(access.ownCertificate()).isTrue();
+                // Asked again it is the same.
+                assertThat(a.<RemoteAccess>with(satchel ->
+                                satchel.listen(name, ListenAddress.parse("127.0.0.2"), Optional.empty(), false)))
+                        .isEqualTo(access);
+                page = browser.openElsewhere(access.url());
+                Chromium.awaitSame("the desktop in the browser", page, a, name);
+                // Plain HTTP has no business there, nor has a link of this computer's.
+                URI there = URI.create(access.url());
+                try (HttpClient client = HttpClient.newHttpClient()) {
+                    assertThatThrownBy(() -> get(client, "http://" + there.getAuthority() + "/", ""))
+                            .isInstanceOf(java.io.IOException.class);
+                }
+                String secret = URI.create(here.result().viewUrl()).getQuery();
+                assertThat(browser.openElsewhere("https://" + there.getAuthority() + "/?" + secret)
+                                .locator("body")
+                                .textContent())
+                        .doesNotContain(name);
+                assertThatThrownBy(() -> a.with(satchel -> satchel.listen(
+                                name,
+                                ListenAddress.parse("127.0.0.3"),
+                                Optional.of(new CertificateFiles(Path.of("/nowhere.pem"), Path.of("/nowhere.key"))),
+                                false)))
+                        .hasMessageContaining("/nowhere.pem");
+                assertThatThrownBy(() -> a.with(satchel -> satchel.listen(
+                                name, ListenAddress.parse("no.such.name.invalid"), Optional.empty(), false)))
+                        .hasMessageContaining("'no.such.name.invalid' is no name");
+                Chromium.awaitSame("the desktop in the browser still", page, a, name);
+                assertThatThrownBy(() -> a.with(satchel ->
+                                satchel.listen(name, ListenAddress.parse("192.0.2.1"), Optional.empty(), false)))
+                        .hasMessageContaining("can't listen at 192.0.2.1");
+                // Its port is another than before, which is closed.
+                access = a.with(
+                        satchel -> satchel.listen(name, ListenAddress.parse("127.0.0.2"), Optional.empty(), false));
+                page = browser.openElsewhere(access.url());
+                Chromium.awaitSame("the desktop in the browser again", page, a, name);
+                here.suspend();
+                page.locator("#overlay-title").getByText("Suspended").waitFor();
+            }
+            try (Running again = a.resume(name)) {
+                Chromium.awaitSame("the same page after a suspend", page, a, name);
+                assertThat(a.<RemoteAccess>with(satchel ->
+                                satchel.listen(name, ListenAddress.parse("127.0.0.2"), Optional.empty(), false)))
+                        .isEqualTo(access);
+                assertThat(a.<Boolean>with(satchel -> satchel.listenNoMore(name)))
+                        .isTrue();
+                assertThat(a.<Boolean>with(satchel -> satchel.listenNoMore(name)))
+                        .isFalse();
+                URI there = URI.create(access.url());
+                assertThatThrownBy(() -> new java.net.Socket(there.getHost(), there.getPort()).close())
+                        .isInstanceOf(java.io.IOException.class);
+                again.suspend();
+            }
+        }
+    }
 }

@@ -285,6 +285,10 @@ public final class ScreenDisplay implements Display {
         /** What was drawn while the screen was being opened may not have been told. */
         private boolean damaged = true;
 
+        private long damagedNanos = System.nanoTime();
+        /** How long what was drawn has waited for somebody to take it, all in all. */
+        private long waitedNanos;
+
         private boolean clipboardDue;
         private boolean clipboardFetched;
         private Rectangle size;
@@ -312,11 +316,18 @@ public final class ScreenDisplay implements Display {
         public void damaged() {
             lock.lock();
             try {
-                damaged = true;
-                work.signalAll();
+                drawnOn();
             } finally {
                 lock.unlock();
             }
+        }
+
+        private void drawnOn() {
+            if (!damaged) {
+                damaged = true;
+                damagedNanos = System.nanoTime();
+            }
+            work.signalAll();
         }
 
         @Override
@@ -324,8 +335,7 @@ public final class ScreenDisplay implements Display {
             lock.lock();
             try {
                 size = new Rectangle(0, 0, width, height);
-                damaged = true;
-                work.signalAll();
+                drawnOn();
             } finally {
                 lock.unlock();
             }
@@ -418,12 +428,12 @@ public final class ScreenDisplay implements Display {
                     lock.lock();
                     try {
                         while (held == this && !(damaged && wanted())) {
-                            // Without a moving picture that may come to rest, for ever.
-                            long millis = activity.restMillis() - nowMillis();
+                            // Without a moving picture that may come to rest, for ever; nor does one rest that waits.
+                            long millis = damaged ? Long.MAX_VALUE : activity.restMillis() - activityMillis();
                             if (millis > 0) {
                                 boolean ignored = work.await(millis, TimeUnit.MILLISECONDS);
                             }
-                            if (!activity.look(nowMillis()).isEmpty()) {
+                            if (!activity.look(activityMillis()).isEmpty()) {
                                 for (Attached viewer : viewers) {
                                     viewer.changed.signalAll();
                                 }
@@ -432,6 +442,7 @@ public final class ScreenDisplay implements Display {
                         if (held != this) {
                             return;
                         }
+                        waitedNanos = waitingNanos(System.nanoTime());
                         damaged = false;
                     } finally {
                         lock.unlock();
@@ -446,6 +457,19 @@ public final class ScreenDisplay implements Display {
             } finally {
                 screen.close();
             }
+        }
+
+        private long waitingNanos(long now) {
+            return damaged ? waitedNanos + now - damagedNanos : waitedNanos;
+        }
+
+        /**
+         * The time for {@link #activity}, which stands still while what was drawn waits for viewers: how often it would have changed meanwhile
+         * can't be told, and on a slow link all pictures are slow ones.
+         */
+        private long activityMillis() {
+            long now = System.nanoTime();
+            return (now - waitingNanos(now)) / 1_000_000;
         }
 
         /** Whether somebody waits for what was drawn. */
@@ -468,7 +492,7 @@ public final class ScreenDisplay implements Display {
                 }
                 if (size.equals(shadow.bounds())) {
                     Shadow.Changes changes = shadow.update(screen, damage, activity.moving());
-                    activity.changed(changes.changed(), nowMillis());
+                    activity.changed(changes.changed(), activityMillis());
                     if (changes.moves().isEmpty() && changes.changed().isEmpty()) {
                         return;
                     }

@@ -7,6 +7,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import org.junit.jupiter.api.Test;
@@ -109,6 +111,31 @@ class ScreenDisplayTest {
                     screen().fill(area.intersect(new Rectangle(area.x(), area.y(), 12, 9)), random.nextInt(1 << 24));
                 }
             }
+        }
+    }
+
+    @Test
+    void aFilmIsOneOnASlowLinkAsWell() throws Exception {
+        try (ScreenDisplay display = display();
+                Viewer slow = display.attach(new Viewer.Options(false, true))) {
+            AtomicBoolean ends = new AtomicBoolean();
+            Thread film = Thread.ofPlatform().start(() -> {
+                for (long frame = 0; !ends.get(); frame++) {
+                    screen().noise(new Rectangle(20, 20, 200, 100), frame);
+                    LockSupport.parkNanos(40_000_000);
+                }
+            });
+            boolean found = false;
+            for (int i = 0; i < 60 && !found; i++) {
+                // Longer than what changes has a pause if it is no film.
+                TimeUnit.MILLISECONDS.sleep(250);
+                for (Command command : slow.take(1 << 20, 1000).commands()) {
+                    found |= command instanceof Command.Video;
+                }
+            }
+            ends.set(true);
+            film.join();
+            assertThat(found).isTrue();
         }
     }
 

@@ -36,6 +36,8 @@ public final class ScreenDisplay implements Display {
     /** How long the screen stays held after {@link #withScreen}. */
     private static final long LINGER_NANOS = 2_000_000_000;
 
+    private static final Rectangle NOTHING = new Rectangle(0, 0, 0, 0);
+
     private final Opener opener;
     private final BiFunction<Rectangle, int[], Command> classifier;
     private final ReentrantLock lock = new ReentrantLock();
@@ -77,6 +79,7 @@ public final class ScreenDisplay implements Display {
             try {
                 Held now = held;
                 if (now != null) {
+                    now.look();
                     viewer.show(now);
                 }
                 viewers.add(viewer);
@@ -216,14 +219,22 @@ public final class ScreenDisplay implements Display {
             return;
         }
         Held opened = new Held();
+        boolean looking = false;
         lock.lock();
         try {
+            if (!viewers.isEmpty()) {
+                opened.look();
+            }
+            looking = true;
             held = opened;
             for (Attached viewer : viewers) {
                 viewer.show(opened);
             }
         } finally {
             lock.unlock();
+            if (!looking) {
+                opened.screen.close();
+            }
         }
         opened.start();
     }
@@ -277,8 +288,10 @@ public final class ScreenDisplay implements Display {
     /** The screen while it is held, and what is known of it. All but {@code screen} guarded by lock. */
     private final class Held implements Screen.Listener {
         private final Screen screen;
-        private Shadow shadow;
-        private Activity activity;
+        /** Of no size until somebody looks: who only types needs none. */
+        private Shadow shadow = new Shadow(NOTHING);
+
+        private Activity activity = new Activity(NOTHING);
         private CursorImage cursor;
         private Viewer.@Nullable Position pointer;
         private String clipboard = "";
@@ -298,14 +311,24 @@ public final class ScreenDisplay implements Display {
             screen = opener.open(this);
             try {
                 size = screen.bounds();
-                shadow = new Shadow(size);
-                activity = new Activity(size);
                 cursor = screen.cursor();
-                shadow.read(screen);
             } catch (IOException | RuntimeException e) {
                 screen.close();
                 throw e;
             }
+        }
+
+        /** From now on it is known what viewers have been told of. Under lock. */
+        private void look() throws IOException {
+            if (shadow.bounds().isEmpty()) {
+                lookAnew();
+            }
+        }
+
+        private void lookAnew() throws IOException {
+            shadow = new Shadow(size);
+            activity = new Activity(size);
+            shadow.read(screen);
         }
 
         void start() {
@@ -500,9 +523,7 @@ public final class ScreenDisplay implements Display {
                         viewer.queue.add(changes);
                     }
                 } else {
-                    shadow = new Shadow(size);
-                    activity = new Activity(size);
-                    shadow.read(screen);
+                    lookAnew();
                     for (Attached viewer : viewers) {
                         viewer.queue.reset(size);
                         viewer.sizeDue = true;

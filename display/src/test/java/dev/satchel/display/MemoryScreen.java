@@ -15,6 +15,7 @@ public final class MemoryScreen implements Screen {
     private Region damage = Region.EMPTY;
     private boolean told;
     private boolean closed;
+    private int reads;
 
     private final List<String> input = new CopyOnWriteArrayList<>();
 
@@ -34,6 +35,11 @@ public final class MemoryScreen implements Screen {
 
     public synchronized boolean isClosed() {
         return closed;
+    }
+
+    /** How often its pixels were fetched. */
+    public synchronized int reads() {
+        return reads;
     }
 
     /** What viewers did. */
@@ -127,6 +133,7 @@ public final class MemoryScreen implements Screen {
 
     @Override
     public synchronized void read(Rectangle area, int[] into, int offset, int stride) {
+        reads++;
         Rectangle part = area.intersect(bounds);
         for (int y = 0; y < part.height(); y++) {
             System.arraycopy(

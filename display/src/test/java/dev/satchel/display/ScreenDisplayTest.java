@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
@@ -47,6 +48,38 @@ class ScreenDisplayTest {
                     && update.cursor().isEmpty()) {
                 return all;
             }
+        }
+    }
+
+    /** Takes until the viewer has what the screen shows, however long it takes the display to see it. */
+    private List<Command> catchUp(Viewer viewer, CommandPlayer player) throws InterruptedException {
+        List<Command> all = new ArrayList<>();
+        do {
+            Viewer.Update update = viewer.take(1 << 20, 1000);
+            update.size().ifPresent(player::resize);
+            update.commands().forEach(player::play);
+            all.addAll(update.commands());
+        } while (!Arrays.equals(player.pixels(), screen().pixels()));
+        return all;
+    }
+
+    @Test
+    void whoOnlyTypesLooksAtNothing() throws Exception {
+        try (ScreenDisplay display = display()) {
+            display.withScreen(screen -> {
+                screen.key(0x61, true);
+                return true;
+            });
+            screen().noise(new Rectangle(0, 0, WIDTH, HEIGHT), 1);
+            assertThat(display.bounds()).isEqualTo(new Rectangle(0, 0, WIDTH, HEIGHT));
+            assertThat(screen().reads()).isZero();
+            // Who comes then sees what there is.
+            try (Viewer viewer = display.attach(ALL)) {
+                CommandPlayer copy = new CommandPlayer();
+                screen().fill(new Rectangle(10, 10, 50, 50), 0x123456);
+                List<Command> ignored = catchUp(viewer, copy);
+            }
+            assertThat(screens).hasSize(1);
         }
     }
 
@@ -146,10 +179,10 @@ class ScreenDisplayTest {
             CommandPlayer copy = new CommandPlayer();
             Rectangle text = new Rectangle(10, 10, 300, 180);
             screen().noise(text, 1);
-            drain(viewer, copy, 1 << 20);
+            List<Command> ignored = catchUp(viewer, copy);
             screen().move(new Rectangle(10, 23, 300, 167), 0, -13);
             screen().noise(new Rectangle(10, 177, 300, 13), 2);
-            List<Command> commands = drain(viewer, copy, 1 << 20);
+            List<Command> commands = catchUp(viewer, copy);
             assertThat(copy.pixels()).isEqualTo(screen().pixels());
             assertThat(commands.getFirst()).isEqualTo(new Command.Copy(new Rectangle(10, 10, 300, 167), 10, 23));
             assertThat(pixels(commands)).isLessThanOrEqualTo(300 * 16);
@@ -166,14 +199,14 @@ class ScreenDisplayTest {
                 CommandPlayer copy = new CommandPlayer();
                 Rectangle window = new Rectangle(100, 60, 120, 80);
                 screen().noise(window, 3);
-                drain(viewer, copy, 1 << 20);
+                List<Command> ignored = catchUp(viewer, copy);
                 int[] before = screen().pixels();
                 screen().draw(window.union(window.translate(way[0], way[1])), (x, y) -> {
                     int fromX = x - way[0];
                     int fromY = y - way[1];
                     return window.contains(fromX, fromY) ? before[fromY * WIDTH + fromX] : 0x223344;
                 });
-                List<Command> commands = drain(viewer, copy, 1 << 20);
+                List<Command> commands = catchUp(viewer, copy);
                 assertThat(copy.pixels()).isEqualTo(screen().pixels());
                 assertThat(commands.getFirst())
                         .as("moved by %d, %d", way[0], way[1])

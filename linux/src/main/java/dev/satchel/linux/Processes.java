@@ -4,11 +4,15 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 
@@ -22,6 +26,7 @@ public final class Processes {
     public static final int SIGCONT = 18;
     public static final int SIGSTOP = 19;
 
+    private static final int ENVIRONMENT_BYTES_MAX = 64 << 10;
     private static final int PR_SET_DUMPABLE = 4;
     private static final int PR_SET_CHILD_SUBREAPER = 36;
     private static final int PR_SET_IO_FLUSHER = 57;
@@ -73,6 +78,33 @@ public final class Processes {
         } catch (IOException e) {
             return Optional.empty();
         }
+    }
+
+    /**
+     * What a process has in its environment, proc_pid_environ(5), as it began with; empty if it has ended.
+     *
+     * @param process its directory in {@code /proc}
+     */
+    public static Map<String, String> environment(Path process) {
+        byte[] bytes;
+        try (InputStream in = Files.newInputStream(process.resolve("environ"))) {
+            bytes = in.readNBytes(ENVIRONMENT_BYTES_MAX);
+        } catch (IOException e) {
+            return Map.of();
+        }
+        Map<String, String> environment = new LinkedHashMap<>();
+        int from = 0;
+        for (int to = 0; to < bytes.length; to++) {
+            if (bytes[to] == 0) {
+                String variable = new String(bytes, from, to - from, StandardCharsets.UTF_8);
+                int equals = variable.indexOf('=');
+                if (equals > 0) {
+                    environment.put(variable.substring(0, equals), variable.substring(equals + 1));
+                }
+                from = to + 1;
+            }
+        }
+        return environment;
     }
 
     /** Starts a session of its own without a controlling terminal, setsid(2); EPERM if it leads a process group already. */

@@ -29,6 +29,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -364,11 +365,22 @@ public final class Pod implements AutoCloseable {
      * The command line that executes a command inside, to be started by whoever owns the terminal.
      *
      * @param user name or number, as the pod's own {@code /etc/passwd} has it; root when absent
+     * @param desktop the environment of the desktop's programs: all of it is for commands of the same user, told by {@code HOME}, and
+     *     {@code DISPLAY} and {@code LANG} for others
      */
-    public List<String> execLine(Optional<String> user, boolean terminal, List<String> command) throws IOException {
+    public List<String> execLine(
+            Optional<String> user, Map<String, String> desktop, boolean terminal, List<String> command)
+            throws IOException {
         runc.adopt(id, init.pid(), spec, root, cgroup);
         Account account = account(user.orElse("0"));
-        Map<String, String> environment = new LinkedHashMap<>(spec.environment());
+        boolean same = account.home().equals(desktop.get("HOME"));
+        Map<String, String> environment = new LinkedHashMap<>();
+        desktop.forEach((name, value) -> {
+            if ((same && !OF_THE_SHELL.contains(name)) || name.equals("DISPLAY") || name.equals("LANG")) {
+                environment.put(name, value);
+            }
+        });
+        environment.putAll(spec.environment());
         environment.put("HOME", account.home());
         environment.put("USER", account.name());
         return runc.execLine(
@@ -391,6 +403,9 @@ public final class Pod implements AutoCloseable {
             throw e;
         }
     }
+
+    /** What says something about the shell that set it, and nothing about the desktop. */
+    private static final Set<String> OF_THE_SHELL = Set.of("PWD", "OLDPWD", "SHLVL", "_");
 
     private record Account(String name, int uid, int gid, String home) {}
 

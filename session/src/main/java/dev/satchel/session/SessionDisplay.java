@@ -15,6 +15,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 
@@ -98,14 +99,28 @@ final class SessionDisplay implements AutoCloseable {
     }
 
     private Screen open(Screen.Listener listener) throws IOException {
-        for (long pid : running.pids()) {
-            if (Processes.commandName(Path.of("/proc/" + pid)).equals(Optional.of("Xvfb"))) {
-                return X11Screen.open(files, SOCKET, pid, listener);
-            }
+        Optional<Long> pid = xServer();
+        if (pid.isPresent()) {
+            return X11Screen.open(files, SOCKET, pid.get(), listener);
         }
         throw new SatchelException(
                 SatchelException.Kind.FAILED,
                 "'" + session + "' has no screen: no X server runs in it; see 'satchel logs " + session + "'");
+    }
+
+    private Optional<Long> xServer() throws IOException {
+        for (long pid : running.pids()) {
+            if (Processes.commandName(Path.of("/proc/" + pid)).equals(Optional.of("Xvfb"))) {
+                return Optional.of(pid);
+            }
+        }
+        return Optional.empty();
+    }
+
+    /** The environment of the desktop's programs, which the X server is the first of; empty if there is no desktop. */
+    Map<String, String> environment() throws IOException {
+        Optional<Long> pid = xServer();
+        return pid.isPresent() ? Processes.environment(Path.of("/proc/" + pid.get())) : Map.of();
     }
 
     /** The link that lets a browser of this host in. */

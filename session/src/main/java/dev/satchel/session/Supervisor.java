@@ -509,7 +509,12 @@ public final class Supervisor implements AutoCloseable {
     }
 
     private synchronized List<String> execLine(JsonObject request) throws IOException {
-        return present(pod).execLine(request.optionalText("user"), request.truth("terminal"), request.texts("command"));
+        return present(pod)
+                .execLine(
+                        request.optionalText("user"),
+                        present(display).environment(),
+                        request.truth("terminal"),
+                        request.texts("command"));
     }
 
     /** Takes files and processes into the vault; when this returns all of it is durable and nothing is left here. */

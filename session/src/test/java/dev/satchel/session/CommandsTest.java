@@ -153,6 +153,19 @@ class CommandsTest extends LiveTest {
         session.exec("user", "no-such-program").expect(127 + 128);
     }
 
+    /** What is started so is a program of the desktop, as if it had been started there. */
+    @Test
+    void execGivesTheDesktopsEnvironment() throws IOException {
+        String name = name("environment");
+        a.create(name);
+        try (Running here = a.resume(name)) {
+            assertThat(here.sh("xdpyinfo >/dev/null && echo \"$DISPLAY $LANG $XDG_RUNTIME_DIR $HOME ${SHLVL-}\""))
+                    .isEqualTo(":0 C.UTF-8 /run/user/1000 /home/user \n");
+            assertThat(here.rootSh("echo \"$DISPLAY $LANG ${XDG_RUNTIME_DIR-} $HOME\""))
+                    .isEqualTo(":0 C.UTF-8  /root\n");
+        }
+    }
+
     @Test
     void execGivesUserInputAndTerminal() throws IOException {
         String name = name("exec");

@@ -439,20 +439,27 @@ export function sessionPanels(toolbar, session) {
     let from;
     const what = element('fork-what', HTMLElement);
     const now = what.textContent;
+    const form = element('fork', HTMLFormElement);
+    const doneCard = element('fork-done', HTMLElement);
     toolbar.onOpen('panel-fork', () => {
         from = undefined;
         what.textContent = now;
+        form.hidden = false;
+        doneCard.hidden = true;
     });
-    const form = element('fork', HTMLFormElement);
     const name = element('fork-name', HTMLInputElement);
     form.addEventListener('submit', async event => {
         event.preventDefault();
         const button = /** @type {HTMLElement} */ (form.querySelector('button'));
-        const { done } = await attempt(button, () => service.fork(name.value.trim(), from));
+        const made = name.value.trim();
+        const { done } = await attempt(button, () => service.fork(made, from));
         if (done) {
-            toast(`Session “${name.value.trim()}” is there.`);
             form.reset();
-            toolbar.closePanel();
+            form.hidden = true;
+            element('fork-done-name', HTMLElement).textContent = made;
+            element('fork-done-command', HTMLElement).textContent = `satchel resume ${made}`;
+            doneCard.hidden = false;
+            /** @type {HTMLElement | null} */ (doneCard.querySelector('button'))?.focus();
         }
     });
 
@@ -473,17 +480,26 @@ export function sessionPanels(toolbar, session) {
     function row(shot) {
         const item = make('li', '');
         const picture = make('span', 'picture');
-        const image = new Image();
-        image.alt = `The screen at ${when(shot.created) ?? 'that time'}`;
-        image.loading = 'lazy';
-        image.onerror = () => picture.replaceChildren(icon('screen'));
-        image.src = service.thumbnailUrl(shot.snapshot);
-        picture.append(image);
+        if (shot.thumbnail) {
+            const image = new Image();
+            image.alt = `The screen at ${when(shot.created) ?? 'that time'}`;
+            image.loading = 'lazy';
+            image.onerror = () => picture.replaceChildren(icon('screen'));
+            image.src = service.thumbnailUrl(shot.snapshot);
+            picture.append(image);
+        } else {
+            picture.append(icon('screen'));
+        }
         const words = make('div', 'what');
         const title = make('b', '', shot.label || ago(shot.created));
         title.title = shot.snapshot;
         const details = [shot.label ? ago(shot.created) : when(shot.created), shot.kind, shot.bytes_new === undefined ? '' : `${bytes(shot.bytes_new)}\u00a0new`];
         words.append(title, make('span', 'note', details.filter(Boolean).join(' · ')));
+        if (shot.windows?.length) {
+            const windows = make('span', 'windows', shot.windows.join(' · '));
+            windows.title = shot.windows.join('\n');
+            words.append(windows);
+        }
         if (session.offers('fork')) {
             const fork = make('button', 'quiet');
             fork.setAttribute('type', 'button');

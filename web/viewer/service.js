@@ -18,6 +18,8 @@
  * @property {string} created ISO 8601
  * @property {string} [kind]
  * @property {number} [bytes_new]
+ * @property {boolean} [thumbnail] whether there is a picture of it
+ * @property {string[]} [windows] titles of those that were open
  * @property {string} [label]
  */
 
@@ -132,7 +134,7 @@ export async function history() {
 }
 
 /** @param {string} id */
-export const thumbnailUrl = id => `/api/history/${encodeURIComponent(id)}/thumbnail.png`;
+export const thumbnailUrl = id => `/api/history/${encodeURIComponent(id)}/thumbnail`;
 
 /** @param {string} path in the session, from the user's home */
 export const fileUrl = path => `/api/files?path=${encodeURIComponent(path)}`;

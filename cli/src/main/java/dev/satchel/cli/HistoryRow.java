@@ -21,6 +21,12 @@ record HistoryRow(String session, SnapshotInfo info, Instant now) implements Row
         json.writeNumberField("bytes_new", info.bytesNew());
         json.writeNumberField("bytes_logical", info.bytesLogical());
         json.writeNumberField("processes", info.processes());
+        json.writeBooleanField("thumbnail", info.thumbnail());
+        json.writeArrayFieldStart("windows");
+        for (String window : info.windows()) {
+            json.writeString(window);
+        }
+        json.writeEndArray();
     }
 
     @Override

@@ -147,13 +147,15 @@ class ReportTest {
 
     @Test
     void history() throws Exception {
-        HistoryRow row =
-                new HistoryRow("work", new SnapshotInfo(ID, Optional.of(PARENT), THEN, "suspend", 100, 200, 42), NOW);
+        HistoryRow row = new HistoryRow(
+                "work",
+                new SnapshotInfo(ID, Optional.of(PARENT), THEN, "suspend", 100, 200, 42, true, List.of("a \"b\"")),
+                NOW);
 
         assertThat(json(row::fields))
                 .isEqualTo("{\"session\":\"work\",\"snapshot\":\"" + ID + "\",\"parent\":\"" + PARENT
                         + "\",\"created\":\"2026-11-20T10:00:00Z\",\"kind\":\"suspend\",\"bytes_new\":100,"
-                        + "\"bytes_logical\":200,\"processes\":42}");
+                        + "\"bytes_logical\":200,\"processes\":42,\"thumbnail\":true,\"windows\":[\"a \\\"b\\\"\"]}");
         assertThat(row.cells())
                 .containsExactly("3f2a9c813f2a", "suspend", "3 hours ago", "0123456789ab", "42", "100 B", "200 B");
     }

@@ -219,7 +219,7 @@ public final class Satchel implements AutoCloseable {
 
     /** {@code create}: at once, whatever the image's size; nothing is copied. */
     public SessionInfo create(CreateRequest request) throws IOException {
-        checkName(request.name());
+        checkName(vault(), request.name());
         ImageManifest image = image(request.image());
         SessionId id = SessionId.random();
         JsonObject imageSettings = Json.read(image.metadata());
@@ -267,7 +267,7 @@ public final class Satchel implements AutoCloseable {
         return width + "x" + height;
     }
 
-    private void checkName(String name) throws IOException {
+    static void checkName(Vault vault, String name) throws IOException {
         if (name.isEmpty()
                 || name.length() > 64
                 || !name.chars().allMatch(Satchel::mayBeInName)
@@ -276,7 +276,7 @@ public final class Satchel implements AutoCloseable {
                     SatchelException.Kind.FAILED,
                     "'" + name + "' can't be a session's name: use up to 64 letters, digits, '.', '_' and '-'");
         }
-        if (vault().head(name).isPresent()) {
+        if (vault.head(name).isPresent()) {
             throw new SatchelException(
                     SatchelException.Kind.FAILED,
                     "there is a session '" + name + "' already: take another name, or 'satchel rm " + name + "' first");
@@ -498,7 +498,7 @@ public final class Satchel implements AutoCloseable {
     }
 
     /** A snapshot of a session by its id or a prefix of that. */
-    private static Snapshot snapshot(Vault vault, Head head, String prefix) throws IOException {
+    static Snapshot snapshot(Vault vault, Head head, String prefix) throws IOException {
         List<Snapshot> found = new ArrayList<>();
         for (Snapshot snapshot : vault.history(head.id())) {
             if (snapshot.id().toString().startsWith(prefix)) {
@@ -850,15 +850,17 @@ public final class Satchel implements AutoCloseable {
                     snapshot.kind(),
                     snapshot.bytesNew(),
                     snapshot.bytesLogical(),
-                    Snapshots.processes(snapshot)));
+                    Snapshots.processes(snapshot),
+                    Snapshots.hasThumbnail(snapshot),
+                    Snapshots.windows(snapshot)));
         }
         return history;
     }
 
     /** {@code fork NAME[@SNAPSHOT] NEW}; of a running session and no snapshot named, from this instant. */
     public SessionInfo fork(String session, Optional<String> snapshot, String newName) throws IOException {
-        checkName(newName);
         Vault vault = vault();
+        checkName(vault, newName);
         Head head = head(session);
         if (snapshot.isEmpty() && RunDirectory.of(host, head.id()).supervised()) {
             snapshot(session);
@@ -868,11 +870,17 @@ public final class Satchel implements AutoCloseable {
         SnapshotId from = snapshot.isPresent()
                 ? snapshot(vault, parent, snapshot.get()).id()
                 : parent.snapshot().orElseThrow(() -> noSnapshot(parent));
+        fork(vault, host, parent, from, newName);
+        return inspect(newName);
+    }
+
+    /** Makes a second session that stands at a snapshot of the first. */
+    static void fork(Vault vault, Host host, Head parent, SnapshotId from, String newName) throws IOException {
+        checkName(vault, newName);
         SessionId id = SessionId.random();
         try (Lease lease = vault.acquire(id, host.id(), host.name(), false)) {
             vault.putHead(Head.first(id, newName, Optional.of(from), parent.settings()), lease);
         }
-        return inspect(newName);
     }
 
     /** {@code rm NAME}; {@code force} ends a session first that runs here; one that runs elsewhere is not touched. */

@@ -21,14 +21,21 @@ final class SessionApi implements Api {
 
         byte[] picture() throws IOException;
 
+        /** Of a snapshot. */
+        Optional<byte[]> thumbnail(String snapshot) throws IOException;
+
         SessionFiles files();
 
         long uploadBytesMax();
     }
 
-    private static final List<String> ACTIONS = List.of("suspend", "snapshot", "history", "fetch-file");
+    private static final List<String> ACTIONS = List.of("suspend", "snapshot", "history", "fork", "fetch-file");
     /** What POST does, each a command of the supervisor's. */
-    private static final List<String> DOES = List.of("suspend", "snapshot", "type", "key", "click", "clipboard");
+    private static final List<String> DOES =
+            List.of("suspend", "snapshot", "fork", "type", "key", "click", "clipboard");
+
+    private static final String THUMBNAIL_BEGIN = "history/";
+    private static final String THUMBNAIL_END = "/thumbnail";
 
     private final Session session;
 
@@ -38,6 +45,19 @@ final class SessionApi implements Api {
 
     @Override
     public Response handle(Request request) throws IOException {
+        try {
+            return answer(request);
+        } catch (SatchelException e) {
+            int status = switch (e.kind()) {
+                case NOT_FOUND -> 404;
+                case IN_USE -> 409;
+                default -> 500;
+            };
+            return Response.bytes(status, "application/json", Json.write(Map.of("error", e.getMessage())));
+        }
+    }
+
+    private Response answer(Request request) throws IOException {
         boolean get = request.method().equals("GET");
         boolean post = request.method().equals("POST");
         if (get && request.path().equals("session")) {
@@ -47,6 +67,16 @@ final class SessionApi implements Api {
         }
         if (get && request.path().equals("history")) {
             return json(Map.of("snapshots", session.history()));
+        }
+        if (get && request.path().startsWith(THUMBNAIL_BEGIN) && request.path().endsWith(THUMBNAIL_END)) {
+            String snapshot = request.path()
+                    .substring(
+                            THUMBNAIL_BEGIN.length(),
+                            Math.max(THUMBNAIL_BEGIN.length(), request.path().length() - THUMBNAIL_END.length()));
+            Optional<byte[]> jpeg = snapshot.isEmpty() ? Optional.empty() : session.thumbnail(snapshot);
+            return jpeg.isPresent()
+                    ? Response.bytes(200, "image/jpeg", jpeg.get())
+                    : Response.json(404, "{\"error\":\"there is no picture of that snapshot\"}");
         }
         if (get && request.path().equals("screenshot.png")) {
             return Response.bytes(200, "image/png", session.picture());

@@ -9,6 +9,7 @@ import dev.satchel.display.codec.Png;
 import dev.satchel.display.web.Api;
 import dev.satchel.display.web.Doorway;
 import dev.satchel.display.web.ViewerServer;
+import dev.satchel.display.x11.Glance;
 import dev.satchel.display.x11.X11Screen;
 import dev.satchel.linux.Processes;
 import java.io.ByteArrayOutputStream;
@@ -121,6 +122,20 @@ final class SessionDisplay implements AutoCloseable {
     Map<String, String> environment() throws IOException {
         Optional<Long> pid = xServer();
         return pid.isPresent() ? Processes.environment(Path.of("/proc/" + pid.get())) : Map.of();
+    }
+
+    /** What is shown now, small; empty if nothing is. */
+    Optional<Thumbnail> thumbnail() {
+        try {
+            Optional<Long> pid = xServer();
+            return pid.isPresent()
+                    ? Optional.of(Thumbnail.of(Glance.of(files, SOCKET, pid.get(), Thumbnail.WIDTH, Thumbnail.HEIGHT)))
+                    : Optional.empty();
+        } catch (IOException | UnsupportedOperationException e) {
+            // A session whose screen does not work, on a host without the library: it is suspended all the same.
+            System.err.println("satchel: no picture of this snapshot: " + e.getMessage());
+            return Optional.empty();
+        }
     }
 
     /** The link that lets a browser of this host in. */

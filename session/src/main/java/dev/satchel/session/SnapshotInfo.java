@@ -2,6 +2,7 @@ package dev.satchel.session;
 
 import dev.satchel.vault.SnapshotId;
 import java.time.Instant;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -10,6 +11,8 @@ import java.util.Optional;
  * @param kind what made it: "create", "suspend", "snapshot", "stop" or "crash"
  * @param bytesNew bytes it added to the vault
  * @param bytesLogical disk and memory it holds
+ * @param thumbnail whether it has a picture of what the screen showed
+ * @param windows titles of the windows that were open
  */
 public record SnapshotInfo(
         SnapshotId snapshot,
@@ -18,4 +21,10 @@ public record SnapshotInfo(
         String kind,
         long bytesNew,
         long bytesLogical,
-        int processes) {}
+        int processes,
+        boolean thumbnail,
+        List<String> windows) {
+    public SnapshotInfo {
+        windows = List.copyOf(windows);
+    }
+}

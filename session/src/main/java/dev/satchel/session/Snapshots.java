@@ -1,14 +1,22 @@
 package dev.satchel.session;
 
 import dev.satchel.pod.Checkpoint;
+import dev.satchel.vault.ChunkMap;
 import dev.satchel.vault.ChunkMapRef;
+import dev.satchel.vault.ChunkRef;
+import dev.satchel.vault.ChunkStore;
+import dev.satchel.vault.ChunkWriter;
 import dev.satchel.vault.SessionId;
 import dev.satchel.vault.Snapshot;
 import dev.satchel.vault.SnapshotDraft;
 import dev.satchel.vault.SnapshotId;
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
@@ -34,6 +42,8 @@ final class Snapshots {
     private static final String VOLUME = "volume";
     private static final String IMAGES = "checkpoint/images";
     private static final String PAGES = "checkpoint/pages";
+    private static final String THUMBNAIL = "thumbnail";
+    private static final String WINDOWS = "windows";
 
     private Snapshots() {}
 
@@ -46,12 +56,35 @@ final class Snapshots {
             long diskBytes,
             long bytesNew)
             throws IOException {
+        return draft(session, parent, kind, volume, checkpoint, diskBytes, bytesNew, ChunkMapRef.EMPTY, List.of());
+    }
+
+    /**
+     * The same with what the screen showed.
+     *
+     * @param thumbnail of {@link #put}, or the empty one
+     * @param windows their titles
+     */
+    static SnapshotDraft draft(
+            SessionId session,
+            Optional<SnapshotId> parent,
+            String kind,
+            ChunkMapRef volume,
+            Optional<Checkpoint> checkpoint,
+            long diskBytes,
+            long bytesNew,
+            ChunkMapRef thumbnail,
+            List<String> windows)
+            throws IOException {
         SortedMap<String, ChunkMapRef> trees = new TreeMap<>();
         trees.put(VOLUME, volume);
         checkpoint.ifPresent(state -> {
             trees.put(IMAGES, state.images());
             trees.put(PAGES, state.pages());
         });
+        if (thumbnail.root().isPresent()) {
+            trees.put(THUMBNAIL, thumbnail);
+        }
         long logical = 0;
         for (ChunkMapRef tree : trees.values()) {
             logical += tree.logicalBytes();
@@ -62,7 +95,9 @@ final class Snapshots {
                 "processes",
                 checkpoint.map(Checkpoint::processes).orElse(0),
                 "bytes_memory",
-                checkpoint.map(Checkpoint::bytesMemory).orElse(0L)));
+                checkpoint.map(Checkpoint::bytesMemory).orElse(0L),
+                WINDOWS,
+                windows));
         return new SnapshotDraft(
                 session,
                 parent,
@@ -103,6 +138,44 @@ final class Snapshots {
                 pages,
                 processes(snapshot),
                 Json.read(snapshot.metadata()).number("bytes_memory", 0)));
+    }
+
+    /** Stores a picture of a snapshot that is to be. */
+    static ChunkMapRef put(Thumbnail thumbnail, ChunkStore chunks, ChunkWriter writer) throws IOException {
+        if (thumbnail.jpeg().length > ChunkRef.LENGTH_MAX) {
+            return ChunkMapRef.EMPTY;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment jpeg = arena.allocateFrom(ValueLayout.JAVA_BYTE, thumbnail.jpeg());
+            ChunkMap.Editor map = ChunkMap.load(chunks, ChunkMapRef.EMPTY).edit();
+            map.set(0, writer.put(jpeg));
+            return map.store(writer);
+        }
+    }
+
+    static boolean hasThumbnail(Snapshot snapshot) {
+        return snapshot.trees().containsKey(THUMBNAIL);
+    }
+
+    /** What its screen showed, JPEG; empty if nobody knows: there was no screen, or it was made by an earlier version. */
+    static Optional<byte[]> thumbnail(Snapshot snapshot, ChunkStore chunks) throws IOException {
+        ChunkMapRef map = snapshot.trees().get(THUMBNAIL);
+        Optional<ChunkRef> chunk =
+                map == null ? Optional.empty() : ChunkMap.load(chunks, map).get(0);
+        if (chunk.isEmpty()) {
+            return Optional.empty();
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment jpeg = arena.allocate(chunk.get().length());
+            int length = chunks.read(chunk.get(), jpeg);
+            return Optional.of(jpeg.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE));
+        }
+    }
+
+    /** The titles of the windows that were open. */
+    static List<String> windows(Snapshot snapshot) throws IOException {
+        JsonObject metadata = Json.read(snapshot.metadata());
+        return metadata.has(WINDOWS) ? metadata.texts(WINDOWS) : List.of();
     }
 
     /** As many digits of its id as people are shown. */

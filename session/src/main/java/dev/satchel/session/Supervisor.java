@@ -96,6 +96,7 @@ public final class Supervisor implements AutoCloseable {
     private @Nullable SessionDisplay display;
     private @Nullable ControlServer control;
     private @Nullable ResumeResult result;
+    private @Nullable Future<Optional<Thumbnail>> thumbnail;
     private boolean closed;
     private boolean awaited;
 
@@ -397,6 +398,7 @@ public final class Supervisor implements AutoCloseable {
         return switch (request.text("do")) {
             case "suspend" -> Results.toJson(suspend(progress));
             case "snapshot" -> Results.toJson(snapshot(progress));
+            case "fork" -> fork(request, progress);
             case "stop" -> {
                 stop(progress);
                 yield NOTHING;
@@ -471,9 +473,16 @@ public final class Supervisor implements AutoCloseable {
                 one.put("created", snapshot.created().toString());
                 one.put("kind", snapshot.kind());
                 one.put("bytes_new", snapshot.bytesNew());
+                one.put("thumbnail", Snapshots.hasThumbnail(snapshot));
+                one.put("windows", Snapshots.windows(snapshot));
                 history.add(one);
             }
             return history;
+        }
+
+        @Override
+        public Optional<byte[]> thumbnail(String snapshot) throws IOException {
+            return Snapshots.thumbnail(Satchel.snapshot(vault, head, snapshot), vault.chunks());
         }
 
         @Override
@@ -535,6 +544,19 @@ public final class Supervisor implements AutoCloseable {
                 taken.criuMillis());
     }
 
+    /** As {@code satchel fork}: from a snapshot that is named, or from this instant. */
+    private synchronized JsonObject fork(JsonObject request, Progress progress) throws IOException {
+        requireRunning();
+        String name = request.text("name");
+        Satchel.checkName(vault, name);
+        Optional<String> named = request.optionalText("snapshot");
+        SnapshotId from = named.isPresent()
+                ? Satchel.snapshot(vault, head, named.get()).id()
+                : snapshot(progress).snapshot();
+        Satchel.fork(vault, host, head, from, name);
+        return new JsonObject(Map.of("session", name, "snapshot", from.toString()));
+    }
+
     /** For nobody who would be told of a failure: the session goes on then, and the log says why. */
     private void suspendUnattended() {
         try {
@@ -552,6 +574,8 @@ public final class Supervisor implements AutoCloseable {
     private SuspendResult capture(String kind, boolean leaveRunning, Progress progress) throws IOException {
         requireRunning();
         SessionDisplay shown = present(display);
+        // Beside what else there is to do before programs are stopped.
+        thumbnail = executor.submit(shown::thumbnail);
         shown.letGo(leaveRunning ? "Taking a snapshot" : "Suspending");
         try {
             if (!leaveRunning) {
@@ -636,6 +660,8 @@ public final class Supervisor implements AutoCloseable {
             captured.writer = writer;
             // What programs wrote is on its way to the disk before they are stopped, so that they stand still for less.
             present(files).sync();
+            // It holds the X server until it is there.
+            captured.seen = get(present(thumbnail));
             captured.dumpNanos = System.nanoTime();
             present(pod).checkpoint(leaveRunning, vault.chunks(), writer, before(), captured);
         }
@@ -659,6 +685,7 @@ public final class Supervisor implements AutoCloseable {
         private final Progress progress;
         private final long startNanos = System.nanoTime();
         private @Nullable ChunkWriter writer;
+        private Optional<Thumbnail> seen = Optional.empty();
         private long dumpNanos;
         private long freezingNanos;
         private long dumpedNanos;
@@ -712,10 +739,13 @@ public final class Supervisor implements AutoCloseable {
             Future<ChunkMapRef> volumeStored = executor.submit(() -> instant.store(chunks, executor, helpers));
             Checkpoint stored = pending.store();
             checkpoint = stored;
+            ChunkMapRef picture =
+                    seen.isPresent() ? Snapshots.put(seen.get(), vault.chunks(), chunks) : ChunkMapRef.EMPTY;
+            List<String> windows = seen.map(Thumbnail::windows).orElse(List.of());
             ChunkMapRef volumeMap = get(volumeStored);
             WriteStats stats = chunks.commit();
             bytesNew = stats.bytesNew();
-            snapshot = commit(kind, volumeMap, Optional.of(stored), bytesNew);
+            snapshot = commit(kind, volumeMap, Optional.of(stored), bytesNew, picture, windows);
             instant.close();
             frozenFiles = null;
             if (leaveRunning) {
@@ -746,7 +776,13 @@ public final class Supervisor implements AutoCloseable {
     }
 
     /** Names the new snapshot in the session's head; from then on it is the session. */
-    private SnapshotId commit(String kind, ChunkMapRef volumeMap, Optional<Checkpoint> checkpoint, long bytesNew)
+    private SnapshotId commit(
+            String kind,
+            ChunkMapRef volumeMap,
+            Optional<Checkpoint> checkpoint,
+            long bytesNew,
+            ChunkMapRef thumbnail,
+            List<String> windows)
             throws IOException {
         SnapshotId id = vault.put(Snapshots.draft(
                 head.id(),
@@ -755,7 +791,9 @@ public final class Supervisor implements AutoCloseable {
                 volumeMap,
                 checkpoint,
                 present(volume).sizeBytes(),
-                bytesNew));
+                bytesNew,
+                thumbnail,
+                windows));
         Head next = head.next(Optional.of(id), head.settings());
         vault.putHead(next, lease);
         head = next;
@@ -782,7 +820,7 @@ public final class Supervisor implements AutoCloseable {
             ChunkMapRef map =
                     instant.store(writer, executor, Runtime.getRuntime().availableProcessors());
             WriteStats stats = writer.commit();
-            commit(Snapshots.STOP, map, Optional.empty(), stats.bytesNew());
+            commit(Snapshots.STOP, map, Optional.empty(), stats.bytesNew(), ChunkMapRef.EMPTY, List.of());
         }
         safe = true;
         close();

@@ -100,7 +100,8 @@ final class BrowserSession implements AutoCloseable {
             case "history" ->
                 Api.Response.json(
                         200,
-                        "{\"snapshots\":[{\"snapshot\":\"s1\",\"created\":\"2026-11-20T10:00:00Z\",\"kind\":\"suspend\",\"bytes_new\":1000},"
+                        "{\"snapshots\":[{\"snapshot\":\"s1\",\"created\":\"2026-11-20T10:00:00Z\",\"kind\":\"suspend\",\"bytes_new\":1000,"
+                                + "\"thumbnail\":true,\"windows\":[\"Letter\",\"<i>Mail</i>\"]},"
                                 + "{\"snapshot\":\"s2\",\"created\":\"2026-11-20T11:00:00Z\",\"kind\":\"snapshot\",\"bytes_new\":2500000,\"label\":\"<b>mine</b>\"}]}");
             case "fork" -> Api.Response.json(409, "{\"error\":\"there is a session of that name\"}");
             case "files" ->

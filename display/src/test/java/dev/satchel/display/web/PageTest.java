@@ -342,7 +342,8 @@ class PageTest {
         page.waitForSelector("#snapshots li");
         assertThat(page.locator("#snapshots li b").allTextContents().getFirst()).isEqualTo("<b>mine</b>");
         assertThat(page.locator("#snapshots li").allTextContents().getLast()).contains("1.0\u00a0kB\u00a0new");
-        assertThat(session.requests).contains("GET history/s1/thumbnail.png", "GET history/s2/thumbnail.png");
+        assertThat(session.requests).contains("GET history/s1/thumbnail").doesNotContain("GET history/s2/thumbnail");
+        assertThat(page.locator("#snapshots .windows").allTextContents()).containsExactly("Letter · <i>Mail</i>");
         page.click("#snapshots li:last-child button");
         page.fill("#fork-name", "second");
         page.click("#fork .main");

@@ -55,6 +55,10 @@ public final class XServer implements AutoCloseable {
         return X11Screen.open(Path.of("/"), "tmp/.X11-unix/X" + number, pid(), listener);
     }
 
+    Glance glance(int widthMax, int heightMax) throws IOException {
+        return Glance.of(Path.of("/"), "tmp/.X11-unix/X" + number, pid(), widthMax, heightMax);
+    }
+
     /** A client of a test's own. */
     X11Connection connect() throws IOException {
         return new X11Connection(UnixDomainSocketAddress.of("/tmp/.X11-unix/X" + number));

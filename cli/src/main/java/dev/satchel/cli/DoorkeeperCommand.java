@@ -15,6 +15,8 @@ final class DoorkeeperCommand extends Command {
 
     DoorkeeperCommand() {
         super("doorkeeper", "Answer the pages of a session that was suspended");
+        describe("A supervisor starts it and tells it on standard input which session it is; it ends by itself.");
+        examples("satchel doorkeeper <door.json");
     }
 
     @Override

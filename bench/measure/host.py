@@ -166,3 +166,32 @@ def cgroup(name):
                     if tries == 99:
                         raise
                     time.sleep(0.05)
+
+
+def end(process):
+    """Ends a process that was started here, and takes what it left."""
+    if process.stdin:
+        process.stdin.close()
+    process.terminate()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+def end_group(process, more=()):
+    """Ends a process that leads a group, all that is in it, and others that it started."""
+    for pid in (*more, -process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        pass
+    for pid in (*more, -process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()

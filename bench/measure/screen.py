@@ -36,9 +36,10 @@ class Screen:
         with self.stack:
             self.stack.enter_context(host.directory(self.directory))
             reader, writer = os.pipe()
+            # No abstract socket: servers that run in a session's files, but in this network, would take it for the session's display.
             process = subprocess.Popen(
                 ["Xvfb", "-displayfd", str(writer), "-screen", "0", f"{self.width}x{self.height}x24", "-fbdir", self.directory,
-                 "-nolisten", "tcp", "-noreset", "-ac", "-s", "0"], pass_fds=[writer], stderr=subprocess.DEVNULL)
+                 "-nolisten", "tcp", "-nolisten", "local", "-noreset", "-ac", "-s", "0"], pass_fds=[writer], stderr=subprocess.DEVNULL)
             self.stack.callback(host.end, process)
             os.close(writer)
             with os.fdopen(reader) as file:

@@ -217,7 +217,7 @@ class Measurement:
     def type(self, program, area, least):
         """A key at a time; the first pixels that change."""
         letters = "etaoinshrdlu"
-        times = []
+        times, server = [], []
         for _ in range(2):
             self.eyes.input.press("a")
             time.sleep(0.4)
@@ -230,11 +230,21 @@ class Measurement:
                 if not seen:
                     raise host.Failed(f"{self.side.name}: a key typed into {program} shows nothing")
                 times.append((seen - began) / 1e6)
+                server.append(self.answer(began, seen))
                 # Not in step with anything's timers.
                 time.sleep(0.25 + number * 0.37 % 0.1 + self.over.rtt_millis / 1000)
         times.sort()
-        self.add(f"key to pixel in {program}", statistics.median(times), "ms", all=[round(t, 2) for t in times])
+        self.add(f"key to pixel in {program}", statistics.median(times), "ms", all=[round(t, 2) for t in times],
+                 server=statistics.median(filter(None, server)))
         self.add(f"key to pixel in {program}, 95th percentile", times[min(len(times) - 1, round(0.95 * len(times)))], "ms")
+
+    def answer(self, since, until):
+        """@return ms from the arrival of a client's first packet to the first longer one that the server sends then: the server's and the
+        program's part of a key's way; None if the two can't be told"""
+        packets = self.over.packets(since, until)
+        asked = [arrived for _, arrived, count, up in packets if up and count > 52]
+        answered = [entered for entered, _, count, up in packets if asked and not up and entered > asked[0] and count > 70]
+        return (answered[0] - asked[0]) / 1e6 if answered else None
 
     def scroll(self):
         strip = self.eyes.area(x=0, y=400, width=14, height=8)
@@ -324,7 +334,7 @@ def run(satchel, results, repetitions, part):
             if part == "resume":
                 resumes(session, satchel_side, own, eyes, results, made, repetitions)
                 return
-            measure([satchel_side, X11vnc(session, "x11vnc")], own, eyes, results, made, pages, keys, part)
+            measure([X11vnc(session, "x11vnc"), satchel_side], own, eyes, results, made, pages, keys, part)
             tiger = TigerVNC(session, "TigerVNC")
             with tiger.served():
                 own = Programs(session, 1)

@@ -36,17 +36,18 @@ class Screen:
         with self.stack:
             self.stack.enter_context(host.directory(self.directory))
             reader, writer = os.pipe()
+            number = next(n for n in range(100, 1000) if not pathlib.Path(f"/tmp/.X{n}-lock").exists())
             # No abstract socket: servers that run in a session's files, but in this network, would take it for the session's display.
             process = subprocess.Popen(
-                ["Xvfb", "-displayfd", str(writer), "-screen", "0", f"{self.width}x{self.height}x24", "-fbdir", self.directory,
+                ["Xvfb", f":{number}", "-displayfd", str(writer), "-screen", "0", f"{self.width}x{self.height}x24", "-fbdir", self.directory,
                  "-nolisten", "tcp", "-nolisten", "local", "-noreset", "-ac", "-s", "0"], pass_fds=[writer], stderr=subprocess.DEVNULL)
             self.stack.callback(host.end, process)
             os.close(writer)
             with os.fdopen(reader) as file:
-                number = file.readline().strip()
-            if not number:
+                ready = file.readline()
+            if not ready:
                 raise host.Failed("Xvfb does not start")
-            self.name = ":" + number
+            self.name = f":{number}"
             with open(self.directory / "Xvfb_screen0", "r+b") as file:
                 memory = mmap.mmap(file.fileno(), 0)
             # XWDFile.h: big-endian; size of the header, and further on bytes a line and colours.

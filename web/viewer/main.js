@@ -39,6 +39,8 @@ let status = 'connecting';
 let hello;
 /** @type {service.Session | undefined} */
 let session;
+/** Who of those that may control does. @type {messages.Controls} */
+let controls = 'all';
 /** Why it could not be resumed when that was tried last. */
 let problem = '';
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -112,6 +114,7 @@ clipboardPanel(clipboard, toolbar);
 filesPanel(keyboard, toolbar);
 sessionPanels(toolbar, { offers });
 fullScreen();
+element('alone', HTMLButtonElement).addEventListener('click', () => connection.send(messages.control(controls !== 'alone')));
 offerControls();
 toolbar.introduce();
 connection.connect();
@@ -169,6 +172,8 @@ function received(message) {
             return clipboard.received(message.text);
         case 'state':
             return stateChanged(message);
+        case 'controls':
+            return controlled(message.controls);
         case 'bell':
             return ring();
     }
@@ -191,9 +196,7 @@ async function welcomed(said) {
     document.title = `${said.name} – Satchel`;
     element('name', HTMLElement).textContent = said.name;
     canvas.setAttribute('aria-label', `The screen of session ${said.name}`);
-    for (const part of [pointer, keyboard, clipboard]) {
-        part.enabled = said.control;
-    }
+    controlled('all');
     keyboard.forget();
     forgetHolds();
     clipboard.forget();
@@ -203,6 +206,32 @@ async function welcomed(said) {
         await screen.setSize(said.width, said.height);
         screen.askAgain();
     }
+}
+
+/** @param {messages.Controls} by */
+function controlled(by) {
+    const before = controls;
+    controls = by;
+    const mine = hello?.control === true && by !== 'another';
+    if (!mine) {
+        // The server has released what was held down here.
+        keyboard.forget();
+        forgetHolds();
+    }
+    for (const part of [pointer, keyboard, clipboard]) {
+        part.enabled = mine;
+    }
+    const button = element('alone', HTMLButtonElement);
+    button.setAttribute('aria-pressed', String(by === 'alone'));
+    button.dataset.tip = { all: 'Control alone', alone: 'Let all control', another: 'Take control' }[by];
+    button.setAttribute('aria-label', button.dataset.tip);
+    button.classList.toggle('calls', by === 'another');
+    if (by === 'another') {
+        toast('Somebody else has taken control: you are looking on.');
+    } else if (before === 'another') {
+        toast('You can work here again.');
+    }
+    showState();
 }
 
 /** Asks the server what it offers; the page shows nothing that it does not. */
@@ -358,7 +387,7 @@ function stateWords() {
     if (state.state === 'lost') {
         return ['Display lost', 'warn'];
     }
-    return [hello?.control === false ? 'Running · view only' : 'Running', 'good'];
+    return [hello?.control === false ? 'Running · view only' : controls === 'another' ? 'Running · looking on' : 'Running', 'good'];
 }
 
 async function resume() {

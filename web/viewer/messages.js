@@ -32,10 +32,15 @@ export class ProtocolError extends Error {
  * @typedef {{type: 'clipboard', text: string}} ClipboardText
  * @typedef {'running' | 'suspending' | 'suspended' | 'stopped' | 'lost' | 'resuming'} SessionState
  * @typedef {{type: 'state', state: SessionState, text: string}} State
+ * @typedef {'all' | 'alone' | 'another'} Controls who of those that may control does: this one alone, or another one
+ * @typedef {{type: 'controls', controls: Controls}} ControlsTold
  * @typedef {{type: 'pong', data: Uint8Array}} Pong
  * @typedef {{type: 'bell'}} Bell
- * @typedef {Hello | Update | Cursor | Size | ClipboardText | State | Pong | Bell} ServerMessage
+ * @typedef {Hello | Update | Cursor | Size | ClipboardText | State | Pong | Bell | ControlsTold} ServerMessage
  */
+
+/** @type {readonly Controls[]} */
+const CONTROLS = ['all', 'alone', 'another'];
 
 /** @type {readonly SessionState[]} */
 const STATES = ['running', 'suspending', 'suspended', 'stopped', 'lost', 'resuming'];
@@ -170,6 +175,14 @@ function parseBody(type, reader) {
             return { type: 'pong', data: reader.take() };
         case 8:
             return { type: 'bell' };
+        case 10: {
+            const number = reader.u8();
+            const controls = CONTROLS[number];
+            if (!controls) {
+                throw new ProtocolError(`control ${number}`);
+            }
+            return { type: 'controls', controls };
+        }
         default:
             throw new ProtocolError(`a message of type ${type}`);
     }
@@ -268,4 +281,13 @@ export function pingNumber(data) {
 
 export function refresh() {
     return message(8, 0, () => {});
+}
+
+/**
+ * Takes control from all others, or gives it back to all.
+ *
+ * @param {boolean} alone
+ */
+export function control(alone) {
+    return message(9, 1, view => view.setUint8(1, alone ? 1 : 0));
 }

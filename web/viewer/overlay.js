@@ -43,8 +43,9 @@ export class Overlay {
         const problem = element('overlay-problem', HTMLElement);
         problem.hidden = !card.problem;
         // Said again only if it is another.
-        if (problem.textContent !== (card.problem ?? '')) {
-            problem.textContent = card.problem ?? '';
+        const words = card.problem ? card.problem[0]?.toUpperCase() + card.problem.slice(1) : '';
+        if (problem.textContent !== words) {
+            problem.textContent = words;
         }
         this.#overlay.setAttribute('aria-busy', String(card.busy ?? false));
         const command = element('overlay-command', HTMLElement);

@@ -47,6 +47,9 @@ public final class ScreenDisplay implements Display {
     // All guarded by lock.
     private final List<Attached> viewers = new ArrayList<>();
     private @Nullable Held held;
+    /** Of all that may control, the only one that does; null: all do. */
+    private @Nullable Attached alone;
+
     private boolean closed;
 
     // Guarded by transition.
@@ -83,6 +86,9 @@ public final class ScreenDisplay implements Display {
                     viewer.show(now);
                 }
                 viewers.add(viewer);
+                if (alone != null) {
+                    viewer.tellControls();
+                }
             } finally {
                 lock.unlock();
             }
@@ -578,6 +584,7 @@ public final class ScreenDisplay implements Display {
         private boolean sizeDue;
         private boolean woken;
         private boolean hungry;
+        private boolean controlsDue;
 
         Attached(Options options) {
             this.options = options;
@@ -615,6 +622,7 @@ public final class ScreenDisplay implements Display {
                             || cursor != null
                             || pointer != null
                             || clipboard != null
+                            || controlsDue
                             || ended != null
                             || woken) {
                         return update(toDraw ? now : null, bytesMax);
@@ -654,12 +662,14 @@ public final class ScreenDisplay implements Display {
                     Optional.ofNullable(cursor),
                     Optional.ofNullable(pointer),
                     Optional.ofNullable(clipboard),
+                    controlsDue ? Optional.of(controls()) : Optional.empty(),
                     commands,
                     Optional.ofNullable(ended));
             sizeDue = sizeDue && now == null;
             cursor = null;
             pointer = null;
             clipboard = null;
+            controlsDue = false;
             woken = false;
             return update;
         }
@@ -691,7 +701,7 @@ public final class ScreenDisplay implements Display {
         /** @return the screen if this viewer may control it, and it is there */
         private @Nullable Screen controlled() {
             Held now = held;
-            return options.control() && now != null ? now.screen : null;
+            return options.control() && (alone == null || alone == this) && now != null ? now.screen : null;
         }
 
         @Override
@@ -769,21 +779,51 @@ public final class ScreenDisplay implements Display {
             }
         }
 
+        private Controls controls() {
+            return alone == null ? Controls.ALL : alone == this ? Controls.THIS_ALONE : Controls.ANOTHER_ALONE;
+        }
+
         @Override
-        public void close() {
+        public void controlAlone(boolean wanted) {
+            List<Attached> losers = new ArrayList<>();
+            lock.lock();
+            try {
+                if (!options.control() || !viewers.contains(this) || (wanted ? alone == this : alone != this)) {
+                    return;
+                }
+                alone = wanted ? this : null;
+                for (Attached viewer : viewers) {
+                    viewer.tellControls();
+                    if (wanted && viewer != this) {
+                        losers.add(viewer);
+                    }
+                }
+            } finally {
+                lock.unlock();
+            }
+            for (Attached loser : losers) {
+                loser.releaseAll();
+            }
+        }
+
+        /** Under lock. */
+        void tellControls() {
+            controlsDue = true;
+            changed.signalAll();
+        }
+
+        /** What it holds down. */
+        private void releaseAll() {
             List<Integer> down;
             boolean buttonsDown;
             Held now;
             lock.lock();
             try {
-                if (!viewers.remove(this)) {
-                    return;
-                }
-                ended = "closed";
-                changed.signalAll();
                 now = held;
                 down = List.copyOf(pressed);
+                pressed.clear();
                 buttonsDown = buttons != 0;
+                buttons = 0;
             } finally {
                 lock.unlock();
             }
@@ -800,6 +840,32 @@ public final class ScreenDisplay implements Display {
             } catch (IOException e) {
                 now.lost(e);
             }
+        }
+
+        @Override
+        public void close() {
+            boolean there;
+            lock.lock();
+            try {
+                if (!viewers.remove(this)) {
+                    return;
+                }
+                ended = "closed";
+                changed.signalAll();
+                if (alone == this) {
+                    alone = null;
+                    for (Attached viewer : viewers) {
+                        viewer.tellControls();
+                    }
+                }
+                there = held != null;
+            } finally {
+                lock.unlock();
+            }
+            if (!there) {
+                return;
+            }
+            releaseAll();
             transition.lock();
             try {
                 if (!lingering && nobodyLooks()) {

@@ -25,6 +25,13 @@ public interface Viewer extends AutoCloseable {
     /** Where the pointer is, on the screen. */
     record Position(int x, int y) {}
 
+    /** Who of those that may control does so. */
+    enum Controls {
+        ALL,
+        THIS_ALONE,
+        ANOTHER_ALONE
+    }
+
     /**
      * What to tell a viewer, in this order.
      *
@@ -32,6 +39,7 @@ public interface Viewer extends AutoCloseable {
      * @param cursor if it changed
      * @param pointer if it was moved, and that is to be told
      * @param clipboard if the session's programs offer other text
+     * @param controls if that changed
      * @param commands as many as were asked for; empty if nothing is to be drawn
      * @param ended why nothing will come any more
      */
@@ -40,6 +48,7 @@ public interface Viewer extends AutoCloseable {
             Optional<CursorImage> cursor,
             Optional<Position> pointer,
             Optional<String> clipboard,
+            Optional<Controls> controls,
             List<Command> commands,
             Optional<String> ended) {}
 
@@ -69,6 +78,12 @@ public interface Viewer extends AutoCloseable {
 
     /** As {@link Screen#setClipboard}. */
     void setClipboard(String text) throws IOException;
+
+    /**
+     * Takes control from all others, whose keys and buttons are released, or gives it back to all; nothing if this viewer may not control.
+     * When the one that has it is closed all have it again.
+     */
+    void controlAlone(boolean alone);
 
     /** Releases what it holds down, and lets go of its queue. */
     @Override

@@ -20,6 +20,7 @@ final class Messages {
     static final int CLIENT_RESIZE = 6;
     static final int CLIENT_PING = 7;
     static final int CLIENT_REFRESH = 8;
+    static final int CLIENT_CONTROL = 9;
 
     static final int HELLO = 1;
     static final int UPDATE = 2;
@@ -30,6 +31,7 @@ final class Messages {
     static final int PONG = 7;
 
     static final int POINTER = 9;
+    static final int CONTROL = 10;
 
     /** Bits of what a viewer wants. */
     static final int WANTS_VIDEO = 1;
@@ -55,6 +57,15 @@ final class Messages {
 
     private static void putSize(ByteBuffer message, Rectangle size) {
         message.putShort((short) size.width()).putShort((short) size.height());
+    }
+
+    static byte[] control(Viewer.Controls controls) {
+        byte who = switch (controls) {
+            case ALL -> 0;
+            case THIS_ALONE -> 1;
+            case ANOTHER_ALONE -> 2;
+        };
+        return new byte[] {CONTROL, who};
     }
 
     /** Commands follow. */

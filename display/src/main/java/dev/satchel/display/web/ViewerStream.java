@@ -283,6 +283,14 @@ final class ViewerStream {
                 }
                 wake();
             }
+            case Messages.CLIENT_CONTROL -> {
+                require(length == 1);
+                int alone = message.get();
+                require(alone == 0 || alone == 1);
+                if (control && now != null) {
+                    now.controlAlone(alone == 1);
+                }
+            }
             case Messages.CLIENT_REFRESH -> {
                 require(length == 0);
                 if (now != null) {
@@ -509,6 +517,9 @@ final class ViewerStream {
             if (text.length <= Messages.CLIPBOARD_BYTES_MAX) {
                 out.message(Messages.text(Messages.CLIPBOARD, text), List.of());
             }
+        }
+        if (control && update.controls().isPresent()) {
+            out.message(Messages.control(update.controls().get()), List.of());
         }
         List<byte[]> batch = new ArrayList<>();
         int bytes = 0;

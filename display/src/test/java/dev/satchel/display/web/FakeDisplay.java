@@ -129,7 +129,7 @@ final class FakeDisplay implements Display {
                 commands.add(queue.poll());
             }
             taken += bytes;
-            Update update = new Update(size, cursor, Optional.empty(), clipboard, commands, ended);
+            Update update = new Update(size, cursor, Optional.empty(), clipboard, Optional.empty(), commands, ended);
             size = Optional.empty();
             cursor = Optional.empty();
             clipboard = Optional.empty();
@@ -164,6 +164,11 @@ final class FakeDisplay implements Display {
         @Override
         public void resize(int width, int height) {
             input.add("resize " + width + " " + height);
+        }
+
+        @Override
+        public void controlAlone(boolean alone) {
+            input.add("control " + alone);
         }
 
         @Override

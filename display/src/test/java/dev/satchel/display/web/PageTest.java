@@ -382,6 +382,37 @@ class PageTest {
     }
 
     @Test
+    void oneTakesControlAndGivesItBack() {
+        Page one = session.open();
+        Page other = session.open();
+        Page looks = session.open(new Browser.NewContextOptions().setViewportSize(800, 600), false);
+        showToolbar(looks);
+        assertThat(looks.isVisible("#alone")).isFalse();
+        other.bringToFront();
+        other.keyboard().down("o");
+        session.assertTyped("press 6f");
+        showToolbar(one);
+        one.click("#alone");
+        // What the other one held down is released.
+        session.assertTyped("press 6f", "release 6f");
+        awaitTrue(one, "document.getElementById('alone').getAttribute('aria-pressed') === 'true'");
+        awaitTrue(other, "document.getElementById('state-text').textContent === 'Running · looking on'");
+        other.keyboard().up("o");
+        other.keyboard().press("x");
+        one.keyboard().press("Escape");
+        one.keyboard().press("k");
+        session.assertTyped("press 6f", "release 6f", "press 6b", "release 6b");
+        showToolbar(other);
+        other.click("[aria-label='Take control']");
+        awaitTrue(one, "document.getElementById('state-text').textContent === 'Running · looking on'");
+        // Who has it goes: all have it again.
+        other.close();
+        awaitTrue(one, "document.getElementById('state-text').textContent === 'Running'");
+        one.keyboard().press("k");
+        session.assertTyped("press 6f", "release 6f", "press 6b", "release 6b", "press 6b", "release 6b");
+    }
+
+    @Test
     void filesAreFoundWithTheKeyboardAlone() {
         Page page = session.open();
         showToolbar(page);

@@ -1,5 +1,6 @@
 package dev.satchel.session;
 
+import dev.satchel.display.Display;
 import dev.satchel.display.web.Api;
 import dev.satchel.display.web.Doorway;
 import dev.satchel.display.web.ViewerServer;
@@ -39,12 +40,13 @@ public final class Doorkeeper {
     private final List<String> resume;
     private final boolean asksNothing;
     private final long idleMillisMax;
+    private final RemoteViewers elsewhere;
 
     /** The lock for all that follows. */
     private final Object lock = new Object();
 
     private @Nullable ViewerServer server;
-    private String kept = "";
+    private String asKept = "";
     private @Nullable Resuming resuming;
     private @Nullable Process launcher;
     /** Nobody is to be answered any more; all that had to be done before is done. */
@@ -83,6 +85,8 @@ public final class Doorkeeper {
         this.resume = List.copyOf(resume);
         this.asksNothing = asksNothing;
         this.idleMillisMax = idleMillisMax;
+        this.elsewhere =
+                new RemoteViewers(door.session(), door.state(), this::noDisplay, this::answer, this::viewerLeft);
     }
 
     /** How a resume is made: gets the session's name. */
@@ -127,7 +131,9 @@ public final class Doorkeeper {
 
     /** @return false if somebody else has the port, or it is to leave already */
     private boolean open(String lines) throws IOException {
-        Optional<Doorway> doorway = Doorway.of(lines.split("\n", -1)[0]);
+        // For browsers here, VNC clients, which have to wait, and browsers elsewhere.
+        String[] kept = lines.split("\n", -1);
+        Optional<Doorway> doorway = Doorway.of(kept[0]);
         if (doorway.isEmpty()) {
             return false;
         }
@@ -136,25 +142,31 @@ public final class Doorkeeper {
                 return false;
             }
             ViewerServer opened = new ViewerServer(
-                    ViewerServer.Settings.loopback(door.session()).after(doorway),
-                    () -> {
-                        throw new IOException("'" + door.session() + "' is suspended");
-                    },
-                    this::answer);
+                    ViewerServer.Settings.loopback(door.session()).after(doorway), this::noDisplay, this::answer);
             if (opened.port() != doorway.get().port()) {
                 opened.close();
                 return false;
             }
             opened.tellState(ViewerServer.STATE_SUSPENDED, "");
-            opened.onLastViewerLeft(() -> {
-                synchronized (lock) {
-                    emptySinceNanos = System.nanoTime();
-                    lock.notifyAll();
-                }
-            });
+            opened.onLastViewerLeft(this::viewerLeft);
+            if (kept.length > 2) {
+                elsewhere.reopen(kept[2]);
+                elsewhere.tellState(ViewerServer.STATE_SUSPENDED, "");
+            }
             server = opened;
-            kept = lines;
+            asKept = lines;
             return true;
+        }
+    }
+
+    private Display noDisplay() throws IOException {
+        throw new IOException("'" + door.session() + "' is suspended");
+    }
+
+    private void viewerLeft() {
+        synchronized (lock) {
+            emptySinceNanos = System.nanoTime();
+            lock.notifyAll();
         }
     }
 
@@ -163,7 +175,8 @@ public final class Doorkeeper {
             synchronized (lock) {
                 while (!left) {
                     ViewerServer open = server;
-                    if (resuming != null || (open != null && open.viewers() > 0)) {
+                    int viewers = elsewhere.viewers() + (open == null ? 0 : open.viewers());
+                    if (resuming != null || viewers > 0) {
                         lock.wait(); // until the last one leaves
                         continue;
                     }
@@ -190,6 +203,7 @@ public final class Doorkeeper {
         if (open != null) {
             open.close();
         }
+        elsewhere.close();
     }
 
     /** The launcher's words must be read to its end, or it would be ended by them. */
@@ -274,6 +288,7 @@ public final class Doorkeeper {
         if (open != null) {
             open.tellState(state, text);
         }
+        elsewhere.tellState(state, text);
     }
 
     /** @return null once it is done, which a supervisor that has this one leave tells sooner */
@@ -353,7 +368,7 @@ public final class Doorkeeper {
         synchronized (lock) {
             leaving = true;
             asked = resuming;
-            lines = kept;
+            lines = asKept;
         }
         if (farewell.isPresent()) {
             tell(ViewerServer.STATE_STOPPED, farewell.get());

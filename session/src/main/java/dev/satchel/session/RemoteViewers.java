@@ -148,6 +148,12 @@ final class RemoteViewers implements AutoCloseable {
         return there == null ? 0 : there.viewers();
     }
 
+    /** See {@link ViewerServer#viewedWithin}. */
+    boolean viewedWithin(long millis) {
+        ViewerServer there = present();
+        return there != null && there.viewedWithin(millis);
+    }
+
     /** See {@link ViewerServer#tellState}. */
     void tellState(int newState, String text) {
         ViewerServer there = present();

@@ -364,6 +364,7 @@ public final class Satchel implements AutoCloseable {
                 settings.created(),
                 Links.of(run.podId()).key(),
                 keyName(Vault.identify(vault.backend())),
+                host.state(),
                 host.runDirectory(head.id()),
                 host.doorkeeper(head.id()));
     }

@@ -91,7 +91,7 @@ final class SessionDisplay implements AutoCloseable {
 
     /** Whether somebody looks now, or did a moment ago: pages will ask what became of the session. */
     boolean lookedAt() {
-        return server.viewedWithin(LOOKED_AT_MILLIS);
+        return server.viewedWithin(LOOKED_AT_MILLIS) || remote.viewedWithin(LOOKED_AT_MILLIS);
     }
 
     /** After the session's programs ended. */

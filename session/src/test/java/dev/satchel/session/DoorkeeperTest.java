@@ -129,13 +129,20 @@ class DoorkeeperTest extends LiveTest {
                 Running here = a.resume(name)) {
             Page page = browser.open(here.result().viewUrl());
             Chromium.awaitSame("the desktop in the browser", page, a, name);
+            // By TLS, as from another computer.
+            RemoteAccess access =
+                    a.with(satchel -> satchel.listen(name, ListenAddress.parse("127.0.0.2"), Optional.empty(), false));
+            Page elsewhere = browser.openElsewhere(access.url());
+            Chromium.awaitSame("the desktop in a browser elsewhere", elsewhere, a, name);
             here.suspend();
             try (AtWork doorkeeper = atWork(here.supervisor.door().orElseThrow(), "false")) {
                 page.waitForSelector("#overlay-action >> text=Resume");
+                elsewhere.waitForSelector("#overlay-action >> text=Resume");
                 try (Running again = a.resume(name)) {
                     doorkeeper.awaitEnd();
                     assertThat(again.result().viewUrl()).isEqualTo(here.result().viewUrl());
                     Chromium.awaitSame("the desktop in the page", page, a, name);
+                    Chromium.awaitSame("the desktop in the page elsewhere", elsewhere, a, name);
                 }
             }
         }
@@ -229,6 +236,7 @@ class DoorkeeperTest extends LiveTest {
                     Instant.EPOCH,
                     Links.of(here.directory().podId()).key(),
                     "none",
+                    a.host().state(),
                     a.host().runDirectory(here.id),
                     a.host().doorkeeper(here.id));
             // One that comes too late leaves at once.

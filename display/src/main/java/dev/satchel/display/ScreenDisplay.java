@@ -298,6 +298,7 @@ public final class ScreenDisplay implements Display {
         private Shadow shadow = new Shadow(NOTHING);
 
         private Activity activity = new Activity(NOTHING);
+        private final SharedCommands shared = new SharedCommands();
         private CursorImage cursor;
         private Viewer.@Nullable Position pointer;
         private String clipboard = "";
@@ -334,6 +335,7 @@ public final class ScreenDisplay implements Display {
         private void lookAnew() throws IOException {
             shadow = new Shadow(size);
             activity = new Activity(size);
+            shared.clear();
             shadow.read(screen);
         }
 
@@ -501,6 +503,21 @@ public final class ScreenDisplay implements Display {
             return (now - waitingNanos(now)) / 1_000_000;
         }
 
+        /** What draws an area as viewers are to have it. */
+        private Command command(ViewerQueue.Piece piece) {
+            Command made = shared.find(piece);
+            if (made == null) {
+                int[] pixels = shadow.copy(piece.area());
+                made = piece.moving()
+                        ? new Command.Video(piece.area(), pixels)
+                        : classifier.apply(piece.area(), pixels);
+                if (viewers.size() > 1) {
+                    shared.add(piece, made);
+                }
+            }
+            return made;
+        }
+
         /** Whether somebody waits for what was drawn. */
         private boolean wanted() {
             for (Attached viewer : viewers) {
@@ -524,6 +541,10 @@ public final class ScreenDisplay implements Display {
                     activity.changed(changes.changed(), activityMillis());
                     if (changes.moves().isEmpty() && changes.changed().isEmpty()) {
                         return;
+                    }
+                    shared.changed(changes.changed());
+                    for (Shadow.Move move : changes.moves()) {
+                        shared.changed(Region.of(move.to()));
                     }
                     for (Attached viewer : viewers) {
                         viewer.queue.add(changes);
@@ -650,11 +671,7 @@ public final class ScreenDisplay implements Display {
             if (drawn != null) {
                 Region moving = drawn.activity.moving();
                 for (ViewerQueue.Piece piece : queue.take(bytesMax, moving, nowMillis(), commands)) {
-                    int[] pixels = drawn.shadow.copy(piece.area());
-                    commands.add(
-                            piece.moving()
-                                    ? new Command.Video(piece.area(), pixels)
-                                    : classifier.apply(piece.area(), pixels));
+                    commands.add(drawn.command(piece));
                 }
             }
             Update update = new Update(
@@ -820,6 +837,9 @@ public final class ScreenDisplay implements Display {
             lock.lock();
             try {
                 now = held;
+                if (now != null && viewers.size() < 2) {
+                    now.shared.clear();
+                }
                 down = List.copyOf(pressed);
                 pressed.clear();
                 buttonsDown = buttons != 0;

@@ -76,6 +76,9 @@ final class FakeDisplay implements Display {
         volatile long taken;
         volatile boolean closed;
         volatile boolean broken;
+        /** Takes no input any more. */
+        volatile boolean deaf;
+
         private final ArrayDeque<Command> queue = new ArrayDeque<>();
         private Optional<CursorImage> cursor = Optional.empty();
         private Optional<String> clipboard = Optional.empty();
@@ -151,7 +154,7 @@ final class FakeDisplay implements Display {
         @Override
         public void pointer(int x, int y, int buttons) throws IOException {
             input.add("pointer " + x + " " + y + " " + buttons);
-            if (broken) {
+            if (deaf) {
                 throw new IOException("gone");
             }
         }

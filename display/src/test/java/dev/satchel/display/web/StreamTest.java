@@ -436,14 +436,12 @@ class StreamTest {
             browser.message(Messages.HELLO);
             assertThat(viewer(1).closed).isFalse();
             // Only input that it could not take: told nobody.
-            viewer(1).broken = true;
+            viewer(1).deaf = true;
             browser.send(new byte[] {3, 10, 0, 1, 1, 4, 0});
             browser.send(new byte[] {7, 4});
             await(() -> viewerInput(1).contains("pointer 10 257 4"));
         }
         await(() -> server.viewers() == 0);
-        assertThat(log).allMatch(line -> line.contains("a viewer that is broken"));
-        log.clear();
     }
 
     private List<String> viewerInput(int index) {

@@ -5,10 +5,12 @@ import dev.satchel.display.web.DisplaySource;
 import dev.satchel.display.web.Doorway;
 import dev.satchel.display.web.TlsIdentity;
 import dev.satchel.display.web.ViewerServer;
+import dev.satchel.display.web.WebSocketBytes;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +26,7 @@ final class RemoteViewers implements AutoCloseable {
     private final DisplaySource displays;
     private final Api api;
     private final Runnable lastLeft;
+    private final Consumer<WebSocketBytes> vncClients;
 
     private @Nullable ViewerServer server;
     private @Nullable ListenAddress address;
@@ -34,13 +37,21 @@ final class RemoteViewers implements AutoCloseable {
     /**
      * @param state this host's, where its certificate is kept
      * @param lastLeft run each time that the last one has left
+     * @param vncClients serves VNC clients in browsers
      */
-    RemoteViewers(String session, Path state, DisplaySource displays, Api api, Runnable lastLeft) {
+    RemoteViewers(
+            String session,
+            Path state,
+            DisplaySource displays,
+            Api api,
+            Runnable lastLeft,
+            Consumer<WebSocketBytes> vncClients) {
         this.session = session;
         this.state = state;
         this.displays = displays;
         this.api = api;
         this.lastLeft = lastLeft;
+        this.vncClients = vncClients;
     }
 
     /** Begins to listen there, in the place of where it did; does nothing if it does already, with that certificate. */
@@ -89,6 +100,7 @@ final class RemoteViewers implements AutoCloseable {
             throw new IOException("can't listen at " + wanted + ": " + e.getMessage(), e);
         }
         opened.onLastViewerLeft(lastLeft);
+        opened.onVncClient(vncClients);
         server = opened;
         address = wanted;
         certificate = given.orElse(null);

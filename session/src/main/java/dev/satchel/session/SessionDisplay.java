@@ -68,7 +68,7 @@ final class SessionDisplay implements AutoCloseable {
         server.onLastViewerLeft(this::viewerLeft);
         vnc = new VncClients(session, state, () -> display, this::viewerLeft);
         server.onVncClient(vnc::serve);
-        remote = new RemoteViewers(session, state, () -> display, api, this::viewerLeft);
+        remote = new RemoteViewers(session, state, () -> display, api, this::viewerLeft, vnc::serve);
         if (kept.length > 2) {
             vnc.reopen(kept[1]);
             remote.reopen(kept[2]);

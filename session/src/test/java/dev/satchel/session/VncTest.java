@@ -13,10 +13,16 @@ import java.io.IOException;
 import java.net.ConnectException;
 import java.net.InetAddress;
 import java.net.Socket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.WebSocket;
+import java.net.http.WebSocketHandshakeException;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.security.cert.X509Certificate;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -25,8 +31,14 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLEngine;
+import javax.net.ssl.TrustManager;
+import javax.net.ssl.X509ExtendedTrustManager;
 import org.junit.jupiter.api.Test;
 
 /** A real session, seen and worked in from TigerVNC's viewer as {@code view --vnc} says. */
@@ -270,6 +282,70 @@ class VncTest extends LiveTest {
             awaitTerminal(here);
             desk.awaitSame("a new window", a, name);
             assertThat(here.sh(POINTER)).isEqualTo(pointer);
+        }
+    }
+
+    /** noVNC in a browser on another computer, as far as the first that it is told; what comes then is the same for all. */
+    @Test
+    void clientsInBrowsersElsewhereComeByTls() throws Exception {
+        String name = name("vncelse");
+        a.create(name);
+        SSLContext trusting = SSLContext.getInstance("TLS");
+        trusting.init(null, new TrustManager[] {new Anybody()}, null);
+        try (Running here = a.resume(name);
+                HttpClient client = HttpClient.newBuilder().sslContext(trusting).build()) {
+            assertThat(here.name).isEqualTo(name);
+            RemoteAccess elsewhere =
+                    a.with(satchel -> satchel.listen(name, ListenAddress.parse("127.0.0.2"), Optional.empty(), false));
+            URI link = URI.create(elsewhere.url());
+            CompletableFuture<String> said = new CompletableFuture<>();
+            WebSocket socket = client.newWebSocketBuilder()
+                    .buildAsync(
+                            URI.create("wss://" + link.getAuthority() + "/rfb?" + link.getQuery()),
+                            new WebSocket.Listener() {
+                                @Override
+                                public CompletionStage<?> onBinary(WebSocket from, ByteBuffer data, boolean last) {
+                                    said.complete(StandardCharsets.US_ASCII
+                                            .decode(data)
+                                            .toString());
+                                    return CompletableFuture.completedFuture(null);
+                                }
+                            })
+                    .get(20, TimeUnit.SECONDS);
+            assertThat(said.get(20, TimeUnit.SECONDS)).isEqualTo("RFB 003.008\n");
+            socket.abort();
+            assertThatThrownBy(() -> client.newWebSocketBuilder()
+                            .buildAsync(
+                                    URI.create("wss://" + link.getAuthority() + "/rfb?k=wrong"),
+                                    new WebSocket.Listener() {})
+                            .get(20, TimeUnit.SECONDS))
+                    .hasCauseInstanceOf(WebSocketHandshakeException.class);
+        }
+    }
+
+    /** Who has made sure of the certificate already. */
+    private static final class Anybody extends X509ExtendedTrustManager {
+        @Override
+        public void checkClientTrusted(X509Certificate[] chain, String type, Socket socket) {}
+
+        @Override
+        public void checkServerTrusted(X509Certificate[] chain, String type, Socket socket) {}
+
+        @Override
+        public void checkClientTrusted(X509Certificate[] chain, String type, SSLEngine engine) {}
+
+        @Override
+        public void checkServerTrusted(X509Certificate[] chain, String type, SSLEngine engine) {}
+
+        @Override
+        public void checkClientTrusted(X509Certificate[] chain, String type) {}
+
+        @Override
+        public void checkServerTrusted(X509Certificate[] chain, String type) {}
+
+        @Override
+        public X509Certificate[] getAcceptedIssuers() {
+            return new X509Certificate[0];
         }
     }
 

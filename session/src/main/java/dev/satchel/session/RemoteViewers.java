@@ -26,7 +26,7 @@ final class RemoteViewers implements AutoCloseable {
     private final DisplaySource displays;
     private final Api api;
     private final Runnable lastLeft;
-    private final Consumer<WebSocketBytes> vncClients;
+    private @Nullable Consumer<WebSocketBytes> vncClients;
 
     private @Nullable ViewerServer server;
     private @Nullable ListenAddress address;
@@ -37,21 +37,18 @@ final class RemoteViewers implements AutoCloseable {
     /**
      * @param state this host's, where its certificate is kept
      * @param lastLeft run each time that the last one has left
-     * @param vncClients serves VNC clients in browsers
      */
-    RemoteViewers(
-            String session,
-            Path state,
-            DisplaySource displays,
-            Api api,
-            Runnable lastLeft,
-            Consumer<WebSocketBytes> vncClients) {
+    RemoteViewers(String session, Path state, DisplaySource displays, Api api, Runnable lastLeft) {
         this.session = session;
         this.state = state;
         this.displays = displays;
         this.api = api;
         this.lastLeft = lastLeft;
-        this.vncClients = vncClients;
+    }
+
+    /** @param served given VNC clients in browsers, wherever is listened from now on; see {@link ViewerServer#onVncClient} */
+    synchronized void onVncClient(Consumer<WebSocketBytes> served) {
+        vncClients = served;
     }
 
     /** Begins to listen there, in the place of where it did; does nothing if it does already, with that certificate. */
@@ -100,7 +97,10 @@ final class RemoteViewers implements AutoCloseable {
             throw new IOException("can't listen at " + wanted + ": " + e.getMessage(), e);
         }
         opened.onLastViewerLeft(lastLeft);
-        opened.onVncClient(vncClients);
+        Consumer<WebSocketBytes> served = vncClients;
+        if (served != null) {
+            opened.onVncClient(served);
+        }
         server = opened;
         address = wanted;
         certificate = given.orElse(null);

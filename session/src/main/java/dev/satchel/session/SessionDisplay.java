@@ -68,7 +68,8 @@ final class SessionDisplay implements AutoCloseable {
         server.onLastViewerLeft(this::viewerLeft);
         vnc = new VncClients(session, state, () -> display, this::viewerLeft);
         server.onVncClient(vnc::serve);
-        remote = new RemoteViewers(session, state, () -> display, api, this::viewerLeft, vnc::serve);
+        remote = new RemoteViewers(session, state, () -> display, api, this::viewerLeft);
+        remote.onVncClient(vnc::serve);
         if (kept.length > 2) {
             vnc.reopen(kept[1]);
             remote.reopen(kept[2]);

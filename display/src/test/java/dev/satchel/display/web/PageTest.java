@@ -290,7 +290,7 @@ class PageTest {
         page.keyboard().press("Control+Alt+Shift");
         awaitTrue(page, "document.activeElement.id === 'quality'");
         List<String> names = new ArrayList<>();
-        for (int i = 0; i < 12; i++) {
+        for (int i = 0; i < 13; i++) {
             names.add((String) page.evaluate("document.activeElement.getAttribute('aria-label').split(':')[0]"));
             page.keyboard().press("ArrowRight");
         }
@@ -299,6 +299,7 @@ class PageTest {
                         "Connection",
                         "Screen size",
                         "Keys",
+                        "Control alone",
                         "Clipboard",
                         "Files",
                         "Snapshot",

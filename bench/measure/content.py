@@ -38,9 +38,9 @@ def page(chance, number, pages, pictures):
         if chance.random() < 0.4:
             parts.append(table(chance))
     parts.append(f"<p>{sentences(chance, 30)}</p>")
-    # Any key goes on. It was loaded before, so that no disk is measured.
+    # Any key goes on, Q to the beginning.
     following = number % pages + 1
-    parts.append(f"<script>addEventListener('keydown',()=>location.replace('{following}.html'))</script>"
+    parts.append(f"<script>addEventListener('keydown',e=>location.replace(e.key==='q'?'1.html':'{following}.html'))</script>"
                  f"<style>html{{height:768px;overflow:hidden}}</style>")
     return "\n".join(parts)
 

@@ -1,5 +1,6 @@
 package dev.satchel.pod;
 
+import dev.satchel.linux.Fifo;
 import dev.satchel.linux.Processes;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -56,10 +57,8 @@ final class Hooks implements AutoCloseable {
         Path script = directory.resolve(SCRIPT);
         for (Path fifo : new Path[] {question, answer}) {
             Files.deleteIfExists(fifo);
+            Fifo.make(fifo, 0600);
         }
-        Launcher.check(
-                java.util.List.of("mkfifo", "-m", "600", question.toString(), answer.toString()),
-                directory.resolve("mkfifo.log"));
         Files.deleteIfExists(script);
         Files.createFile(script, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
         Files.writeString(script, """

@@ -19,6 +19,11 @@ final class PagesReadAhead implements AutoCloseable {
     private final List<CheckpointPages> files;
     private final List<Thread> threads = new ArrayList<>();
 
+    private final Object learning = new Object();
+
+    /** Whether the kernel knows the files. Guarded by {@link #learning}. */
+    private boolean learned;
+
     // Guarded by this: what nobody has taken yet.
     private int file;
     private int chunk;
@@ -35,6 +40,7 @@ final class PagesReadAhead implements AutoCloseable {
 
     private void run() {
         try (PageCache cache = mount.pageCache()) {
+            learn(cache);
             while (true) {
                 CheckpointPages pages;
                 int from;
@@ -52,9 +58,6 @@ final class PagesReadAhead implements AutoCloseable {
                     to = Math.min(pages.count(), from + STRIDE_CHUNKS);
                     chunk = to;
                 }
-                if (from == 0) {
-                    cache.learn(pages.name());
-                }
                 while (from < to) {
                     from = pages.readAhead(from, to, cache);
                 }
@@ -62,6 +65,20 @@ final class PagesReadAhead implements AutoCloseable {
         } catch (IOException | RuntimeException e) {
             // Whoever reads these pages meets the same, and is told.
             return;
+        }
+    }
+
+    /** Whoever comes first does it for all. */
+    private void learn(PageCache cache) throws IOException {
+        synchronized (learning) {
+            if (!learned) {
+                List<String> names = new ArrayList<>();
+                for (CheckpointPages pages : files) {
+                    names.add(pages.name());
+                }
+                cache.learn(names);
+                learned = true;
+            }
         }
     }
 

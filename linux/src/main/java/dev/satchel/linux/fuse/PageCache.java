@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
+import java.util.List;
 
 /** What {@link FuseMount#pageCache} gives: a way to put pages where readers find them. One thread at a time. */
 public final class PageCache implements AutoCloseable {
@@ -40,9 +41,16 @@ public final class PageCache implements AutoCloseable {
         this.served = served;
     }
 
-    /** Has the kernel know a file, without which it keeps nothing of it. */
-    public void learn(String file) throws IOException {
-        ServedDevices.callWithout(() -> Files.size(mount.directory().resolve(file)));
+    /** Has the kernel know files, without which it keeps nothing of them. */
+    public void learn(List<String> files) throws IOException {
+        // All of them in one go, as a thread is started for it.
+        ServedDevices.callWithout(() -> {
+            long bytes = 0;
+            for (String file : files) {
+                bytes += Files.size(mount.directory().resolve(file));
+            }
+            return bytes;
+        });
     }
 
     /** Where {@link #store} takes the bytes from; {@link #PAYLOAD_BYTES_MAX} long. */

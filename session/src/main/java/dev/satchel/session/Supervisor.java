@@ -6,6 +6,7 @@ import dev.satchel.linux.IdMap;
 import dev.satchel.linux.LinuxException;
 import dev.satchel.linux.Mounts;
 import dev.satchel.linux.Namespaces;
+import dev.satchel.linux.OwnMemory;
 import dev.satchel.pod.Checkpoint;
 import dev.satchel.pod.CheckpointException;
 import dev.satchel.pod.Pod;
@@ -58,6 +59,9 @@ public final class Supervisor implements AutoCloseable {
     private static final long ALL_GONE_MILLIS = 10_000;
 
     private static final long FILE_TIME_MILLIS = 20;
+    /** What programs do first is done by then, and what a resume leaves behind is closed. */
+    private static final long TRIM_NANOS = 2_000_000_000;
+
     private static final long LEASE_POLL_NANOS = 1_000_000_000;
     private static final int ELOOP = 40;
     private static final int CAPTURE_TRIES_MAX = 4;
@@ -327,9 +331,15 @@ public final class Supervisor implements AutoCloseable {
      */
     public void serve() throws IOException {
         Pod running = present(pod);
-        long lookedNanos = System.nanoTime();
+        long beganNanos = System.nanoTime();
+        long lookedNanos = beganNanos;
+        boolean trimmed = false;
         while (true) {
             boolean ended = running.awaitEnd(POD_POLL_MILLIS);
+            if (!trimmed && !ended && System.nanoTime() - beganNanos > TRIM_NANOS) {
+                trimmed = true;
+                trimMemory();
+            }
             if (System.nanoTime() - lookedNanos > LEASE_POLL_NANOS) {
                 lookedNanos = System.nanoTime();
                 if (isLost()) {
@@ -568,7 +578,17 @@ public final class Supervisor implements AutoCloseable {
 
     /** The same, and the session goes on. */
     synchronized SuspendResult snapshot(Progress progress) throws IOException {
-        return capture(Snapshots.SNAPSHOT, true, progress);
+        try {
+            return capture(Snapshots.SNAPSHOT, true, progress);
+        } finally {
+            trimMemory();
+        }
+    }
+
+    /** After resumes and snapshots, which need far more of it than what follows. */
+    private void trimMemory() {
+        present(volume).forgetChunks();
+        OwnMemory.trim();
     }
 
     private SuspendResult capture(String kind, boolean leaveRunning, Progress progress) throws IOException {
@@ -638,6 +658,8 @@ public final class Supervisor implements AutoCloseable {
     }
 
     private SuspendResult captureOnce(String kind, boolean leaveRunning, Progress progress) throws IOException {
+        // Decoded chunks make room for what stores the checkpoint.
+        present(volume).forgetChunks();
         // A snapshot may fill the device up; if it does, the session must be able to go on writing.
         present(volume).setSpaceAside();
         try {

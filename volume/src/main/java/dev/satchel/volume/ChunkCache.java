@@ -2,6 +2,7 @@ package dev.satchel.volume;
 
 import static java.util.Objects.requireNonNull;
 
+import dev.satchel.linux.OwnMemory;
 import dev.satchel.vault.ChunkId;
 import dev.satchel.vault.ChunkRef;
 import dev.satchel.vault.ChunkStore;
@@ -165,6 +166,18 @@ final class ChunkCache implements AutoCloseable {
         entry.users--;
         if (entry.users == 0) {
             notifyAll();
+        }
+    }
+
+    /** Forgets what nobody copies out of now, and gives its memory back. */
+    synchronized void clear() {
+        for (Entry entry : entries) {
+            MemorySegment buffer = entry.buffer;
+            if (buffer != null && !closed && !entry.loading && entry.users == 0) {
+                entry.id = null;
+                entry.lastUse = 0;
+                OwnMemory.discard(buffer);
+            }
         }
     }
 

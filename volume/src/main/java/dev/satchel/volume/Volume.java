@@ -307,6 +307,11 @@ public final class Volume implements FuseFile, AutoCloseable {
         }
     }
 
+    /** Gives the memory of decoded chunks back; they are decoded again when they are read. */
+    public void forgetChunks() {
+        cache.clear();
+    }
+
     /** The chunk that a reader of this slot will need, if that is not in the cache yet. */
     Optional<ChunkRef> baseChunkToRead(long slot) throws IOException {
         View pinned = pin();

@@ -162,6 +162,34 @@ class VolumeTest {
     }
 
     @Test
+    void whatWasDecodedCanBeForgottenWhileItIsRead() throws Exception {
+        try (Volume volume = open(ChunkMapRef.EMPTY, QUIET);
+                ExecutorService thread = Executors.newSingleThreadExecutor()) {
+            for (int slot = 0; slot < 12; slot++) {
+                Blocks.write(volume, slot * 64L, slot + 1);
+            }
+            volume.flush();
+            volume.foldAll();
+            AtomicBoolean stop = new AtomicBoolean();
+            Future<?> forgetting = thread.submit(() -> {
+                while (!stop.get()) {
+                    volume.forgetChunks();
+                }
+            });
+            for (int i = 0; i < 300; i++) {
+                int slot = i % 12;
+                assertThat(Blocks.read(volume, slot * 64L, 1)).containsExactly(slot + 1);
+            }
+            stop.set(true);
+            forgetting.get();
+            long missesBefore = volume.stats().cacheMisses();
+            volume.forgetChunks();
+            assertThat(Blocks.read(volume, 0, 1)).containsExactly(1);
+            assertThat(volume.stats().cacheMisses()).isGreaterThan(missesBefore);
+        }
+    }
+
+    @Test
     void itFoldsWhenIdleAndThenItsLogIsSmall() throws Exception {
         VolumeOptions quick = new VolumeOptions(VolumeOptions.ExistingLog.REPLAY, 4, 0, 20, 4, 1L << 30, true);
         try (Volume volume = open(ChunkMapRef.EMPTY, quick)) {

@@ -2,6 +2,7 @@
 /**
  * The stream to the session: a WebSocket that is opened again whenever it ends, for as long as the page lives.
  */
+import { canDecodeFilms } from './decode.js';
 import { ack, hello, parse, ping, pingNumber, ProtocolError, SUBPROTOCOL } from './messages.js';
 
 /** @typedef {import('./messages.js').ServerMessage} ServerMessage */
@@ -102,7 +103,7 @@ export class Connection {
         this.#timer = setTimeout(() => this.#end(socket, 'The session did not answer.'), HELLO_MILLIS_MAX);
         socket.onopen = () => {
             const { width, height } = this.receiver.window();
-            socket.send(hello(width, height, true));
+            socket.send(hello(width, height, true, canDecodeFilms()));
         };
         socket.onmessage = event => this.#received(socket, event.data);
         socket.onclose = event => {

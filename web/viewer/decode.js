@@ -28,6 +28,8 @@ const PREDICTED = 2;
 const ZSTD = 16;
 
 const JPEG = 1;
+const VP8 = 2;
+const FILM_PIXELS_MAX = 1 << 22;
 
 const PIXELS_MAX = 1 << 16;
 const BITMAP_BYTES_MAX = 3 * PIXELS_MAX;
@@ -59,6 +61,7 @@ export class Surface {
     this.canvas = canvas;
     this.context = context;
     this.context.imageSmoothingEnabled = false;
+    this.film = new Film();
     /** As it will be when all that was asked for is done. */
     this.width = canvas.width;
     this.height = canvas.height;
@@ -297,13 +300,97 @@ function jpegSize(jpeg) {
   throw new ProtocolError('a picture is no baseline JPEG');
 }
 
+let filmsFailed = false;
+
+/** Whether VIDEO may be VP8: only in pages that came by https or from this computer do browsers have a decoder. */
+export function canDecodeFilms() {
+  return typeof VideoDecoder === 'function' && !filmsFailed;
+}
+
+/** What moves, as VP8 (RFC 6386): each frame continues those before it, back to a key frame. */
+class Film {
+  /** @type {VideoDecoder | null} */
+  #decoder = null;
+  /** Those that wait for a frame, in order. @type {{resolve: (frame: VideoFrame) => void, reject: (error: Error) => void}[]} */
+  #waiting = [];
+  #count = 0;
+
+  /** @param {Bytes} data one frame @returns {Promise<VideoFrame>} to be closed by who gets it */
+  decode(data) {
+    check(data.length > 3, 'a frame is cut off');
+    const key = (data[0] & 1) === 0; // RFC 6386, 9.1
+    if (key) {
+      this.#begin(data);
+    }
+    const decoder = this.#decoder;
+    check(decoder !== null, 'a film has no beginning');
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      try {
+        decoder.decode(
+          new EncodedVideoChunk({ type: key ? 'key' : 'delta', timestamp: this.#count++, data }),
+        );
+      } catch (error) {
+        this.#fail(decoder, String(error));
+      }
+    });
+  }
+
+  /** @param {Bytes} data */
+  #begin(data) {
+    check(data.length >= 10 && data[3] === 0x9d && data[4] === 0x01 && data[5] === 0x2a, 'a key frame is none');
+    const codedWidth = (data[6] | (data[7] << 8)) & 0x3fff;
+    const codedHeight = (data[8] | (data[9] << 8)) & 0x3fff;
+    const pixels = codedWidth * codedHeight;
+    check(pixels > 0 && pixels <= FILM_PIXELS_MAX, 'a film is empty or too large');
+    check(typeof VideoDecoder === 'function', 'this browser decodes no films');
+    let decoder = this.#decoder;
+    if (decoder === null) {
+      /** @type {VideoDecoder} */
+      const made = new VideoDecoder({
+        output: (frame) => {
+          const first = this.#waiting.shift();
+          if (first === undefined) {
+            frame.close();
+          } else {
+            first.resolve(frame);
+          }
+        },
+        error: (error) => this.#fail(made, error.message),
+      });
+      decoder = made;
+      this.#decoder = made;
+    }
+    decoder.configure({
+      codec: 'vp8',
+      codedWidth,
+      codedHeight,
+      optimizeForLatency: true,
+      colorSpace: { matrix: 'smpte170m', primaries: 'bt709', transfer: 'iec61966-2-1', fullRange: false },
+    });
+  }
+
+  /** @param {VideoDecoder} decoder @param {string} why */
+  #fail(decoder, why) {
+    if (decoder !== this.#decoder) {
+      return;
+    }
+    // The connection is given up; the next one does without.
+    filmsFailed = true;
+    this.#decoder = null;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    waiting.forEach(({ reject }) => reject(new ProtocolError(`a film cannot be decoded: ${why}`)));
+  }
+}
+
 /** Commands that have been read, each to be drawn in its turn, and what they wait for. */
 class Program {
   /** @type {Step[]} */
   steps = [];
   /** @type {Promise<void>[]} */
   waits = [];
-  /** @type {Set<ImageBitmap>} */
+  /** @type {Set<ImageBitmap | VideoFrame>} */
   bitmaps = new Set();
 
   /** @param {Surface} surface */
@@ -371,8 +458,12 @@ class Program {
       }
       case VIDEO: {
         const codec = reader.uint(1);
-        check(codec === JPEG, `codec ${codec} is unknown`);
-        this.video(area, reader.blob());
+        check(codec === JPEG || codec === VP8, `codec ${codec} is unknown`);
+        if (codec === JPEG) {
+          this.video(area, reader.blob());
+        } else {
+          this.film(area, reader.blob());
+        }
         return;
       }
       default:
@@ -416,6 +507,25 @@ class Program {
     this.steps.push(() => {
       check(bitmap !== null, 'a picture is not there');
       this.surface.context.drawImage(bitmap, x, y);
+    });
+  }
+
+  /** @param {Area} area @param {Bytes} frame */
+  film({ x, y, width, height }, frame) {
+    /** @type {VideoFrame | null} */
+    let picture = null;
+    this.waits.push(
+      this.surface.film.decode(frame).then((decoded) => {
+        picture = decoded;
+        this.bitmaps.add(decoded);
+      }),
+    );
+    this.steps.push(() => {
+      check(picture !== null, 'a frame is not there');
+      const { context } = this.surface;
+      context.imageSmoothingEnabled = true; // it may be smaller than what it is for
+      context.drawImage(picture, x, y, width, height);
+      context.imageSmoothingEnabled = false;
     });
   }
 

@@ -15,6 +15,7 @@ const TEXT_BYTES_MAX = 1 << 20;
 
 /** What a viewer may do, in HELLO. */
 const MAY_CONTROL = 1;
+const WANTS_FILMS = 4;
 
 export class ProtocolError extends Error {
     /** @param {string} what */
@@ -207,13 +208,14 @@ const u16 = value => Math.max(0, Math.min(0xffff, Math.round(value)));
  * @param {number} width pixels of the window
  * @param {number} height
  * @param {boolean} video
+ * @param {boolean} films whether VIDEO may be VP8
  */
-export function hello(width, height, video) {
+export function hello(width, height, video, films) {
     return message(1, 7, view => {
         view.setUint16(1, VERSION, true);
         view.setUint16(3, u16(width), true);
         view.setUint16(5, u16(height), true);
-        view.setUint8(7, video ? 1 : 0);
+        view.setUint8(7, (video ? 1 : 0) | (films ? WANTS_FILMS : 0));
     });
 }
 

@@ -53,8 +53,11 @@ final class Activity {
         return oldest == Long.MAX_VALUE ? 0 : oldest;
     }
 
-    /** @param nowMillis of any clock that does not go back */
-    void changed(Region changed, long nowMillis) {
+    /**
+     * @param nowMillis of any clock that does not go back
+     * @param late whether it has changed some time before, and perhaps more than once
+     */
+    void changed(Region changed, long nowMillis, boolean late) {
         int[] pixels = new int[columns * rows];
         for (Rectangle part : changed.rectangles()) {
             for (int row = part.y() / TILE; row * TILE < part.bottom(); row++) {
@@ -73,7 +76,7 @@ final class Activity {
                 changes[i] = 0;
             }
             if (mostly && changes[i] < CHANGES_MIN) {
-                changes[i]++;
+                changes[i] += (byte) (late ? 2 : 1);
             }
             if (mostly || changes[i] >= CHANGES_MIN) {
                 lastMillis[i] = nowMillis;

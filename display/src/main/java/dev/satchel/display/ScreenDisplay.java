@@ -33,6 +33,8 @@ public final class ScreenDisplay implements Display {
     private static final int CLIPBOARD_BYTES_MAX = 1 << 20;
     /** Between two looks at what was drawn: a program's drawing comes in many small steps. */
     private static final long PAUSE_NANOS_MIN = 4_000_000;
+    /** What was drawn has been waiting for viewers: their links are slow. */
+    private static final long LATE_NANOS = 150_000_000;
     /** How long the screen stays held after {@link #withScreen}. */
     private static final long LINGER_NANOS = 2_000_000_000;
 
@@ -309,6 +311,8 @@ public final class ScreenDisplay implements Display {
         /** How long what was drawn has waited for somebody to take it, all in all. */
         private long waitedNanos;
 
+        private boolean late;
+
         private boolean clipboardDue;
         private boolean clipboardFetched;
         private Rectangle size;
@@ -473,7 +477,9 @@ public final class ScreenDisplay implements Display {
                         if (held != this) {
                             return;
                         }
-                        waitedNanos = waitingNanos(System.nanoTime());
+                        long waited = waitingNanos(System.nanoTime());
+                        late = waited - waitedNanos > LATE_NANOS;
+                        waitedNanos = waited;
                         damaged = false;
                     } finally {
                         lock.unlock();
@@ -538,7 +544,7 @@ public final class ScreenDisplay implements Display {
                 }
                 if (size.equals(shadow.bounds())) {
                     Shadow.Changes changes = shadow.update(screen, damage, activity.moving());
-                    activity.changed(changes.changed(), activityMillis());
+                    activity.changed(changes.changed(), activityMillis(), late);
                     if (changes.moves().isEmpty() && changes.changed().isEmpty()) {
                         return;
                     }
@@ -697,6 +703,16 @@ public final class ScreenDisplay implements Display {
             try {
                 woken = true;
                 changed.signalAll();
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        @Override
+        public void wholePictures(boolean whole) {
+            lock.lock();
+            try {
+                queue.wholePictures(whole);
             } finally {
                 lock.unlock();
             }

@@ -64,6 +64,12 @@ public interface Viewer extends AutoCloseable {
     /** Ends a {@link #take} that waits, or else the next one, as if its time was over: something changed for the caller. */
     void wakeUp();
 
+    /**
+     * From now on moving pictures come whole each time, and stay where they are as long as that makes sense, or not: for a codec that sends
+     * what is different from the time before.
+     */
+    void wholePictures(boolean whole);
+
     /** All is to be told again. */
     void refresh();
 

@@ -24,6 +24,8 @@ final class ViewerQueue {
     private static final double BYTES_PER_PIXEL = 0.3;
 
     private static final double MOVING_BYTES_PER_PIXEL = 0.1;
+    private static final double FILM_BYTES_PER_PIXEL = 0.02;
+    private static final Rectangle NOWHERE = new Rectangle(0, 0, 0, 0);
 
     private final boolean video;
     private final List<Command.Copy> copies = new ArrayList<>();
@@ -37,6 +39,10 @@ final class ViewerQueue {
     /** Where the viewer has what is only about right. */
     private Region inexact = Region.EMPTY;
 
+    private boolean whole;
+    /** If {@code whole}: the moving picture that is largest, where it was found first. */
+    private Rectangle film = NOWHERE;
+
     /** @param video whether moving pictures may be sent inexactly */
     ViewerQueue(Rectangle bounds, boolean video) {
         this.bounds = bounds;
@@ -46,6 +52,12 @@ final class ViewerQueue {
 
     boolean isEmpty() {
         return copies.isEmpty() && lacking.isEmpty();
+    }
+
+    /** See {@link Viewer#wholePictures}. */
+    void wholePictures(boolean wanted) {
+        whole = wanted;
+        film = NOWHERE;
     }
 
     /** What the viewer has not got exactly once all that was taken is carried out. */
@@ -103,7 +115,7 @@ final class ViewerQueue {
      */
     void settle(Region moving) {
         if (!inexact.isEmpty()) {
-            lacking = lacking.union(inexact.subtract(Region.of(solid(moving))));
+            lacking = lacking.union(inexact.subtract(Region.of(pictures(moving))));
         }
     }
 
@@ -133,8 +145,7 @@ final class ViewerQueue {
         }
         List<Piece> taken = new ArrayList<>();
         for (Piece piece : pieces(video ? moving : Region.EMPTY)) {
-            long cost = COMMAND_BYTES
-                    + (long) (piece.area().area() * (piece.moving() ? MOVING_BYTES_PER_PIXEL : BYTES_PER_PIXEL));
+            long cost = COMMAND_BYTES + (long) (piece.area().area() * bytesPerPixel(piece));
             if (bytes > 0 && bytes + cost > bytesMax) {
                 break;
             }
@@ -146,11 +157,21 @@ final class ViewerQueue {
         return taken;
     }
 
+    private double bytesPerPixel(Piece piece) {
+        if (piece.area().equals(film)) {
+            return FILM_BYTES_PER_PIXEL;
+        }
+        return piece.moving() ? MOVING_BYTES_PER_PIXEL : BYTES_PER_PIXEL;
+    }
+
     private List<Piece> pieces(Region moving) {
         List<Piece> pieces = new ArrayList<>();
         Region still = lacking;
-        for (Rectangle picture : solid(moving)) {
+        for (Rectangle picture : pictures(moving)) {
             Rectangle part = lacking.intersect(picture).bounds();
+            if (picture.equals(film) && !part.isEmpty()) {
+                part = film;
+            }
             if (!part.isEmpty()) {
                 pieces.add(new Piece(part, true));
                 still = still.subtract(part);
@@ -166,6 +187,25 @@ final class ViewerQueue {
         pieces.sort(Comparator.comparing((Piece piece) -> !overdue.intersects(piece.area()))
                 .thenComparingLong(piece -> piece.area().area()));
         return pieces;
+    }
+
+    /** Where moving pictures are sent; the largest one does not change its place for what moves a little less or more. */
+    private List<Rectangle> pictures(Region moving) {
+        List<Rectangle> now = solid(moving.intersect(bounds));
+        if (!whole || now.isEmpty()) {
+            film = NOWHERE;
+            return now;
+        }
+        Rectangle largest = now.get(0);
+        for (Rectangle picture : now) {
+            largest = picture.area() > largest.area() ? picture : largest;
+        }
+        if (!film.contains(largest) || film.area() > 2 * largest.area()) {
+            film = largest;
+        }
+        List<Rectangle> pictures = new ArrayList<>(Region.of(now).subtract(film).rectangles());
+        pictures.add(film);
+        return pictures;
     }
 
     /** One rectangle if most of it is meant, else each. */

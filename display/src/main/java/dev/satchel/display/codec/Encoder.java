@@ -30,6 +30,7 @@ public final class Encoder implements AutoCloseable {
     static final int ZSTD = 16;
 
     static final int JPEG = 1;
+    static final int VP8 = 2;
 
     /** Pictures of more pixels are sent in bands, which bounds the buffers here and in viewers. */
     static final int PIXELS_MAX = 1 << 16;

@@ -38,6 +38,9 @@ final class Messages {
 
     static final int WANTS_POINTER = 2;
 
+    /** That VIDEO may be VP8. */
+    static final int WANTS_FILMS = 4;
+
     static final int CLIPBOARD_BYTES_MAX = 1 << 20;
     static final int PING_BYTES_MAX = 16;
 

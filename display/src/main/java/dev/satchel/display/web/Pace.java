@@ -93,6 +93,11 @@ public final class Pace {
         return most;
     }
 
+    /** How many bytes a second the link carries; 0 as long as that is not known. */
+    public long bytesPerSecond() {
+        return starting ? 0 : (long) (rate() * 1e9);
+    }
+
     /** There was nothing to send although more could have been. */
     public void idle() {
         limitedUntil = delivered + inFlight + 1;

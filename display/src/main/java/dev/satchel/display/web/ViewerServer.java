@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -35,6 +36,7 @@ public final class ViewerServer implements AutoCloseable {
     public static final int STATE_RESUMING = 6;
 
     private static final int VIEWERS_MAX = 32;
+    private static final int FILMS_MAX = 1;
     private static final int CONNECTIONS_MAX = 2 * VIEWERS_MAX;
     private static final long CLOSE_MILLIS_MAX = 1_000;
     private static final long ACCEPT_AGAIN_MILLIS = 1_000;
@@ -108,6 +110,7 @@ public final class ViewerServer implements AutoCloseable {
     private final ServerSocket listener;
     private final Access access;
     private final Thread accepting;
+    private final AtomicInteger films = new AtomicInteger();
 
     /** The lock for all that follows. */
     private final Object lock = new Object();
@@ -546,6 +549,16 @@ public final class ViewerServer implements AutoCloseable {
         synchronized (lock) {
             return new ArrayList<>(streams);
         }
+    }
+
+    /** @return whether one more film may be encoded: each takes memory, and a good part of a processor */
+    boolean beginFilm() {
+        return films.getAndUpdate(now -> Math.min(now + 1, FILMS_MAX)) < FILMS_MAX;
+    }
+
+    /** Once for each that was begun. */
+    void endFilm() {
+        films.decrementAndGet();
     }
 
     static void closeQuietly(AutoCloseable socket) {

@@ -4,6 +4,7 @@ import dev.satchel.display.Command;
 import dev.satchel.display.Display;
 import dev.satchel.display.Rectangle;
 import dev.satchel.display.Viewer;
+import dev.satchel.display.codec.FilmEncoder;
 import dev.satchel.display.web.WebSocketInput.Violation;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -56,11 +57,14 @@ final class ViewerStream {
     private volatile @Nullable Viewer viewer;
 
     private final Pace pace = new Pace();
+    private volatile boolean filmsWanted;
     // Of the thread that sends.
     private boolean helloSent;
     private boolean ended;
     /** Whether the viewer was told that there is no display. */
     private boolean lost;
+
+    private final Film film = new Film();
 
     /** @param raw below TLS if there is that: closing it never waits */
     ViewerStream(
@@ -175,6 +179,7 @@ final class ViewerStream {
         }
         message.getInt();
         int wants = message.get();
+        filmsWanted = (wants & Messages.WANTS_FILMS) != 0;
         synchronized (lock) {
             options = new Viewer.Options(
                     control, (wants & Messages.WANTS_VIDEO) != 0, (wants & Messages.WANTS_POINTER) != 0);
@@ -396,6 +401,7 @@ final class ViewerStream {
             server.log("a viewer is given up: " + e);
             abort();
         } finally {
+            film.end();
             Viewer last = viewer;
             viewer = null;
             if (last != null) {
@@ -521,10 +527,14 @@ final class ViewerStream {
         if (control && update.controls().isPresent()) {
             out.message(Messages.control(update.controls().get()), List.of());
         }
+        film.next(update);
         List<byte[]> batch = new ArrayList<>();
         int bytes = 0;
         for (Command command : update.commands()) {
-            byte[] encoded = server.encoded().encode(command, server.viewers() > 1);
+            byte[] encoded = film.encode(command);
+            if (encoded == null) {
+                encoded = server.encoded().encode(command, server.viewers() > 1);
+            }
             if (bytes > 0 && bytes + encoded.length > UPDATE_BYTES && maySplit()) {
                 sendUpdate(batch, bytes);
                 batch.clear();
@@ -561,5 +571,106 @@ final class ViewerStream {
             serial = pace.sent(WebSocketOutput.framed(5L + bytes), System.nanoTime());
         }
         out.message(Messages.update(serial), commands);
+    }
+
+    /**
+     * The moving picture that a viewer is sent as VP8, if its link is too slow for pictures by themselves. Of the thread that sends.
+     */
+    private final class Film {
+        /** Of JPEG, about what a film needs. */
+        private static final double BYTES_PER_PIXEL = 0.16;
+
+        private static final double PER_SECOND = 24;
+        /** Of what the link carries: the rest is for all else, and for frames that are longer than others. */
+        private static final double SHARE = 0.75;
+        /** After so long without it, it has come to rest. */
+        private static final long REST_NANOS = 500_000_000;
+
+        /** From now on pictures come whole. */
+        private boolean begun;
+
+        private @Nullable FilmEncoder encoder;
+        private long lastNanos;
+
+        private long bytesPerSecond() {
+            synchronized (pace) {
+                return pace.bytesPerSecond();
+            }
+        }
+
+        /** Before an update is sent. */
+        void next(Viewer.Update update) {
+            boolean moves = false;
+            for (Command command : update.commands()) {
+                moves |= command instanceof Command.Video;
+            }
+            if (begun && !update.commands().isEmpty() && !moves && System.nanoTime() - lastNanos > REST_NANOS) {
+                end();
+            }
+        }
+
+        /** @return null if it is to be encoded as for everybody */
+        byte @Nullable [] encode(Command command) {
+            if (!filmsWanted || !(command instanceof Command.Video video)) {
+                return null;
+            }
+            double needed = video.area().area() * BYTES_PER_PIXEL * PER_SECOND;
+            long rate = bytesPerSecond();
+            if (!begun) {
+                if (rate > 0 && rate < needed && server.beginFilm()) {
+                    begun = true;
+                    lastNanos = System.nanoTime();
+                    whole(true);
+                }
+                return null; // this one is not whole yet
+            }
+            if (rate > 2 * needed) {
+                end();
+                return null;
+            }
+            FilmEncoder now = encoder;
+            if (now != null && !video.area().equals(now.area())) {
+                if (video.area().area() < now.area().area() && System.nanoTime() - lastNanos < REST_NANOS) {
+                    return null; // another, smaller one
+                }
+                now.close();
+                now = null;
+            }
+            try {
+                encoder = now == null ? new FilmEncoder(video.area(), kilobits(rate)) : now;
+            } catch (UnsupportedOperationException e) {
+                encoder = null;
+                filmsWanted = false;
+                server.log("films are sent as pictures: " + e.getMessage());
+                end();
+                return null;
+            }
+            lastNanos = System.nanoTime();
+            return encoder.encode(video, kilobits(rate), lastNanos / 1_000_000);
+        }
+
+        private void whole(boolean wanted) {
+            Viewer to = viewer;
+            if (to != null) {
+                to.wholePictures(wanted);
+            }
+        }
+
+        private static int kilobits(long bytesPerSecond) {
+            return (int) Math.min(Integer.MAX_VALUE, (long) (bytesPerSecond * SHARE * 8 / 1000));
+        }
+
+        void end() {
+            FilmEncoder last = encoder;
+            encoder = null;
+            if (last != null) {
+                last.close();
+            }
+            if (begun) {
+                begun = false;
+                server.endFilm();
+                whole(false);
+            }
+        }
     }
 }

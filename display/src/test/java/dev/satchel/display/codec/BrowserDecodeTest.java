@@ -55,8 +55,8 @@ class BrowserDecodeTest {
                                 "--disable-component-update",
                                 "--disable-sync")));
         page = browser.newPage();
-        page.route("http://viewer.test/**", BrowserDecodeTest::serve);
-        page.navigate("http://viewer.test/");
+        page.route("http://viewer.localhost/**", BrowserDecodeTest::serve);
+        page.navigate("http://viewer.localhost/");
         page.evaluate("""
                 async () => {
                   const { apply, Surface } = await import('/viewer/decode.js');
@@ -96,7 +96,7 @@ class BrowserDecodeTest {
     }
 
     private static void serve(Route route) {
-        String path = route.request().url().substring("http://viewer.test/".length());
+        String path = route.request().url().substring("http://viewer.localhost/".length());
         try {
             route.fulfill(
                     path.isEmpty()
@@ -236,6 +236,103 @@ class BrowserDecodeTest {
         assertThat(error / 24000.0).isLessThan(4);
     }
 
+    /** What moves in {@link #filmsAreAboutRight}. */
+    private static int[] film(int width, int height, int time) {
+        int[] pixels = new int[width * height];
+        for (int y = 0; y < height; y++) {
+            for (int x = 0; x < width; x++) {
+                boolean block = (x - 3 * time) / 16 % 4 == 0 && y / 16 % 3 == 0;
+                pixels[y * width + x] =
+                        block ? 0xe0e0e0 : (x + time) % 256 << 16 | (y + 2 * time) % 256 << 8 | (x + y) / 4 % 256;
+            }
+        }
+        return pixels;
+    }
+
+    private static double peakSignalToNoise(int[] screen, int stride, Rectangle area, int[] picture) {
+        double sum = 0;
+        for (int y = 0; y < area.height(); y++) {
+            for (int x = 0; x < area.width(); x++) {
+                int is = screen[(area.y() + y) * stride + area.x() + x];
+                int was = picture[y * area.width() + x];
+                double difference = bright(is) - bright(was);
+                sum += difference * difference;
+            }
+        }
+        return 10 * Math.log10(255.0 * 255.0 * picture.length / Math.max(1e-9, sum));
+    }
+
+    private static double bright(int pixel) {
+        return 0.299 * (pixel >> 16 & 0xff) + 0.587 * (pixel >> 8 & 0xff) + 0.114 * (pixel & 0xff);
+    }
+
+    @Test
+    void filmsAreAboutRight() {
+        Rectangle area = new Rectangle(13, 7, 401, 303);
+        open(500, 400);
+        try (Encoder encoder = new Encoder();
+                FilmEncoder film = new FilmEncoder(area, 8000)) {
+            List<byte[]> updates = new ArrayList<>();
+            for (int i = 0; i < 10; i++) {
+                updates.add(film.encode(new Command.Video(area, film(401, 303, i)), 8000, 40L * i));
+            }
+            // In turn with all else.
+            updates.add(encoder.encode(new Command.Fill(new Rectangle(0, 0, 20, 20), 0x123456)));
+            assertThat(play(updates)).allMatch("drawn"::equals);
+            int[] drawn = pixels();
+            assertThat(drawn[10 * 500 + 15]).isEqualTo(0x123456);
+            assertThat(drawn[399 * 500 + 499]).isZero();
+            Rectangle lower = new Rectangle(13, 57, 401, 253);
+            int[] expected = Arrays.copyOfRange(film(401, 303, 9), 50 * 401, 303 * 401);
+            assertThat(peakSignalToNoise(drawn, 500, lower, expected)).isGreaterThan(32);
+            // One by one: none is kept back.
+            for (int i = 10; i < 14; i++) {
+                assertThat(play(List.of(film.encode(new Command.Video(area, film(401, 303, i)), 8000, 40L * i))))
+                        .allMatch("drawn"::equals);
+                assertThat(peakSignalToNoise(pixels(), 500, area, film(401, 303, i)))
+                        .isGreaterThan(32);
+            }
+        }
+    }
+
+    @Test
+    void aFilmInAnotherPlaceOrOfALargePictureBeginsAgain() {
+        Rectangle small = new Rectangle(0, 0, 64, 64);
+        Rectangle large = new Rectangle(0, 0, 1400, 900);
+        open(1400, 900);
+        try (FilmEncoder first = new FilmEncoder(small, 4000);
+                FilmEncoder second = new FilmEncoder(large, 8000)) {
+            int[] picture = new int[1400 * 900];
+            Arrays.fill(picture, 0x4080c0);
+            assertThat(play(List.of(
+                            first.encode(new Command.Video(small, film(64, 64, 0)), 4000, 0),
+                            second.encode(new Command.Video(large, picture), 8000, 0),
+                            second.encode(new Command.Video(large, picture), 8000, 40))))
+                    .allMatch("drawn"::equals);
+            // What is a flat colour stays it, in whatever size it came.
+            assertThat(peakSignalToNoise(pixels(), 1400, large, picture)).isGreaterThan(40);
+        }
+    }
+
+    @Test
+    void aFilmThatIsNoneIsRefused() {
+        open(64, 64);
+        Rectangle area = new Rectangle(0, 0, 64, 64);
+        try (FilmEncoder film = new FilmEncoder(area, 4000)) {
+            byte[] key = film.encode(new Command.Video(area, film(64, 64, 0)), 4000, 0);
+            byte[] next = film.encode(new Command.Video(area, film(64, 64, 1)), 4000, 40);
+            assertThat(play(List.of(next)).toString()).contains("no beginning");
+            byte[] huge = key.clone();
+            huge[14 + 6] = (byte) 0xff;
+            huge[14 + 7] = 0x3f;
+            huge[14 + 8] = (byte) 0xff;
+            huge[14 + 9] = 0x3f;
+            assertThat(play(List.of(huge)).toString()).contains("too large");
+            assertThat(play(List.of(Arrays.copyOf(key, 14))).toString()).doesNotContain("drawn");
+            assertThat(play(List.of(key, next))).allMatch("drawn"::equals);
+        }
+    }
+
     @Test
     void resizingWaitsItsTurn() {
         open(50, 40);
@@ -322,7 +419,7 @@ class BrowserDecodeTest {
                         "Error: a command copies what is not on the screen",
                         bytes(1, 0, 0, 0, 0, 20, 0, 1, 0, 0, 0, 10, 0)),
                 Map.entry("Error: packing 3 is unknown", bytes(5, 0, 0, 0, 0, 1, 0, 1, 0, 3, 0, 0, 0, 0)),
-                Map.entry("Error: codec 2 is unknown", bytes(6, 0, 0, 0, 0, 1, 0, 1, 0, 2, 0, 0, 0, 0)),
+                Map.entry("Error: codec 3 is unknown", bytes(6, 0, 0, 0, 0, 1, 0, 1, 0, 3, 0, 0, 0, 0)),
                 Map.entry("Error: a palette is cut off", bytes(5, 0, 0, 0, 0, 1, 0, 1, 0, 1, 0, 0, 0, 0)),
                 Map.entry(
                         "Error: a pixel is beyond the palette",

@@ -67,7 +67,12 @@ public final class ReferenceDecoder {
             }
             case 5 -> new Command.Pixels(area, pixels(area.width(), area.height()));
             case 6 -> {
-                if (u8() != 1) {
+                int codec = u8();
+                if (codec == 2) {
+                    byte[] ignored = blob(); // of no meaning without those before
+                    yield new Command.Video(area, new int[area.width() * area.height()]);
+                }
+                if (codec != 1) {
                     throw new AssertionError("codec");
                 }
                 try {

@@ -152,6 +152,9 @@ final class FakeDisplay implements Display {
         }
 
         @Override
+        public void wholePictures(boolean whole) {}
+
+        @Override
         public void pointer(int x, int y, int buttons) throws IOException {
             input.add("pointer " + x + " " + y + " " + buttons);
             if (deaf) {

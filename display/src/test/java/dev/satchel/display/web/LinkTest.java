@@ -15,6 +15,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -58,6 +60,10 @@ class LinkTest {
     }
 
     private MemoryScreen screen() {
+        // The first viewer opens it, once it has come through the link.
+        while (screens.isEmpty()) {
+            LockSupport.parkNanos(1_000_000);
+        }
         return screens.getLast();
     }
 
@@ -66,10 +72,16 @@ class LinkTest {
         final RawBrowser browser;
         private final CommandPlayer player = new CommandPlayer();
         private long bytes;
+        private int keyFrames;
+        private int frames;
 
         Viewing(int port) throws IOException {
+            this(port, 0);
+        }
+
+        Viewing(int port, int wants) throws IOException {
             browser = RawBrowser.open(server, true, port);
-            browser.send(new byte[] {Messages.CLIENT_HELLO, 1, 0, (byte) 128, 2, (byte) 224, 1, 0});
+            browser.send(new byte[] {Messages.CLIENT_HELLO, 1, 0, (byte) 128, 2, (byte) 224, 1, (byte) wants});
             viewings.add(this);
             player.resize(new Rectangle(0, 0, WIDTH, HEIGHT));
             Thread ignored = Thread.ofVirtual().start(this::view);
@@ -85,6 +97,11 @@ class LinkTest {
                     List<Command> commands = ReferenceDecoder.decode(Arrays.copyOfRange(frame, 6, frame.length));
                     synchronized (this) {
                         bytes += frame.length;
+                        if (frame[6] == 6 && frame[15] == 2) {
+                            // RFC 6386 §9.1
+                            keyFrames += (frame[20] & 1) == 0 ? 1 : 0;
+                            frames++;
+                        }
                         commands.forEach(player::play);
                     }
                     browser.send(new byte[] {Messages.CLIENT_ACK, frame[2], frame[3], frame[4], frame[5]});
@@ -92,6 +109,14 @@ class LinkTest {
             } catch (IOException e) {
                 // The test has ended, or broken the link.
             }
+        }
+
+        synchronized int keyFrames() {
+            return keyFrames;
+        }
+
+        synchronized int frames() {
+            return frames;
         }
 
         synchronized long bytes() {
@@ -140,6 +165,63 @@ class LinkTest {
             // What was overwritten before there was room for it was never sent.
             assertThat(viewing.bytes()).isLessThan(near.bytes() / 2);
         }
+    }
+
+    /** A film in a window, whose title changes now and then. */
+    private Thread film(AtomicBoolean ends) {
+        return Thread.ofPlatform().start(() -> {
+            for (int time = 0; !ends.get(); time++) {
+                int now = time;
+                screen().draw(
+                                new Rectangle(64, 64, 512, 384),
+                                (x, y) -> ((x + 3 * now) / 24 + y / 24) % 3 == 0
+                                        ? 0xd0d0d0
+                                        : (x * 5 + now) % 256 << 16
+                                                | (y * 3 + 2 * now) % 256 << 8
+                                                | (x * y / 16 + now) % 256);
+                if (time % 20 == 0) {
+                    screen().fill(new Rectangle(70, 40, 100, 10), time);
+                }
+                LockSupport.parkNanos(40_000_000);
+            }
+        });
+    }
+
+    @Test
+    void aFilmOnASlowLinkIsOneStreamAndExactOnceItRests() throws Exception {
+        relay.limit(FIVE_MEGABITS);
+        Viewing far = new Viewing(relay.port(), Messages.WANTS_VIDEO | Messages.WANTS_FILMS);
+        far.awaitScreen("the first picture");
+        AtomicBoolean ends = new AtomicBoolean();
+        Thread film = film(ends);
+        for (int i = 0; i < 6000 && far.frames() < 60; i++) {
+            Thread.sleep(10);
+        }
+        ends.set(true);
+        film.join();
+        assertThat(far.frames()).isGreaterThanOrEqualTo(60);
+        assertThat(far.keyFrames()).isLessThanOrEqualTo(3);
+        far.awaitScreen("the last picture, exactly");
+        // Its encoder has gone with it, so that another may have one.
+        for (int i = 0; i < 1000 && !server.beginFilm(); i++) {
+            Thread.sleep(10);
+            screen().fill(new Rectangle(0, 0, 64, 20), i);
+        }
+        assertThat(server.beginFilm()).isFalse();
+        server.endFilm();
+    }
+
+    @Test
+    void whoDidNotAskForFilmsGetsPictures() throws Exception {
+        relay.limit(FIVE_MEGABITS);
+        Viewing far = new Viewing(relay.port(), Messages.WANTS_VIDEO);
+        AtomicBoolean ends = new AtomicBoolean();
+        Thread film = film(ends);
+        Thread.sleep(4000);
+        ends.set(true);
+        film.join();
+        assertThat(far.frames()).isZero();
+        far.awaitScreen("the last picture, exactly");
     }
 
     @Test

@@ -40,6 +40,13 @@ public final class TlsIdentity {
     private static final int DAYS = 3650;
     private static final int KEYTOOL_SECONDS_MAX = 30;
 
+    static {
+        // No tickets to resume TLS 1.3 by: TigerVNC's viewer (1.12) waits for ever if one comes together with the first
+        // bytes
+        // from the server, which it then holds in its buffer and does not look at. Read when Java first uses TLS.
+        System.setProperty("jdk.tls.server.newSessionTicketCount", "0");
+    }
+
     private final SSLContext context;
     private final X509Certificate certificate;
 

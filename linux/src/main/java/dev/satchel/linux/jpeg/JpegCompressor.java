@@ -4,10 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.satchel.linux.Libc;
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.ref.Reference;
@@ -17,12 +14,9 @@ import org.jspecify.annotations.Nullable;
  * Compresses pictures as JPEG: baseline, YCbCr, colour at half the resolution (4:2:0). An instance is for one thread at a time.
  */
 public final class JpegCompressor implements AutoCloseable {
-    // turbojpeg.h: TJPF_BGRX, TJSAMP_420, TJFLAG_NOREALLOC.
-    private static final int BGRX = 3;
+    // turbojpeg.h: TJSAMP_420, TJFLAG_NOREALLOC.
     private static final int HALF_COLOR = 2;
     private static final int NO_REALLOC = 1024;
-
-    private static final String NAME = "libturbojpeg.so.0";
 
     private static @Nullable Library library;
 
@@ -34,32 +28,13 @@ public final class JpegCompressor implements AutoCloseable {
             MemorySegment error,
             MethodHandle compress) {
         static Library load() {
-            SymbolLookup symbols;
-            try {
-                symbols = SymbolLookup.libraryLookup(NAME, Arena.global());
-            } catch (IllegalArgumentException missing) {
-                throw new UnsupportedOperationException(
-                        "this host has no " + NAME + ": install the package libturbojpeg0", missing);
-            }
-            // It takes eleven integers and pointers; each of those that have no register has eight bytes of the stack
-            // to itself.
-            MethodHandle compress = Linker.nativeLinker()
-                    .downcallHandle(
-                            function(symbols, "tjCompress2"),
-                            FunctionDescriptor.of(
-                                    JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
-                                    JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+            TurboJpeg found = new TurboJpeg();
             return new Library(
-                    function(symbols, "tjInitCompress"),
-                    function(symbols, "tjDestroy"),
-                    function(symbols, "tjBufSize"),
-                    function(symbols, "tjGetErrorStr2"),
-                    compress);
-        }
-
-        private static MemorySegment function(SymbolLookup symbols, String name) {
-            return symbols.find(name)
-                    .orElseThrow(() -> new UnsupportedOperationException(NAME + " has no " + name + "()"));
+                    found.function("tjInitCompress"),
+                    found.function("tjDestroy"),
+                    found.function("tjBufSize"),
+                    found.function("tjGetErrorStr2"),
+                    found.longFunction("tjCompress2"));
         }
     }
 
@@ -127,7 +102,7 @@ public final class JpegCompressor implements AutoCloseable {
                             (long) width,
                             0L,
                             (long) height,
-                            (long) BGRX,
+                            (long) TurboJpeg.BGRX,
                             target.address(),
                             length.address(),
                             (long) HALF_COLOR,

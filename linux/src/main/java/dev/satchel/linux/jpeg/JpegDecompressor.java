@@ -4,57 +4,23 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.satchel.linux.Libc;
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SymbolLookup;
-import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.ref.Reference;
 import org.jspecify.annotations.Nullable;
 
 /** Undoes what {@link JpegCompressor} does. An instance is for one thread at a time. */
 public final class JpegDecompressor implements AutoCloseable {
-    // turbojpeg.h: TJPF_BGRX.
-    private static final int BGRX = 3;
-    private static final String NAME = "libturbojpeg.so.0";
-
     private static @Nullable Library library;
 
     private record Library(MemorySegment init, MemorySegment destroy, MethodHandle header, MethodHandle decompress) {
         static Library load() {
-            SymbolLookup symbols;
-            try {
-                symbols = SymbolLookup.libraryLookup(NAME, Arena.global());
-            } catch (IllegalArgumentException missing) {
-                throw new UnsupportedOperationException(
-                        "this host has no " + NAME + ": install the package libturbojpeg0", missing);
-            }
-            // They take seven and nine integers and pointers: see JpegCompressor.
-            FunctionDescriptor eleven = FunctionDescriptor.of(
-                    ValueLayout.JAVA_LONG,
-                    ValueLayout.JAVA_LONG,
-                    ValueLayout.JAVA_LONG,
-                    ValueLayout.JAVA_LONG,
-                    ValueLayout.JAVA_LONG,
-                    ValueLayout.JAVA_LONG,
-                    ValueLayout.JAVA_LONG,
-                    ValueLayout.JAVA_LONG,
-                    ValueLayout.JAVA_LONG,
-                    ValueLayout.JAVA_LONG,
-                    ValueLayout.JAVA_LONG,
-                    ValueLayout.JAVA_LONG);
-            Linker linker = Linker.nativeLinker();
+            TurboJpeg found = new TurboJpeg();
             return new Library(
-                    function(symbols, "tjInitDecompress"),
-                    function(symbols, "tjDestroy"),
-                    linker.downcallHandle(function(symbols, "tjDecompressHeader3"), eleven),
-                    linker.downcallHandle(function(symbols, "tjDecompress2"), eleven));
-        }
-
-        private static MemorySegment function(SymbolLookup symbols, String name) {
-            return symbols.find(name)
-                    .orElseThrow(() -> new UnsupportedOperationException(NAME + " has no " + name + "()"));
+                    found.function("tjInitDecompress"),
+                    found.function("tjDestroy"),
+                    found.longFunction("tjDecompressHeader3"),
+                    found.longFunction("tjDecompress2"));
         }
     }
 
@@ -134,7 +100,7 @@ public final class JpegDecompressor implements AutoCloseable {
                             (long) width,
                             4L * width,
                             (long) height,
-                            (long) BGRX,
+                            (long) TurboJpeg.BGRX,
                             0L,
                             0L,
                             0L);

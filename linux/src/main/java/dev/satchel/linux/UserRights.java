@@ -35,17 +35,7 @@ public record UserRights(int uid, int gid) {
                 failure.set(e);
             }
         });
-        boolean interrupted = false;
-        while (thread.isAlive()) {
-            try {
-                thread.join();
-            } catch (InterruptedException e) {
-                interrupted = true;
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
+        Uninterruptible.join(thread);
         T done = result.get();
         if (done != null) {
             return done;

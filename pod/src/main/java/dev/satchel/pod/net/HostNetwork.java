@@ -185,7 +185,7 @@ final class HostNetwork {
             return;
         }
         try {
-            String ignored = NetworkCommand.ip(where, command + "\n").finish();
+            NetworkCommand.ip(where, command + "\n").finish();
         } catch (IOException e) {
             if (where.call(HostNetwork::interfaces).contains(name)) {
                 throw e;

@@ -68,8 +68,7 @@ final class NetworkNamespace implements Closeable {
     private static <T> T onThread(Task<T> task) throws IOException {
         FutureTask<T> future = new FutureTask<>(() -> {
             // Back before anybody is told of the end: whoever waits as a virtual thread may be given a new carrier by
-            // this thread, which
-            // would belong to the namespace for good.
+            // this thread, which would belong to the namespace for good.
             try (Fd home = Fd.open(Path.of("/proc/thread-self/ns/net"), Fd.O_RDONLY)) {
                 try {
                     return task.call();

@@ -245,7 +245,7 @@ public final class PodNetwork implements AutoCloseable {
             Files.writeString(settings.resolve("ipv4/icmp_ratelimit"), "0");
             return Files.writeString(settings.resolve("ipv4/ip_forward"), "1");
         });
-        String ignored = NetworkCommand.ip(
+        NetworkCommand.ip(
                         router,
                         "link set dev lo up\n"
                                 // On lo, so that the relay can listen while the session is unplugged.

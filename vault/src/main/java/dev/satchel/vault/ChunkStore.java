@@ -111,6 +111,40 @@ public final class ChunkStore {
         }
     }
 
+    /**
+     * Opens a chunk that came from anywhere, with the keys that this vault has. Nothing reaches {@code target} as plaintext that is
+     * not authentic: its tag binds it to pack key, position, id and length, and its id is computed again from its plaintext.
+     *
+     * @param ref what it should be
+     * @param target native memory of at least {@link ChunkRef#length} bytes; filled from its beginning
+     * @return whether it is that chunk; what {@code target} holds is undefined if not
+     */
+    public boolean open(ChunkRef ref, SealedChunk chunk, MemorySegment target) throws IOException {
+        if (!chunk.domain().equals(ref.domain())
+                || !chunk.id().equals(ref.id())
+                || chunk.length() != ref.length()
+                || target.byteSize() < ref.length()) {
+            return false;
+        }
+        KeyDomain keys = domain(ref.domain()).keys();
+        ChunkCodec codec = takeCodec();
+        try {
+            codec.buffer((int) chunk.sealed().byteSize()).copyFrom(chunk.sealed());
+            return open(codec, keys, chunk, target);
+        } finally {
+            giveBack(codec);
+        }
+    }
+
+    /** Opens a chunk whose sealed bytes are in the codec's buffer. */
+    private boolean open(ChunkCodec codec, KeyDomain keys, SealedChunk chunk, MemorySegment target) {
+        Pack pack = new Pack(chunk.domain(), chunk.packHigh(), chunk.packLow(), chunk.wrappedKey());
+        ChunkIndex.Place place = new ChunkIndex.Place(
+                pack, chunk.offset(), (int) chunk.sealed().byteSize(), chunk.codec(), chunk.length());
+        return codec.decode(keys, place, chunk.id(), target)
+                && codec.idOf(keys, target.asSlice(0, chunk.length())).equals(chunk.id());
+    }
+
     private DamagedException damaged(ChunkRef ref, String pack) {
         return new DamagedException("chunk " + ref.id() + " in the pack " + pack + " in " + backend.location()
                 + " is damaged or forged: put the pack back from a copy of the vault");

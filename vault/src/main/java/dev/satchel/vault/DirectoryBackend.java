@@ -12,11 +12,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
-import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -43,11 +41,18 @@ public final class DirectoryBackend implements Backend {
     private static final long STREAM_BYTES_MIN = 256 << 10;
 
     private final Path root;
-    private final OpenFiles readers = new OpenFiles(this::path);
+    private final Disk disk;
+    private final OpenFiles readers;
 
     /** Uses {@code root}; the directory is made when the first object is stored. Touches nothing yet. */
     public DirectoryBackend(Path root) {
+        this(root, Disk.KERNEL);
+    }
+
+    DirectoryBackend(Path root, Disk disk) {
         this.root = root.toAbsolutePath().normalize();
+        this.disk = disk;
+        this.readers = new OpenFiles(disk, this::path);
     }
 
     @Override
@@ -58,7 +63,7 @@ public final class DirectoryBackend implements Backend {
     @Override
     public boolean putIfAbsent(String name, MemorySegment... parts) throws IOException {
         Path target = path(name);
-        if (Files.exists(target)) {
+        if (disk.exists(target)) {
             return false;
         }
         try (PackFile file = begin()) {
@@ -77,9 +82,9 @@ public final class DirectoryBackend implements Backend {
             makeDirectory(directory);
             while (true) {
                 Path path = directory.resolve(Bytes.hex(Bytes.getLong(RandomBytes.of(8), 0)));
-                Fd file = Fd.open(path, Fd.O_RDWR | Fd.O_CREAT | Fd.O_EXCL);
+                Disk.File file = disk.open(path, Fd.O_RDWR | Fd.O_CREAT | Fd.O_EXCL);
                 // removeAbandoned of another process may have come between open and lock, and the file may be gone.
-                if (file.tryLock() && Files.exists(path)) {
+                if (file.tryLock() && disk.exists(path)) {
                     return new Temporary(file, path);
                 }
                 file.close();
@@ -100,7 +105,7 @@ public final class DirectoryBackend implements Backend {
             }
         }
         for (Path directory : directories) {
-            syncDirectory(directory);
+            disk.syncDirectory(directory);
         }
     }
 
@@ -144,9 +149,9 @@ public final class DirectoryBackend implements Backend {
     @Override
     public Optional<byte[]> get(String name, int sizeMax) throws IOException {
         Path path = path(name);
-        try (Fd file = Fd.open(path, Fd.O_RDONLY);
+        try (Disk.File file = disk.open(path, Fd.O_RDONLY);
                 Arena arena = Arena.ofConfined()) {
-            long size = Files.size(path);
+            long size = disk.size(path);
             if (size > sizeMax) {
                 throw new DamagedException(name + " in " + root + " is " + size
                         + " bytes long, more than such an object" + " can have: put it back from a copy of the vault");
@@ -173,7 +178,7 @@ public final class DirectoryBackend implements Backend {
     @Override
     public Optional<Long> size(String name) throws IOException {
         try {
-            return Optional.of(Files.size(path(name)));
+            return Optional.of(disk.size(path(name)));
         } catch (NoSuchFileException e) {
             return Optional.empty();
         }
@@ -191,16 +196,16 @@ public final class DirectoryBackend implements Backend {
         return names;
     }
 
-    private static void collect(Path directory, String prefix, int depth, List<String> names) throws IOException {
-        try (var entries = Files.newDirectoryStream(directory)) {
-            for (Path entry : entries) {
+    private void collect(Path directory, String prefix, int depth, List<String> names) throws IOException {
+        try {
+            for (Path entry : disk.entries(directory)) {
                 String part = requireNonNull(entry.getFileName()).toString();
                 if (!isPart(part)) {
                     continue;
                 }
-                if (depth < PARTS_MAX && Files.isDirectory(entry)) {
+                if (depth < PARTS_MAX && disk.isDirectory(entry)) {
                     collect(entry, prefix + part + "/", depth + 1, names);
-                } else if (Files.isRegularFile(entry)) {
+                } else if (disk.isFile(entry)) {
                     names.add(prefix + part);
                 }
             }
@@ -214,9 +219,9 @@ public final class DirectoryBackend implements Backend {
     public void delete(String name) throws IOException {
         Path path = path(name);
         try {
-            if (Files.deleteIfExists(path)) {
+            if (disk.delete(path)) {
                 readers.forget(name);
-                syncDirectory(requireNonNull(path.getParent()));
+                disk.syncDirectory(requireNonNull(path.getParent()));
             }
         } catch (IOException e) {
             throw failure(e, name);
@@ -227,7 +232,7 @@ public final class DirectoryBackend implements Backend {
     public boolean replace(String name, Optional<byte[]> expected, byte[] next) throws IOException {
         try {
             makeDirectory(root);
-            try (Fd lock = Fd.open(root.resolve(LOCK), Fd.O_RDWR | Fd.O_CREAT)) {
+            try (Disk.File lock = disk.open(root.resolve(LOCK), Fd.O_RDWR | Fd.O_CREAT)) {
                 lock(lock);
                 Optional<byte[]> present = get(name, Integer.MAX_VALUE);
                 if (present.isPresent() != expected.isPresent()
@@ -247,7 +252,7 @@ public final class DirectoryBackend implements Backend {
     }
 
     /** Waits for the lock, which others hold for the time of an fsync(2) or two. */
-    private void lock(Fd lock) throws IOException {
+    private void lock(Disk.File lock) throws IOException {
         long start = System.nanoTime();
         while (!lock.tryLock()) {
             if (System.nanoTime() - start > LOCK_WAIT_NANOS_MAX) {
@@ -267,11 +272,11 @@ public final class DirectoryBackend implements Backend {
     public AppendLog openLog(String name, boolean create) throws IOException {
         Path path = path(name);
         try {
-            boolean isNew = create && !Files.exists(path);
+            boolean isNew = create && !disk.exists(path);
             if (isNew) {
                 makeDirectory(requireNonNull(path.getParent()));
             }
-            Fd file = Fd.open(path, Fd.O_RDWR | (create ? Fd.O_CREAT : 0));
+            Disk.File file = disk.open(path, Fd.O_RDWR | (create ? Fd.O_CREAT : 0));
             try {
                 if (!file.tryLock()) {
                     throw new LogInUseException(
@@ -279,9 +284,9 @@ public final class DirectoryBackend implements Backend {
                 }
                 if (isNew) {
                     file.sync();
-                    syncDirectory(requireNonNull(path.getParent()));
+                    disk.syncDirectory(requireNonNull(path.getParent()));
                 }
-                return new Log(file, Files.size(path), name);
+                return new Log(file, disk.size(path), name);
             } catch (IOException e) {
                 file.close();
                 throw e;
@@ -294,12 +299,12 @@ public final class DirectoryBackend implements Backend {
     @Override
     public long removeAbandoned() throws IOException {
         long freed = 0;
-        try (var entries = Files.newDirectoryStream(root.resolve(TEMPORARY))) {
-            for (Path entry : entries) {
-                try (Fd file = Fd.open(entry, Fd.O_RDWR)) {
+        try {
+            for (Path entry : disk.entries(root.resolve(TEMPORARY))) {
+                try (Disk.File file = disk.open(entry, Fd.O_RDWR)) {
                     if (file.tryLock()) {
-                        freed += Files.size(entry);
-                        Files.deleteIfExists(entry);
+                        freed += disk.size(entry);
+                        disk.delete(entry);
                     }
                 } catch (IOException e) {
                     if (!isMissing(e)) {
@@ -345,8 +350,8 @@ public final class DirectoryBackend implements Backend {
     }
 
     /** Makes a directory and those above it that are missing, all durably. */
-    private static void makeDirectory(Path directory) throws IOException {
-        if (Files.isDirectory(directory)) {
+    private void makeDirectory(Path directory) throws IOException {
+        if (disk.isDirectory(directory)) {
             return;
         }
         Path parent = directory.getParent();
@@ -354,20 +359,14 @@ public final class DirectoryBackend implements Backend {
             makeDirectory(parent);
         }
         try {
-            Files.createDirectory(directory);
+            disk.createDirectory(directory);
         } catch (FileAlreadyExistsException e) {
-            if (!Files.isDirectory(directory)) {
+            if (!disk.isDirectory(directory)) {
                 throw e;
             }
         }
         if (parent != null) {
-            syncDirectory(parent);
-        }
-    }
-
-    private static void syncDirectory(Path directory) throws IOException {
-        try (Fd descriptor = Fd.open(directory, Fd.O_RDONLY | Fd.O_DIRECTORY)) {
-            descriptor.sync();
+            disk.syncDirectory(parent);
         }
     }
 
@@ -406,12 +405,12 @@ public final class DirectoryBackend implements Backend {
 
     /** An object on its way. */
     private final class Temporary implements PackFile {
-        private final Fd file;
+        private final Disk.File file;
         private @Nullable Path path;
         private long size;
         private long writtenBack;
 
-        Temporary(Fd file, Path path) {
+        Temporary(Disk.File file, Path path) {
             this.file = file;
             this.path = path;
         }
@@ -459,7 +458,7 @@ public final class DirectoryBackend implements Backend {
             Path target = path(name);
             Path directory = requireNonNull(target.getParent());
             makeDirectory(directory);
-            Files.move(from, target, StandardCopyOption.ATOMIC_MOVE);
+            disk.rename(from, target);
             path = null;
             // A reader of the object that was replaced may have it open.
             readers.forget(name);
@@ -472,14 +471,14 @@ public final class DirectoryBackend implements Backend {
             path = null;
             try (file) {
                 if (left != null) {
-                    Files.deleteIfExists(left);
+                    disk.delete(left);
                 }
             }
         }
     }
 
     private final class Log implements AppendLog {
-        private final Fd file;
+        private final Disk.File file;
         private final String name;
 
         /** Guarded by this; appends are made under the lock, so that one that fails can be taken back. */
@@ -488,7 +487,7 @@ public final class DirectoryBackend implements Backend {
         /** Up to here the device has been asked to write a stream, or it was not worth it. Guarded by this. */
         private long writtenBack;
 
-        Log(Fd file, long size, String name) {
+        Log(Disk.File file, long size, String name) {
             this.file = file;
             this.size = size;
             this.writtenBack = size;

@@ -17,6 +17,7 @@ import java.util.function.Function;
 final class OpenFiles implements Closeable {
     private static final int OPEN_MAX = 64;
 
+    private final Disk disk;
     private final Function<String, Path> paths;
 
     /**
@@ -28,16 +29,16 @@ final class OpenFiles implements Closeable {
     /** An open file in use. */
     static final class File {
         private final String name;
-        private final Fd descriptor;
+        private final Disk.File descriptor;
         private int users;
         private boolean dropped;
 
-        private File(String name, Fd descriptor) {
+        private File(String name, Disk.File descriptor) {
             this.name = name;
             this.descriptor = descriptor;
         }
 
-        Fd descriptor() {
+        Disk.File descriptor() {
             return descriptor;
         }
 
@@ -48,7 +49,8 @@ final class OpenFiles implements Closeable {
     }
 
     /** @param paths where the file of a name is; throws IllegalArgumentException for what is no name */
-    OpenFiles(Function<String, Path> paths) {
+    OpenFiles(Disk disk, Function<String, Path> paths) {
+        this.disk = disk;
         this.paths = paths;
     }
 
@@ -56,7 +58,7 @@ final class OpenFiles implements Closeable {
     synchronized File acquire(String name) throws IOException {
         File file = open.get(name);
         if (file == null) {
-            file = new File(name, Fd.open(paths.apply(name), Fd.O_RDONLY));
+            file = new File(name, disk.open(paths.apply(name), Fd.O_RDONLY));
             open.put(name, file);
             if (open.size() > OPEN_MAX) {
                 drop(open.keySet().iterator().next());

@@ -147,11 +147,6 @@ final class ObjectSealer implements AutoCloseable {
         return message;
     }
 
-    /** Checks a key slot's signature. */
-    void checkSlot(byte[] slot, String shown) throws DamagedException {
-        KeySlot.check(vault, signer, slot, shown);
-    }
-
     /** What others verify this vault's signatures with. */
     byte[] publicKey() {
         try (Arena arena = Arena.ofConfined()) {

@@ -32,7 +32,7 @@ import org.jspecify.annotations.Nullable;
 public final class Vault implements AutoCloseable {
     static final int OBJECT_BYTES_MAX = 4 << 20;
     static final String CONFIG = "vault";
-    private static final int SLOT_BYTES_MAX = 4096;
+    private static final int CONFIG_BYTES_MAX = 4096;
     private static final byte[] CONFIG_MAGIC = "SATVAULT".getBytes(US_ASCII);
     private static final int FORMAT = 1;
     private static final int CONFIG_KEY_AT = 8 + 4 + 16;
@@ -70,20 +70,35 @@ public final class Vault implements AutoCloseable {
         return HmacSha256.expand(key.secret().segment(), ("satchel vault v1 " + purpose).getBytes(US_ASCII));
     }
 
-    private static Ed25519 signer(VaultKey key) {
+    static Ed25519 signer(VaultKey key) {
         try (SecretBytes seed = derive(key, "sign")) {
             return Ed25519.fromPrivateKey(seed.segment());
         }
     }
 
-    private static byte[] config(Backend backend) throws IOException {
-        return backend.get(CONFIG, SLOT_BYTES_MAX)
+    /** The public key that goes with a vault key. */
+    static byte[] publicKey(VaultKey key) {
+        try (Ed25519 signer = signer(key);
+                Arena arena = Arena.ofConfined()) {
+            MemorySegment target = arena.allocate(Ed25519.KEY_BYTES);
+            signer.publicKey(target);
+            return Bytes.copy(target);
+        }
+    }
+
+    /** The public key in a vault's first file. */
+    static byte[] publicKey(byte[] config) {
+        return Arrays.copyOfRange(config, CONFIG_KEY_AT, CONFIG_KEY_AT + Ed25519.KEY_BYTES);
+    }
+
+    static byte[] config(Backend backend) throws IOException {
+        return backend.get(CONFIG, CONFIG_BYTES_MAX)
                 .orElseThrow(() -> new NoSuchException("there is no vault in " + backend.location()
                         + ": make one with 'satchel vault init', or name another place with --vault"));
     }
 
     /** The id in a vault's first file, which has been checked against the public key in it. */
-    private static VaultId checkedId(byte[] config, Backend backend) throws DamagedException {
+    static VaultId checkedId(byte[] config, Backend backend) throws DamagedException {
         boolean whole = config.length == CONFIG_BYTES
                 && Arrays.equals(config, 0, CONFIG_MAGIC.length, CONFIG_MAGIC, 0, CONFIG_MAGIC.length);
         if (whole) {
@@ -109,34 +124,40 @@ public final class Vault implements AutoCloseable {
     }
 
     private void checkKey(byte[] config) throws WrongPassphraseException {
-        if (!Arrays.equals(
-                sealer.publicKey(), Arrays.copyOfRange(config, CONFIG_KEY_AT, CONFIG_KEY_AT + Ed25519.KEY_BYTES))) {
+        if (!Arrays.equals(sealer.publicKey(), publicKey(config))) {
             throw new WrongPassphraseException("this key is not the key of the vault in " + backend.location()
                     + ": unlock it with its passphrase");
         }
+    }
+
+    /** Makes a vault with a random key, wrapped under {@code passphrase}, without a label: {@link #init(Backend, byte[], KdfCost, String)}. */
+    public static void init(Backend backend, byte[] passphrase, KdfParameters kdf) throws IOException {
+        init(backend, passphrase, new KdfCost(kdf, 0), "");
     }
 
     /**
      * Makes a vault with a random key, wrapped under {@code passphrase}.
      *
      * @param passphrase UTF-8; the caller overwrites it
-     * @throws ExistsException when there is one already
+     * @param label of the passphrase, see {@link KeySlots#addPassphrase}
+     * @throws ExistsException when there is a vault already
      */
-    public static void init(Backend backend, byte[] passphrase, KdfParameters kdf) throws IOException {
+    public static void init(Backend backend, byte[] passphrase, KdfCost cost, String label) throws IOException {
         if (backend.get(CONFIG, CONFIG_BYTES).isPresent()) {
             throw new ExistsException(
                     "there is a vault in " + backend.location() + " already: choose another place, or use it");
         }
+        KeySlots.requireLabel(label);
         // What an init that died before its end has left belongs to no vault.
-        for (String slot : backend.list("keys")) {
+        for (String slot : backend.list(KeySlots.DIRECTORY)) {
             backend.delete(slot);
         }
         VaultId id = VaultId.random();
-        String slot = "keys/" + VaultId.random();
+        @Nullable String slot = null;
         try (VaultKey key = new VaultKey(SecretBytes.random(VaultKey.BYTES));
                 Ed25519 signer = signer(key);
                 Arena arena = Arena.ofConfined()) {
-            backend.putIfAbsent(slot, arena.allocateFrom(JAVA_BYTE, KeySlot.seal(id, key, signer, passphrase, kdf)));
+            slot = KeySlots.addFirst(backend, id, key, passphrase, cost, label);
             byte[] config = new byte[CONFIG_BYTES];
             System.arraycopy(CONFIG_MAGIC, 0, config, 0, 8);
             Bytes.putInt(config, 8, FORMAT);
@@ -151,49 +172,25 @@ public final class Vault implements AutoCloseable {
                 throw new ExistsException("somebody else has just made a vault in " + backend.location() + ": use it");
             }
         } catch (IOException e) {
-            backend.delete(slot);
+            if (slot != null) {
+                backend.delete(slot);
+            }
             throw e;
         }
     }
 
     /**
-     * Gets the vault's key out of the slot that {@code passphrase} opens; takes as long as the slot's
-     * {@link KdfParameters} say.
+     * Gets the vault's key out of the slot that a passphrase or recovery key opens; takes as long as the slots'
+     * {@link KdfParameters} say. {@link KeySlots#open(byte[], Optional, Optional)} can be told which slot it is.
      *
      * @param passphrase UTF-8; the caller overwrites it
      * @throws NoSuchException when there is no vault
      * @throws WrongPassphraseException when no slot opens
      */
     public static VaultKey unlock(Backend backend, byte[] passphrase) throws IOException {
-        byte[] config = config(backend);
-        VaultId id = checkedId(config, backend);
-        @Nullable DamagedException damage = null;
-        try (Arena arena = Arena.ofConfined();
-                Ed25519 verifier = Ed25519.fromPublicKey(
-                        arena.allocateFrom(JAVA_BYTE, config).asSlice(CONFIG_KEY_AT, Ed25519.KEY_BYTES))) {
-            List<String> slots = backend.list("keys");
-            if (slots.isEmpty()) {
-                throw new DamagedException("all key slots are missing from " + backend.location()
-                        + ": put keys/ back from a copy of the vault");
-            }
-            for (String name : slots) {
-                byte[] slot = backend.get(name, SLOT_BYTES_MAX).orElse(new byte[0]);
-                try {
-                    KeySlot.check(id, verifier, slot, name + " in " + backend.location());
-                } catch (DamagedException e) {
-                    damage = e;
-                    continue;
-                }
-                Optional<VaultKey> key = KeySlot.open(slot, passphrase);
-                if (key.isPresent()) {
-                    return key.get();
-                }
-            }
-        }
-        if (damage != null) {
-            throw damage;
-        }
-        throw new WrongPassphraseException("the passphrase is wrong: try again");
+        return KeySlots.of(backend)
+                .open(passphrase, Optional.empty(), Optional.empty())
+                .key();
     }
 
     /**
@@ -1001,8 +998,7 @@ public final class Vault implements AutoCloseable {
     // ---- what verify checks one by one
 
     void checkSlot(String name) throws IOException {
-        byte[] slot = backend.get(name, SLOT_BYTES_MAX).orElse(new byte[0]);
-        sealer.checkSlot(slot, name + " in " + backend.location());
+        new KeySlots(backend, id, sealer.publicKey()).check(name);
     }
 
     void checkSession(String name) throws IOException {

@@ -112,8 +112,8 @@ class IndependentReaderTest {
         try (var slots = Files.list(directory.resolve("keys"))) {
             slot = Files.readAllBytes(slots.findFirst().orElseThrow());
         }
-        assertThat(slot).hasSize(196).startsWith("SATSLOT1".getBytes(US_ASCII));
-        verify(slice(slot, 0, 132), slice(slot, 132, 196));
+        assertThat(slot).hasSize(373).startsWith("SATSLOT2".getBytes(US_ASCII));
+        verify(slice(slot, 0, 309), slice(slot, 309, 373));
         ByteBuffer numbers = ByteBuffer.wrap(slot);
         assertThat(numbers.getInt(8)).isEqualTo(1);
         Argon2BytesGenerator argon2 = new Argon2BytesGenerator();
@@ -127,7 +127,15 @@ class IndependentReaderTest {
         byte[] wrap = new byte[32];
         argon2.generateBytes(TestVaults.PASSPHRASE, wrap);
         assertThat(slice(slot, 56, 72)).isEqualTo(vaultId);
-        vaultKey = open(wrap, slice(slot, 72, 84), slice(slot, 0, 72), slice(slot, 84, 132));
+        assertThat(numbers.getInt(89)).isZero();
+        vaultKey = open(wrap, slice(slot, 93, 105), slice(slot, 0, 93), slice(slot, 105, 153));
+        ByteBuffer description = ByteBuffer.wrap(open(
+                expand(vaultKey, "satchel vault v1 slots"),
+                slice(slot, 153, 165),
+                slice(slot, 0, 153),
+                slice(slot, 165, 309)));
+        assertThat(description.getInt()).as("length of an empty label").isZero();
+        assertThat(System.currentTimeMillis() - description.getLong()).isBetween(0L, 600_000L);
     }
 
     private ByteBuffer object(String name, int kind) throws IOException, GeneralSecurityException {

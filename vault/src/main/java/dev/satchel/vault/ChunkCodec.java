@@ -120,12 +120,21 @@ final class ChunkCodec implements AutoCloseable {
      * @return false when it is not authentic
      */
     boolean decode(KeyDomain domain, ChunkIndex.Place place, ChunkId id, MemorySegment target) {
+        return decode(domain, place, id, buffer.asSlice(0, place.storedBytes()), target);
+    }
+
+    /**
+     * Opens the chunk whose stored form is anywhere, and stays there as it is.
+     *
+     * @param sealed of {@link ChunkIndex.Place#storedBytes}
+     * @return false when it is not authentic
+     */
+    boolean decode(KeyDomain domain, ChunkIndex.Place place, ChunkId id, MemorySegment sealed, MemorySegment target) {
         MemorySegment key = unwrap(domain, place.pack());
         if (key == null) {
             return false;
         }
         int bodyBytes = place.storedBytes() - AesGcm.TAG_BYTES;
-        MemorySegment sealed = buffer.asSlice(0, place.storedBytes());
         MemorySegment plaintext = target.asSlice(0, place.length());
         MemorySegment bound = associated(id, place.codec(), place.length());
         return switch (place.codec()) {

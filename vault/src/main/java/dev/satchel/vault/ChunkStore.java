@@ -3,10 +3,15 @@ package dev.satchel.vault;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** The chunks of one vault. Thread-safe; belongs to its {@link Vault} and is closed with it. */
@@ -17,6 +22,8 @@ public final class ChunkStore {
     /** Two ranges of a pack that are nearer than this are fetched ahead as one. */
     private static final int PREFETCH_GAP_BYTES = 128 * 1024;
 
+    private static final int PACKS_ELSEWHERE_MAX = 64;
+
     private final Backend backend;
     private final KeyDomain own;
     private final DomainKeys domainKeys;
@@ -26,7 +33,20 @@ public final class ChunkStore {
     /** Guarded by itself. */
     private final ArrayDeque<ChunkCodec> codecs = new ArrayDeque<>();
 
+    /** How the vault itself has done, for {@link #reports}. */
+    private final AtomicLong chunksRead = new AtomicLong();
+
+    private final AtomicLong bytesRead = new AtomicLong();
+
+    /** Set once before anything is read, if chunks are read from anywhere else than the vault. */
+    private volatile @Nullable ChunkSources sources;
+
+    /** Of packs that chunks from elsewhere were in, the last ones: their keys are unwrapped already. Guarded by itself. */
+    private final LinkedHashMap<PackName, Pack> packsElsewhere = new LinkedHashMap<>();
+
     private volatile boolean closed;
+
+    private record PackName(KeyDomainId domain, long high, long low) {}
 
     /** Finds the keys of a domain that is not the vault's own. */
     @FunctionalInterface
@@ -71,8 +91,12 @@ public final class ChunkStore {
                     "a chunk of " + ref.length() + " bytes does not fit into " + target.byteSize());
         }
         DomainPacks packs = domain(ref.domain());
+        ChunkSources others = sources;
         ChunkCodec codec = takeCodec();
         try {
+            if (others != null) {
+                return readFrom(others, ref, packs, codec, target);
+            }
             ChunkIndex.Place place = packs.index().find(ref.id());
             if (place == null) {
                 packs.refresh(codec);
@@ -105,6 +129,8 @@ public final class ChunkStore {
                             .equals(ref.id())) {
                 throw damaged(ref, pack);
             }
+            chunksRead.incrementAndGet();
+            bytesRead.addAndGet(place.storedBytes());
             return ref.length();
         } finally {
             giveBack(codec);
@@ -120,29 +146,128 @@ public final class ChunkStore {
      * @return whether it is that chunk; what {@code target} holds is undefined if not
      */
     public boolean open(ChunkRef ref, SealedChunk chunk, MemorySegment target) throws IOException {
-        if (!chunk.domain().equals(ref.domain())
-                || !chunk.id().equals(ref.id())
-                || chunk.length() != ref.length()
-                || target.byteSize() < ref.length()) {
-            return false;
+        if (target.byteSize() < ref.length()) {
+            throw new IllegalArgumentException(
+                    "a chunk of " + ref.length() + " bytes does not fit into " + target.byteSize());
         }
         KeyDomain keys = domain(ref.domain()).keys();
         ChunkCodec codec = takeCodec();
         try {
-            codec.buffer((int) chunk.sealed().byteSize()).copyFrom(chunk.sealed());
-            return open(codec, keys, chunk, target);
+            return isAuthentic(ref, chunk, keys, codec, target);
         } finally {
             giveBack(codec);
         }
     }
 
-    /** Opens a chunk whose sealed bytes are in the codec's buffer. */
-    private boolean open(ChunkCodec codec, KeyDomain keys, SealedChunk chunk, MemorySegment target) {
-        Pack pack = new Pack(chunk.domain(), chunk.packHigh(), chunk.packLow(), chunk.wrappedKey());
+    /**
+     * Whether a chunk is the one that it should be, whoever gave it.
+     *
+     * @param target then has its plaintext
+     */
+    boolean isAuthentic(ChunkRef ref, SealedChunk chunk, KeyDomain keys, ChunkCodec codec, MemorySegment target) {
+        if (!chunk.domain().equals(ref.domain()) || !chunk.id().equals(ref.id()) || chunk.length() != ref.length()) {
+            return false;
+        }
         ChunkIndex.Place place = new ChunkIndex.Place(
-                pack, chunk.offset(), (int) chunk.sealed().byteSize(), chunk.codec(), chunk.length());
-        return codec.decode(keys, place, chunk.id(), target)
-                && codec.idOf(keys, target.asSlice(0, chunk.length())).equals(chunk.id());
+                pack(chunk), chunk.offset(), (int) chunk.sealed().byteSize(), chunk.codec(), chunk.length());
+        return codec.decode(keys, place, ref.id(), chunk.sealed(), target)
+                && codec.idOf(keys, target.asSlice(0, ref.length())).equals(ref.id());
+    }
+
+    /** The same object for the same pack, as codecs know by it which key they have. */
+    private Pack pack(SealedChunk chunk) {
+        PackName name = new PackName(chunk.domain(), chunk.packHigh(), chunk.packLow());
+        synchronized (packsElsewhere) {
+            Pack known = packsElsewhere.get(name);
+            if (known != null && Arrays.equals(known.wrapped(), chunk.wrappedKey())) {
+                return known;
+            }
+            Pack pack = new Pack(chunk.domain(), chunk.packHigh(), chunk.packLow(), chunk.wrappedKey());
+            packsElsewhere.put(name, pack);
+            if (packsElsewhere.size() > PACKS_ELSEWHERE_MAX) {
+                packsElsewhere.remove(packsElsewhere.keySet().iterator().next());
+            }
+            return pack;
+        }
+    }
+
+    private int readFrom(ChunkSources others, ChunkRef ref, DomainPacks packs, ChunkCodec codec, MemorySegment target)
+            throws IOException {
+        ChunkSources.Trouble trouble = new ChunkSources.Trouble();
+        if (others.read(ref, packs, codec, target, trouble)) {
+            return ref.length();
+        }
+        ChunkIndex.Place place = packs.index().find(ref.id());
+        if (place == null) {
+            throw missing(ref, packs);
+        }
+        String pack = place.pack().name();
+        if (trouble.damaged) {
+            throw damaged(ref, pack);
+        }
+        throw new DamagedException(
+                "chunk " + ref.id() + " can't be read from the pack " + pack + " in " + backend.location()
+                        + ", nor from any other source: put the pack back from a copy of the vault",
+                trouble.cause);
+    }
+
+    /**
+     * Has chunks read from these, too, from now on: call it before anything is read, once at most. Whatever they give is authenticated.
+     *
+     * @param cache of this host; taken over, also when this throws
+     * @param lookasides nearest first; taken over, also when this throws
+     * @param vaultIsNear whether the vault lies on a fast disk of this host: it is asked first then, and its chunks are not cached
+     * @param notes told a line for a person when a source fails
+     */
+    public void readThrough(
+            Optional<HostCache> cache, List<ChunkSource> lookasides, boolean vaultIsNear, Consumer<String> notes) {
+        readThrough(new ChunkSources(this, cache, lookasides, vaultIsNear, notes, ChunkSources.FETCH_NANOS_MAX));
+    }
+
+    void readThrough(ChunkSources others) {
+        if (sources != null) {
+            throw new IllegalStateException("chunks are read from elsewhere already");
+        }
+        sources = others;
+    }
+
+    /**
+     * The packs of another vault, of which those chunks are found whose domains this vault has the keys of.
+     *
+     * @param place taken over: closed with the source
+     */
+    public ChunkSource sourceIn(Backend place) {
+        return new PackSource(place, id -> domain(id).keys());
+    }
+
+    /**
+     * A server of chunks.
+     *
+     * @param url the link that {@code vault serve} printed
+     * @throws IllegalArgumentException if it is none, with a message for who typed it
+     */
+    public static ChunkSource sourceAt(String url) {
+        return new ServerSource(ServerLink.parse(url));
+    }
+
+    /** How each place that chunks are read from has done, nearest first. */
+    public List<SourceReport> reports() {
+        ChunkSources others = sources;
+        return others != null
+                ? others.reports()
+                : List.of(new SourceReport(
+                        SourceReport.Kind.HOME,
+                        backend.location(),
+                        SourceReport.State.IN_USE,
+                        chunksRead.get(),
+                        bytesRead.get(),
+                        0,
+                        0,
+                        0));
+    }
+
+    Backend backend() {
+        return backend;
     }
 
     private DamagedException damaged(ChunkRef ref, String pack) {
@@ -172,6 +297,16 @@ public final class ChunkStore {
      * chunks that are not known here are passed over.
      */
     public void prefetch(List<ChunkRef> refs) {
+        ChunkSources others = sources;
+        if (others != null) {
+            others.willNeed(refs);
+        } else {
+            prefetchHere(refs);
+        }
+    }
+
+    /** The same, of the vault itself. */
+    void prefetchHere(List<ChunkRef> refs) {
         @Nullable String pack = null;
         long from = 0;
         long to = 0;
@@ -263,6 +398,7 @@ public final class ChunkStore {
     void close() {
         // Waits for those who are reading.
         codecsFree.acquireUninterruptibly(CODECS_MAX);
+        ChunkSources others = sources;
         synchronized (codecs) {
             closed = true;
             codecs.forEach(ChunkCodec::close);
@@ -270,5 +406,8 @@ public final class ChunkStore {
         }
         codecsFree.release(CODECS_MAX);
         domains.clear();
+        if (others != null) {
+            others.close();
+        }
     }
 }

@@ -34,6 +34,9 @@ final class DomainPacks {
 
     private final Backend backend;
     private final KeyDomain keys;
+    private final int indexBytesMax;
+    private final int directoryBytesMax;
+    private final int chunksMax;
     private final ChunkIndex index = new ChunkIndex();
 
     /** Names of packs in the index. Guarded by this, like all below. */
@@ -47,8 +50,22 @@ final class DomainPacks {
     record Directory(Pack pack, MemorySegment entries) {}
 
     DomainPacks(Backend backend, KeyDomain keys) {
+        this(backend, keys, INDEX_BYTES_MAX, Pack.DIRECTORY_BYTES_MAX, Integer.MAX_VALUE);
+    }
+
+    /**
+     * For a backend that is not the vault's own, and may be made to fill the memory up.
+     *
+     * @param indexBytesMax the longest index file that is read
+     * @param directoryBytesMax the longest directory of a pack, sealed
+     * @param chunksMax about so many are learnt of, no more
+     */
+    DomainPacks(Backend backend, KeyDomain keys, int indexBytesMax, int directoryBytesMax, int chunksMax) {
         this.backend = backend;
         this.keys = keys;
+        this.indexBytesMax = indexBytesMax;
+        this.directoryBytesMax = directoryBytesMax;
+        this.chunksMax = chunksMax;
     }
 
     KeyDomain keys() {
@@ -83,9 +100,11 @@ final class DomainPacks {
             if (!known.contains(name)) {
                 try {
                     Directory directory = readDirectory(name, codec);
-                    index.add(directory.pack(), directory.entries());
                     known.add(name);
-                    unindexed.add(directory);
+                    if (index.size() < chunksMax) {
+                        index.add(directory.pack(), directory.entries());
+                        unindexed.add(directory);
+                    }
                 } catch (VaultException e) {
                     // Its chunks are missing, and whoever needs one hears it then; the others are as good as before.
                     damage.add(String.valueOf(e.getMessage()));
@@ -123,7 +142,7 @@ final class DomainPacks {
                 long count = payload.get(Bytes.INT, at + SECTION_BYTES - 4);
                 MemorySegment entries = payload.asSlice(at + SECTION_BYTES, count * Pack.ENTRY_BYTES);
                 at += SECTION_BYTES + entries.byteSize();
-                if (present.contains(pack.name()) && known.add(pack.name())) {
+                if (present.contains(pack.name()) && known.add(pack.name()) && index.size() < chunksMax) {
                     index.add(pack, entries);
                 }
             }
@@ -146,7 +165,7 @@ final class DomainPacks {
     /** The opened sections of an index file. */
     private MemorySegment readIndex(String name, Arena arena) throws IOException {
         long size = backend.size(name).orElseThrow(() -> new NoSuchException("no " + name + ": look again"));
-        if (size < INDEX_BOUND_BYTES + AesGcm.TAG_BYTES || size > INDEX_BYTES_MAX) {
+        if (size < INDEX_BOUND_BYTES + AesGcm.TAG_BYTES || size > indexBytesMax) {
             throw new DamagedException("the index " + name + " has " + size + " bytes: delete it");
         }
         MemorySegment file = arena.allocate(size, 8);
@@ -206,7 +225,7 @@ final class DomainPacks {
                     || magic.mismatch(tail.asSlice(trailer + 4)) != -1
                     || !pack.name().equals(name)
                     || sealedBytes < AesGcm.TAG_BYTES
-                    || sealedBytes > Pack.DIRECTORY_BYTES_MAX
+                    || sealedBytes > directoryBytesMax
                     || position < Pack.HEADER_BYTES
                     || (sealedBytes - AesGcm.TAG_BYTES) % Pack.ENTRY_BYTES != 0) {
                 throw damaged(name);

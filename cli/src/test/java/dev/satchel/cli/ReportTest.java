@@ -180,12 +180,12 @@ class ReportTest {
                                 + "\",\"sessions\":1,\"snapshots\":2,\"images\":3,\"chunks\":4,\"bytes_stored\":5,\"bytes_logical\":6}");
         assertThat(text(info)).contains("Sessions    1\n", "Stored      5 B\n");
 
-        VerifyOutcome whole = new VerifyOutcome("/v", new VerifyReport(10, 2, List.of()));
+        VerifyOutcome whole = new VerifyOutcome("/v", new VerifyReport(10, 2, List.of(), List.of()));
         assertThat(json(whole::fields))
                 .isEqualTo("{\"vault\":\"/v\",\"chunks_checked\":10,\"objects_checked\":2,\"errors\":[]}");
         assertThat(text(whole)).isEqualTo("10 chunks and 2 other objects checked: all is well\n");
 
-        VerifyOutcome damaged = new VerifyOutcome("/v", new VerifyReport(10, 2, List.of("pack 1", "pack 2")));
+        VerifyOutcome damaged = new VerifyOutcome("/v", new VerifyReport(10, 2, List.of("pack 1", "pack 2"), List.of()));
         assertThat(json(damaged::fields)).endsWith("\"errors\":[\"pack 1\",\"pack 2\"]}");
         assertThat(text(damaged)).startsWith("pack 1\npack 2\n").contains("not all is well");
     }

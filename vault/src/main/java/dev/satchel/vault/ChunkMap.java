@@ -150,6 +150,70 @@ public final class ChunkMap {
         }
     }
 
+    /** Goes through a map past what can't be read. */
+    interface Survey {
+        /** Whether the node in that chunk, and all below it, are known to be whole: it is then passed over. */
+        boolean knownWhole(ChunkRef node);
+
+        /** Whether there is such a chunk and it is not known to be damaged. */
+        boolean readable(ChunkRef ref) throws IOException;
+
+        /**
+         * These slots can't be read.
+         *
+         * @param ref the chunk of the slot, or a node above the slots
+         */
+        void lost(SlotRange slots, ChunkRef ref);
+
+        /** The node in that chunk and all below it are whole. */
+        void whole(ChunkRef node);
+    }
+
+    /** Has the whole map looked at; keeps nothing of it in memory. */
+    void survey(Survey survey) throws IOException {
+        if (ref.root().isPresent()) {
+            boolean _ = surveyNode(ref.root().get(), levelFor(ref.slots()), 0, survey);
+        }
+    }
+
+    private boolean surveyNode(ChunkRef stored, int level, long base, Survey survey) throws IOException {
+        if (survey.knownWhole(stored)) {
+            return true;
+        }
+        Node node = null;
+        if (survey.readable(stored)) {
+            try {
+                node = Node.read(store, stored, level);
+            } catch (DamagedException | ForgedException e) {
+                // It is lost, and told of below.
+                node = null;
+            }
+        }
+        if (node == null) {
+            long end = Math.min(base + (1L << (FANOUT_BITS * (level + 1))), ref.slots());
+            survey.lost(new SlotRange(base, Math.max(base + 1, end)), stored);
+            return false;
+        }
+        boolean whole = true;
+        for (int i = 0; i < FANOUT; i++) {
+            ChunkRef entry = node.refs[i];
+            if (entry == null) {
+                continue;
+            }
+            long first = base + ((long) i << (FANOUT_BITS * level));
+            if (level > 0) {
+                whole &= surveyNode(entry, level - 1, first, survey);
+            } else if (!survey.readable(entry)) {
+                survey.lost(new SlotRange(first, first + 1), entry);
+                whole = false;
+            }
+        }
+        if (whole) {
+            survey.whole(stored);
+        }
+        return whole;
+    }
+
     /** Starts an edit from this map, which itself stays as it is. */
     public Editor edit() {
         return new Editor(store, ref);

@@ -362,6 +362,11 @@ public final class ChunkStore {
         }
     }
 
+    /** Has a domain's packs looked at anew when they are next needed: some have been replaced. */
+    void forget(KeyDomainId domain) {
+        domains.remove(domain);
+    }
+
     /** Learns of what others have committed to a domain. */
     void refresh(DomainPacks packs) throws IOException {
         ChunkCodec codec = takeCodec();

@@ -13,6 +13,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -46,11 +47,19 @@ final class DomainPacks {
     private final List<Directory> unindexed = new ArrayList<>();
     private final List<String> damage = new ArrayList<>();
 
+    /** Names of packs that are taken for not there. */
+    private final Set<String> without;
+
     /** A pack and the entries of its chunks (memory of the collector's). */
     record Directory(Pack pack, MemorySegment entries) {}
 
     DomainPacks(Backend backend, KeyDomain keys) {
-        this(backend, keys, INDEX_BYTES_MAX, Pack.DIRECTORY_BYTES_MAX, Integer.MAX_VALUE);
+        this(backend, keys, Set.of());
+    }
+
+    /** All but some packs: what is in these only is not there. */
+    DomainPacks(Backend backend, KeyDomain keys, Set<String> without) {
+        this(backend, keys, without, INDEX_BYTES_MAX, Pack.DIRECTORY_BYTES_MAX, Integer.MAX_VALUE);
     }
 
     /**
@@ -61,8 +70,19 @@ final class DomainPacks {
      * @param chunksMax about so many are learnt of, no more
      */
     DomainPacks(Backend backend, KeyDomain keys, int indexBytesMax, int directoryBytesMax, int chunksMax) {
+        this(backend, keys, Set.of(), indexBytesMax, directoryBytesMax, chunksMax);
+    }
+
+    private DomainPacks(
+            Backend backend,
+            KeyDomain keys,
+            Set<String> without,
+            int indexBytesMax,
+            int directoryBytesMax,
+            int chunksMax) {
         this.backend = backend;
         this.keys = keys;
+        this.without = without;
         this.indexBytesMax = indexBytesMax;
         this.directoryBytesMax = directoryBytesMax;
         this.chunksMax = chunksMax;
@@ -87,7 +107,9 @@ final class DomainPacks {
         List<String> newIndexes = new ArrayList<>();
         for (String name : backend.list(Pack.directory(keys.id()))) {
             if (name.contains("/packs/")) {
-                packs.add(name);
+                if (!without.contains(name)) {
+                    packs.add(name);
+                }
             } else if (name.contains("/index/") && !indexFiles.contains(name)) {
                 newIndexes.add(name);
             }
@@ -113,24 +135,39 @@ final class DomainPacks {
         }
     }
 
-    /** Reads every pack's directory and every index file, also those that are known. @return what is wrong, one line each */
-    synchronized List<String> checkAll(ChunkCodec codec) throws IOException {
-        List<String> wrong = new ArrayList<>();
-        for (String name : backend.list(Pack.directory(keys.id()))) {
+    /**
+     * What the index files say of a pack whose own directory can't be read.
+     *
+     * @return empty when none of them mentions it
+     */
+    Optional<Directory> directoryByIndex(String pack) throws IOException {
+        for (String name : backend.list(Pack.directory(keys.id()) + "/index")) {
             try (Arena arena = Arena.ofConfined()) {
-                if (name.contains("/packs/")) {
-                    readDirectory(name, codec);
-                } else if (name.contains("/index/")) {
-                    readIndex(name, arena);
+                MemorySegment payload = readIndex(name, arena);
+                for (long at = 0; at < payload.byteSize(); ) {
+                    Pack mentioned = packAt(payload, at);
+                    long bytes =
+                            Integer.toUnsignedLong(payload.get(Bytes.INT, at + SECTION_BYTES - 4)) * Pack.ENTRY_BYTES;
+                    MemorySegment entries = payload.asSlice(at + SECTION_BYTES, bytes);
+                    if (mentioned.name().equals(pack)) {
+                        MemorySegment copy =
+                                Arena.ofAuto().allocate(Math.max(1, bytes), 8).asSlice(0, bytes);
+                        return Optional.of(new Directory(mentioned, copy.copyFrom(entries)));
+                    }
+                    at += SECTION_BYTES + bytes;
                 }
-            } catch (VaultException e) {
-                // Index files that another process has merged into a larger one since the listing are no damage.
-                if (!(e instanceof NoSuchException)) {
-                    wrong.add(String.valueOf(e.getMessage()));
-                }
+            } catch (VaultException | IndexOutOfBoundsException unusable) {
+                // Damaged itself, or merged into another meanwhile: the next one may know.
             }
         }
-        return wrong;
+        return Optional.empty();
+    }
+
+    /** Checks an index file. */
+    void checkIndex(String name) throws IOException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment _ = readIndex(name, arena);
+        }
     }
 
     private void loadIndex(String name, Set<String> present) throws IOException {

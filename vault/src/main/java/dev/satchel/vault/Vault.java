@@ -650,7 +650,15 @@ public final class Vault implements AutoCloseable {
 
     /** Reads every byte of the vault and checks it against keys, hashes and signatures. */
     public VerifyReport verify(ProgressListener listener) throws IOException {
-        return new Verification(this, listener).run();
+        return new Verification(this, Verification.Depth.CONTENTS, listener).run();
+    }
+
+    /**
+     * Checks objects, signatures, indexes, the directories of packs, sizes, and that everything which a snapshot or image names is there; what is
+     * in chunks only as far as they are nodes of maps.
+     */
+    public VerifyReport verifyStructure(ProgressListener listener) throws IOException {
+        return new Verification(this, Verification.Depth.STRUCTURE, listener).run();
     }
 
     /** Overwrites the keys and closes the backend; the second time does nothing. Leases and writers are closed before. */
@@ -1018,5 +1026,21 @@ public final class Vault implements AutoCloseable {
 
     void checkName(String name) throws IOException {
         readName(name);
+    }
+
+    /** Names of the sessions whose heads can be read. */
+    Map<SessionId, String> namesOfSessions() throws IOException {
+        Map<SessionId, String> names = new HashMap<>();
+        for (String file : backend.list("sessions")) {
+            if (file.endsWith("/head")) {
+                try {
+                    SessionId session = sessionOf(file);
+                    head(session).ifPresent(head -> names.put(session, head.name()));
+                } catch (VaultException unusable) {
+                    // Who lists heads is told.
+                }
+            }
+        }
+        return names;
     }
 }

@@ -1,31 +1,73 @@
 package dev.satchel.vault;
 
+import dev.satchel.linux.Errno;
+import dev.satchel.linux.LinuxException;
 import dev.satchel.linux.crypto.AesGcm;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 
 /** One run of {@link Vault#verify}. */
 final class Verification {
+    /** How much is read. */
+    enum Depth {
+        /** Objects, indexes, the packs' directories and the trees: not what is in the chunks that trees name. */
+        STRUCTURE,
+        /** Every byte. */
+        CONTENTS
+    }
+
+    /** So many nodes of trees are remembered as whole, so that snapshots that share them are looked at once. */
+    private static final int WHOLE_NODES_MAX = 1 << 18;
+
+    /** So many lost chunks are remembered; the next run, after these have been mended, sees more. */
+    private static final int LOST_MAX = 1 << 18;
+
     private final Vault vault;
     private final Backend backend;
+    private final Depth depth;
     private final ProgressListener listener;
     private final List<String> errors = new ArrayList<>();
+    private final List<TreeDamage> hit = new ArrayList<>();
+
+    /** Files that are not what they should be, but for packs and indexes. */
+    private final List<String> damagedObjects = new ArrayList<>();
+
+    private final List<String> damagedIndexes = new ArrayList<>();
+    private final Map<KeyDomainId, List<PackDamage>> damagedPacks = new LinkedHashMap<>();
+
+    /** Chunks that are damaged in a pack and whole in none, by domain. */
+    private final Map<KeyDomainId, Set<ChunkId>> damagedChunks = new HashMap<>();
+
+    /** Domains whose keys can't be had. */
+    private final Set<KeyDomainId> locked = new HashSet<>();
+
+    /** Chunks that trees name and that can't be read. */
+    private final Set<ChunkRef> lost = new LinkedHashSet<>();
+
+    private final Set<ChunkRef> wholeNodes = new HashSet<>();
     private long errorCount;
     private long chunksChecked;
     private long objectsChecked;
     private long bytesDone;
     private long bytesTotal;
 
-    Verification(Vault vault, ProgressListener listener) {
+    Verification(Vault vault, Depth depth, ProgressListener listener) {
         this.vault = vault;
         this.backend = vault.backend();
+        this.depth = depth;
         this.listener = listener;
     }
 
@@ -35,70 +77,136 @@ final class Verification {
     }
 
     VerifyReport run() throws IOException {
-        Set<KeyDomainId> domains = new LinkedHashSet<>();
-        domains.add(vault.chunks().ownDomain().id());
-        List<String> packs = new ArrayList<>();
+        files();
+        trees();
+        return report();
+    }
+
+    /** All files, and (if that is the depth) what is in them. */
+    void files() throws IOException {
+        Map<KeyDomainId, List<String>> packs = new LinkedHashMap<>();
+        packs.put(vault.chunks().ownDomain().id(), new ArrayList<>());
+        List<String> indexes = new ArrayList<>();
         for (String name : backend.list("domains")) {
             String[] parts = name.split("/", -1);
             if (parts.length == 4 && parts[2].equals("packs")) {
-                packs.add(name);
+                check(
+                        name,
+                        () -> packs.computeIfAbsent(domainId(parts[1], name), id -> new ArrayList<>())
+                                .add(name));
                 bytesTotal += backend.size(name).orElse(0L);
+            } else if (parts.length == 4 && parts[2].equals("index")) {
+                indexes.add(name);
             } else if (parts.length == 3 && parts[2].equals("key")) {
-                check(() -> {
+                check(name, () -> {
                     KeyDomainId domain = domainId(parts[1], name);
-                    vault.keysOf(domain);
-                    domains.add(domain);
+                    KeyDomain _ = vault.keysOf(domain);
+                    packs.computeIfAbsent(domain, id -> new ArrayList<>());
                 });
             }
         }
         for (String name : backend.list("keys")) {
-            check(() -> vault.checkSlot(name));
+            check(name, () -> vault.checkSlot(name));
         }
         for (String name : backend.list("sessions")) {
-            check(() -> vault.checkSession(name));
+            check(name, () -> vault.checkSession(name));
         }
         for (String name : backend.list("names")) {
-            check(() -> vault.checkName(name));
+            check(name, () -> vault.checkName(name));
         }
-        for (KeyDomainId domain : domains) {
-            check(() -> {
-                DomainPacks domainPacks = vault.chunks().domain(domain);
-                vault.chunks().refresh(domainPacks);
-                ChunkCodec codec = vault.chunks().takeCodec();
-                try {
-                    domainPacks.checkAll(codec).forEach(this::error);
-                } finally {
-                    vault.chunks().giveBack(codec);
+        for (Map.Entry<KeyDomainId, List<String>> domain : packs.entrySet()) {
+            try {
+                KeyDomain _ = vault.keysOf(domain.getKey());
+            } catch (DamagedException | ForgedException e) {
+                // Told of already if the file is there.
+                locked.add(domain.getKey());
+                if (!damagedObjects.contains(Pack.directory(domain.getKey()) + "/key")) {
+                    error(String.valueOf(e.getMessage()));
                 }
-            });
-            String prefix = Pack.directory(domain) + "/packs/";
-            for (String name : packs) {
-                if (name.startsWith(prefix)) {
-                    // One that can't be read at all has been told of by checkAll.
-                    checkPack(domain, name);
+                continue;
+            }
+            domain(domain.getKey(), domain.getValue(), indexes);
+        }
+    }
+
+    private void domain(KeyDomainId domain, List<String> packs, List<String> indexes) throws IOException {
+        DomainPacks domainPacks = vault.chunks().domain(domain);
+        vault.chunks().refresh(domainPacks);
+        for (String index : indexes) {
+            if (index.startsWith(Pack.directory(domain) + "/index/")) {
+                objectsChecked++;
+                try {
+                    domainPacks.checkIndex(index);
+                } catch (NoSuchException merged) {
+                    // Another process has put it into a larger one since we listed.
+                    objectsChecked--;
+                } catch (VaultException e) {
+                    damagedIndexes.add(index);
+                    error(String.valueOf(e.getMessage()));
                 }
             }
         }
-        for (String name : backend.list("snapshots")) {
-            check(() -> {
-                Snapshot snapshot = vault.snapshot(Vault.snapshotOf(name));
-                for (ChunkMapRef tree : snapshot.trees().values()) {
-                    checkTree(tree, "the snapshot " + snapshot.id());
+        List<PackDamage> damaged = new ArrayList<>();
+        for (String pack : packs) {
+            checkPack(domainPacks, pack).ifPresent(damaged::add);
+        }
+        if (!damaged.isEmpty()) {
+            damagedPacks.put(domain, damaged);
+            damagedChunks.put(domain, wholeNowhere(domainPacks, damaged));
+        }
+    }
+
+    /** The chunks that are damaged in one of these packs, and whole neither in another of them nor in any other pack. */
+    private Set<ChunkId> wholeNowhere(DomainPacks domain, List<PackDamage> damaged) throws IOException {
+        Set<String> names = new HashSet<>();
+        Set<ChunkId> lostHere = new HashSet<>();
+        for (PackDamage pack : damaged) {
+            names.add(pack.name());
+            forEach(pack, (entry, id, place) -> {
+                if (pack.damaged().get(entry)) {
+                    lostHere.add(id);
                 }
             });
         }
-        for (String name : backend.list("images")) {
-            check(() -> {
-                Optional<ImageManifest> image = vault.readImage(name);
-                if (image.isPresent()) {
-                    checkTree(image.get().volume(), "the image " + image.get().name());
+        for (PackDamage pack : damaged) {
+            forEach(pack, (entry, id, place) -> {
+                if (!pack.damaged().get(entry)) {
+                    lostHere.remove(id);
                 }
             });
         }
-        if (errorCount > errors.size()) {
-            errors.set(errors.size() - 1, "and " + (errorCount - errors.size() + 1) + " more");
+        if (!lostHere.isEmpty()) {
+            DomainPacks others = new DomainPacks(backend, domain.keys(), names);
+            vault.chunks().refresh(others);
+            lostHere.removeIf(id -> others.index().contains(id));
         }
-        return new VerifyReport(chunksChecked, objectsChecked, errors);
+        return lostHere;
+    }
+
+    /** Sees a directory's entries. */
+    interface EntryVisitor {
+        void visit(int entry, ChunkId id, ChunkIndex.Place place) throws IOException;
+    }
+
+    static void forEach(PackDamage pack, EntryVisitor visitor) throws IOException {
+        if (pack.directory().isPresent()) {
+            forEach(pack.directory().get(), visitor);
+        }
+    }
+
+    private static void forEach(DomainPacks.Directory directory, EntryVisitor visitor) throws IOException {
+        ByteBuffer entries = directory.entries().asByteBuffer();
+        for (int entry = 0; entries.hasRemaining(); entry++) {
+            ChunkId id = new ChunkId(entries.getLong(), entries.getLong(), entries.getLong(), entries.getLong());
+            int offset = entries.getInt();
+            int stored = entries.getInt();
+            int codecAndLength = entries.getInt();
+            visitor.visit(
+                    entry,
+                    id,
+                    new ChunkIndex.Place(
+                            directory.pack(), offset, stored, codecAndLength >>> 24, codecAndLength & 0xffffff));
+        }
     }
 
     private static KeyDomainId domainId(String part, String name) throws DamagedException {
@@ -109,13 +217,14 @@ final class Verification {
         }
     }
 
-    private void check(Check check) throws IOException {
+    private void check(String name, Check check) throws IOException {
         objectsChecked++;
         try {
             check.run();
         } catch (VaultFullException e) {
             throw e;
         } catch (VaultException e) {
+            damagedObjects.add(name);
             error(String.valueOf(e.getMessage()));
         }
     }
@@ -127,58 +236,229 @@ final class Verification {
         }
     }
 
-    /** Every chunk of a pack, and that there is nothing between them. */
-    private void checkPack(KeyDomainId domain, String name) throws IOException {
-        DomainPacks packs = vault.chunks().domain(domain);
+    /** Whether the pack has what its directory says, one behind the other and nothing else, and can be opened if that is the depth. */
+    private Optional<PackDamage> checkPack(DomainPacks packs, String name) throws IOException {
+        Optional<DomainPacks.Directory> directory;
+        boolean own = true;
+        ChunkCodec codec = vault.chunks().takeCodec();
+        try {
+            directory = Optional.of(packs.readDirectory(name, codec));
+        } catch (NoSuchException collected) {
+            return Optional.empty();
+        } catch (VaultException e) {
+            error(String.valueOf(e.getMessage()));
+            own = false;
+            directory = packs.directoryByIndex(name);
+        } finally {
+            vault.chunks().giveBack(codec);
+        }
+        BitSet damaged = new BitSet();
+        if (directory.isPresent()) {
+            try {
+                checkChunks(packs, name, directory.get(), own, damaged);
+            } catch (NoSuchException collected) {
+                // Whoever needs what was in it and finds it nowhere else says so below.
+                return Optional.empty();
+            }
+        }
+        listener.progress(bytesDone, bytesTotal);
+        return own && damaged.isEmpty() ? Optional.empty() : Optional.of(new PackDamage(name, directory, damaged));
+    }
+
+    private void checkChunks(
+            DomainPacks packs, String name, DomainPacks.Directory directory, boolean own, BitSet damaged)
+            throws IOException {
+        long size = backend.size(name).orElse(0L);
+        long[] expected = {Pack.HEADER_BYTES};
         ChunkCodec codec = vault.chunks().takeCodec();
         try (Arena arena = Arena.ofConfined()) {
-            DomainPacks.Directory directory = packs.readDirectory(name, codec);
-            ByteBuffer entries = directory.entries().asByteBuffer();
             MemorySegment plaintext = arena.allocate(ChunkRef.LENGTH_MAX);
-            long expected = Pack.HEADER_BYTES;
-            while (entries.hasRemaining()) {
-                ChunkId id = new ChunkId(entries.getLong(), entries.getLong(), entries.getLong(), entries.getLong());
-                int offset = entries.getInt();
-                int stored = entries.getInt();
-                int codecAndLength = entries.getInt();
-                ChunkIndex.Place place = new ChunkIndex.Place(
-                        directory.pack(), offset, stored, codecAndLength >>> 24, codecAndLength & 0xffffff);
-                boolean whole = offset == expected
-                        && stored > AesGcm.TAG_BYTES
-                        && stored <= ChunkCodec.STORED_BYTES_MAX
+            forEach(directory, (entry, id, place) -> {
+                boolean whole = place.offset() == expected[0]
+                        && place.storedBytes() > AesGcm.TAG_BYTES
+                        && place.storedBytes() <= ChunkCodec.STORED_BYTES_MAX
                         && place.length() >= 1
                         && place.length() <= ChunkRef.LENGTH_MAX
-                        && backend.getRange(name, offset, codec.buffer(stored)) == stored
-                        && codec.decode(packs.keys(), place, id, plaintext)
-                        && codec.idOf(packs.keys(), plaintext.asSlice(0, place.length()))
-                                .equals(id);
+                        && place.offset() + (long) place.storedBytes() <= size
+                        // Without its own directory it is not known whether the rest is as it should be.
+                        && ((depth == Depth.STRUCTURE && own) || opens(packs, name, id, place, codec, plaintext));
                 chunksChecked++;
                 if (!whole) {
-                    error("chunk " + id + " in the pack " + name
-                            + " is damaged: put the pack back from a copy of the vault");
+                    damaged.set(entry);
+                    error("chunk " + id + " in the pack " + name + " in " + backend.location()
+                            + " is damaged: mend it with 'satchel vault repair --from' a copy of the vault");
                 }
-                expected = offset + (long) stored;
-                bytesDone += stored;
+                expected[0] = place.offset() + (long) place.storedBytes();
+                bytesDone += place.storedBytes();
                 listener.progress(bytesDone, bytesTotal);
-            }
-        } catch (DamagedException | NoSuchException e) {
-            // checkAll has put it into words already.
-            bytesDone += backend.size(name).orElse(0L);
-            listener.progress(bytesDone, bytesTotal);
+            });
         } finally {
             vault.chunks().giveBack(codec);
         }
     }
 
-    /** That everything a map names is there; what is in the chunks has been checked with their packs. */
-    private void checkTree(ChunkMapRef tree, String of) throws IOException {
-        ChunkMap map = ChunkMap.load(vault.chunks(), tree);
-        ChunkMap.Visitor present = (slot, ref) -> {
-            if (!vault.chunks().contains(ref)) {
-                error("chunk " + ref.id() + " of " + of + " is missing: put its pack back from a copy of the vault");
+    /** Whether a chunk is what its id says. */
+    private boolean opens(
+            DomainPacks packs, String name, ChunkId id, ChunkIndex.Place place, ChunkCodec codec, MemorySegment target)
+            throws IOException {
+        try {
+            return backend.getRange(name, place.offset(), codec.buffer(place.storedBytes())) == place.storedBytes()
+                    && codec.decode(packs.keys(), place, id, target)
+                    && codec.idOf(packs.keys(), target.asSlice(0, place.length()))
+                            .equals(id);
+        } catch (LinuxException e) {
+            // A place of the device that can't be read any more.
+            if (e.errno() == Errno.EIO) {
+                return false;
             }
-        };
-        map.forEachNode(present);
-        map.forEach(0, ChunkMap.SLOTS_MAX, present);
+            throw e;
+        }
+    }
+
+    /** All snapshots and images, and that everything their trees name is there. */
+    void trees() throws IOException {
+        Map<SessionId, String> names = vault.namesOfSessions();
+        for (String name : backend.list("snapshots")) {
+            check(name, () -> {
+                Snapshot snapshot = vault.snapshot(Vault.snapshotOf(name));
+                String owner = names.getOrDefault(
+                        snapshot.session(), snapshot.session().toString());
+                for (Map.Entry<String, ChunkMapRef> tree : new TreeMap<>(snapshot.trees()).entrySet()) {
+                    checkTree(
+                            Optional.of(snapshot),
+                            owner,
+                            tree.getKey(),
+                            tree.getValue(),
+                            "the snapshot " + snapshot.id() + " of session " + owner + " of " + snapshot.created());
+                }
+            });
+        }
+        for (String name : backend.list("images")) {
+            check(name, () -> {
+                Optional<ImageManifest> image = vault.readImage(name);
+                if (image.isPresent()) {
+                    checkTree(
+                            Optional.empty(),
+                            image.get().name(),
+                            "volume",
+                            image.get().volume(),
+                            "the image " + image.get().name());
+                }
+            });
+        }
+    }
+
+    private void checkTree(Optional<Snapshot> snapshot, String owner, String tree, ChunkMapRef map, String of)
+            throws IOException {
+        TreeSurvey survey = new TreeSurvey(of);
+        ChunkMap.load(vault.chunks(), map).survey(survey);
+        if (survey.chunks > 0 && hit.size() < VerifyReport.HIT_MAX) {
+            hit.add(new TreeDamage(snapshot, owner, tree, map, survey.ranges(), survey.chunks));
+        }
+    }
+
+    /** One tree being looked at. */
+    private final class TreeSurvey implements ChunkMap.Survey {
+        private final String of;
+        private final List<SlotRange> ranges = new ArrayList<>();
+        private final Set<KeyDomainId> refreshed = new HashSet<>();
+        private long chunks;
+
+        TreeSurvey(String of) {
+            this.of = of;
+        }
+
+        List<SlotRange> ranges() {
+            return ranges;
+        }
+
+        @Override
+        public boolean knownWhole(ChunkRef node) {
+            return wholeNodes.contains(node);
+        }
+
+        @Override
+        public void whole(ChunkRef node) {
+            if (wholeNodes.size() < WHOLE_NODES_MAX) {
+                wholeNodes.add(node);
+            }
+        }
+
+        @Override
+        public boolean readable(ChunkRef ref) throws IOException {
+            if (locked.contains(ref.domain())) {
+                return false;
+            }
+            Set<ChunkId> damaged = damagedChunks.get(ref.domain());
+            if (damaged != null && damaged.contains(ref.id())) {
+                return false;
+            }
+            if (lost.contains(ref)) {
+                return false;
+            }
+            DomainPacks packs;
+            try {
+                packs = vault.chunks().domain(ref.domain());
+            } catch (DamagedException | ForgedException e) {
+                // Neither key nor packs of this domain are there.
+                locked.add(ref.domain());
+                error(String.valueOf(e.getMessage()));
+                return false;
+            }
+            if (packs.index().contains(ref.id())) {
+                return true;
+            }
+            // Somebody may have committed it since; once for each tree is enough.
+            if (refreshed.add(ref.domain())) {
+                vault.chunks().refresh(packs);
+            }
+            return packs.index().contains(ref.id());
+        }
+
+        @Override
+        public void lost(SlotRange slots, ChunkRef ref) {
+            Set<ChunkId> damaged = damagedChunks.get(ref.domain());
+            if (lost.size() < LOST_MAX
+                    && lost.add(ref)
+                    && !locked.contains(ref.domain())
+                    && (damaged == null || !damaged.contains(ref.id()))) {
+                error("chunk " + ref.id() + " of " + of
+                        + " is missing: mend it with 'satchel vault repair --from' a copy of the vault");
+            }
+            chunks++;
+            SlotRange last = ranges.isEmpty() ? null : ranges.getLast();
+            if (last != null && (last.end() == slots.first() || ranges.size() == TreeDamage.RANGES_MAX)) {
+                ranges.set(ranges.size() - 1, new SlotRange(last.first(), slots.end()));
+            } else {
+                ranges.add(slots);
+            }
+        }
+    }
+
+    VerifyReport report() {
+        List<String> lines = new ArrayList<>(errors);
+        if (errorCount > lines.size()) {
+            lines.set(lines.size() - 1, "and " + (errorCount - lines.size() + 1) + " more");
+        }
+        return new VerifyReport(chunksChecked, objectsChecked, lines, hit);
+    }
+
+    /** Names of heads, leases, names, slots, snapshots, images and keys that can't be used, after {@link #files} and {@link #trees}. */
+    List<String> damagedObjects() {
+        return damagedObjects;
+    }
+
+    List<String> damagedIndexes() {
+        return damagedIndexes;
+    }
+
+    /** By domain. */
+    Map<KeyDomainId, List<PackDamage>> damagedPacks() {
+        return damagedPacks;
+    }
+
+    /** Chunks that trees name and that can't be read, after {@link #trees}. */
+    Set<ChunkRef> lost() {
+        return lost;
     }
 }

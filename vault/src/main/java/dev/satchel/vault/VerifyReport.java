@@ -9,12 +9,17 @@ import java.util.List;
  * @param objectsChecked heads, snapshots, images, key files and indexes read and checked
  * @param errors one line for each thing that is damaged, forged or missing; empty when all is well. At most
  *     {@link #ERRORS_MAX}, the last one saying when there were more
+ * @param hit trees that can't be read whole; everything else of the vault can. At most {@link #HIT_MAX}
  */
-public record VerifyReport(long chunksChecked, long objectsChecked, List<String> errors) {
+public record VerifyReport(long chunksChecked, long objectsChecked, List<String> errors, List<TreeDamage> hit) {
     /** Most lines in {@link #errors}. */
     public static final int ERRORS_MAX = 1000;
 
+    /** Most trees in {@link #hit}. */
+    public static final int HIT_MAX = 10_000;
+
     public VerifyReport {
         errors = List.copyOf(errors);
+        hit = List.copyOf(hit);
     }
 }

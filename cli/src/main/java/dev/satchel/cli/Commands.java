@@ -71,12 +71,21 @@ final class Commands {
             case "image ls" -> new ImageListCommand();
             case "image rm" -> new ImageRemoveCommand();
             case "vault" ->
-                new Group("vault", "Make, open and check the vault", "init", "unlock", "lock", "info", "verify");
+                new Group(
+                        "vault",
+                        "Make, open and check the vault",
+                        "init",
+                        "unlock",
+                        "lock",
+                        "info",
+                        "verify",
+                        "repair");
             case "vault init" -> new VaultInitCommand();
             case "vault unlock" -> new VaultUnlockCommand();
             case "vault lock" -> new VaultLockCommand();
             case "vault info" -> new VaultInfoCommand();
             case "vault verify" -> new VaultVerifyCommand();
+            case "vault repair" -> new VaultRepairCommand();
             case "doctor" -> new DoctorCommand();
             case "demo" -> new DemoCommand();
             case "help" -> new HelpCommand();

@@ -20,10 +20,14 @@ final class ListCommand extends Command {
     int run(Invocation invocation) throws IOException {
         Instant now = Instant.now();
         List<SessionReport> rows = new ArrayList<>();
-        for (SessionInfo session : invocation.satchel().sessions()) {
+        List<String> damaged = new ArrayList<>();
+        for (SessionInfo session : invocation.satchel().sessions(damaged::add)) {
             rows.add(new SessionReport(session, now));
         }
         invocation.print(rows, SessionReport.table());
-        return 0;
+        for (String line : damaged) {
+            invocation.note(line + "; 'satchel vault repair' mends it");
+        }
+        return damaged.isEmpty() ? 0 : Failure.NOT_AUTHENTIC;
     }
 }

@@ -28,6 +28,7 @@ class DefinitionsTest {
             "vault lock",
             "vault info",
             "vault verify",
+            "vault repair",
             "image build",
             "image import",
             "image ls",

@@ -5,11 +5,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import dev.satchel.session.ImageInfo;
+import dev.satchel.session.LossInfo;
+import dev.satchel.session.RepairResult;
 import dev.satchel.session.ResumeResult;
 import dev.satchel.session.SessionInfo;
 import dev.satchel.session.SnapshotInfo;
 import dev.satchel.session.SuspendResult;
+import dev.satchel.session.VerifyResult;
 import dev.satchel.session.VncAccess;
+import dev.satchel.vault.RepairReport;
 import dev.satchel.vault.SnapshotId;
 import dev.satchel.vault.VaultId;
 import dev.satchel.vault.VaultInfo;
@@ -180,14 +184,47 @@ class ReportTest {
                                 + "\",\"sessions\":1,\"snapshots\":2,\"images\":3,\"chunks\":4,\"bytes_stored\":5,\"bytes_logical\":6}");
         assertThat(text(info)).contains("Sessions    1\n", "Stored      5 B\n");
 
-        VerifyOutcome whole = new VerifyOutcome("/v", new VerifyReport(10, 2, List.of(), List.of()));
+        VerifyOutcome whole =
+                new VerifyOutcome("/v", new VerifyResult(new VerifyReport(10, 2, List.of(), List.of()), List.of()));
         assertThat(json(whole::fields))
-                .isEqualTo("{\"vault\":\"/v\",\"chunks_checked\":10,\"objects_checked\":2,\"errors\":[]}");
+                .isEqualTo("{\"vault\":\"/v\",\"chunks_checked\":10,\"objects_checked\":2,\"errors\":[],\"lost\":[]}");
         assertThat(text(whole)).isEqualTo("10 chunks and 2 other objects checked: all is well\n");
 
-        VerifyOutcome damaged = new VerifyOutcome("/v", new VerifyReport(10, 2, List.of("pack 1", "pack 2"), List.of()));
-        assertThat(json(damaged::fields)).endsWith("\"errors\":[\"pack 1\",\"pack 2\"]}");
-        assertThat(text(damaged)).startsWith("pack 1\npack 2\n").contains("not all is well");
+        LossInfo loss = new LossInfo(
+                "work", Optional.of(ID), Optional.of(NOW), 3, true, true, List.of("/home/ann/letter"), false, true);
+        LossInfo image =
+                new LossInfo("debian", Optional.empty(), Optional.empty(), 1, false, true, List.of(), false, false);
+        VerifyOutcome damaged = new VerifyOutcome(
+                "/v",
+                new VerifyResult(
+                        new VerifyReport(10, 2, List.of("pack 1", "pack 2"), List.of()), List.of(loss, image)));
+        assertThat(json(damaged::fields))
+                .contains("\"errors\":[\"pack 1\",\"pack 2\"]")
+                .contains("{\"session\":\"work\",\"snapshot\":\"" + ID + "\",\"created\":\"" + NOW
+                        + "\",\"chunks\":3,\"processes\":true,\"disk\":true,\"file_system\":true,"
+                        + "\"files\":[\"/home/ann/letter\"],\"more_files\":false}")
+                .endsWith("{\"image\":\"debian\",\"chunks\":1,\"processes\":false,\"disk\":true,\"file_system\":false,"
+                        + "\"files\":[],\"more_files\":false}]}");
+        assertThat(text(damaged))
+                .startsWith("pack 1\npack 2\nwork, snapshot ")
+                .contains("tables of the file system itself\n  /home/ann/letter\n")
+                .contains("image debian: 1 chunk can't be read; no file is in them\n")
+                .contains("not all is well");
+
+        RepairOutcome repaired = new RepairOutcome(
+                "/v",
+                false,
+                new RepairResult(
+                        List.of("vault put back"),
+                        new RepairReport(
+                                1, 2, 3, List.of("a lease made again"), new VerifyReport(0, 0, List.of(), List.of())),
+                        List.of()));
+        assertThat(json(repaired::fields))
+                .isEqualTo("{\"vault\":\"/v\",\"dry_run\":false,\"chunks_mended\":1,\"chunks_moved\":2,"
+                        + "\"objects_mended\":4,\"actions\":[\"vault put back\",\"a lease made again\"],\"errors\":[],"
+                        + "\"lost\":[]}");
+        assertThat(text(repaired))
+                .isEqualTo("vault put back\na lease made again\n1 chunks and 4 other objects mended: all is well\n");
     }
 
     @Test

@@ -64,6 +64,15 @@ record JsonObject(Map<String, Object> fields) {
         return map;
     }
 
+    JsonObject object(String name) throws IOException {
+        Map<String, Object> object = new LinkedHashMap<>();
+        Map<?, ?> fieldsOfMap = get(name, Map.class);
+        for (Map.Entry<?, ?> entry : fieldsOfMap.entrySet()) {
+            object.put(String.valueOf(entry.getKey()), entry.getValue());
+        }
+        return new JsonObject(object);
+    }
+
     private <T> T get(String name, Class<T> type) throws IOException {
         Object value = fields.get(name);
         if (!type.isInstance(value)) {

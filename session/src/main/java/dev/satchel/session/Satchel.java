@@ -6,14 +6,20 @@ import dev.satchel.linux.Keyring;
 import dev.satchel.linux.LinuxException;
 import dev.satchel.pod.PodSpec;
 import dev.satchel.vault.Backend;
+import dev.satchel.vault.ChunkSource;
+import dev.satchel.vault.ChunkStore;
+import dev.satchel.vault.DamagedException;
 import dev.satchel.vault.DirectoryBackend;
 import dev.satchel.vault.FileHeadWitness;
+import dev.satchel.vault.ForgedException;
 import dev.satchel.vault.Head;
 import dev.satchel.vault.ImageManifest;
 import dev.satchel.vault.InUseException;
 import dev.satchel.vault.KdfParameters;
 import dev.satchel.vault.Lease;
 import dev.satchel.vault.LeaseHolder;
+import dev.satchel.vault.RepairReport;
+import dev.satchel.vault.RepairRequest;
 import dev.satchel.vault.SessionId;
 import dev.satchel.vault.Snapshot;
 import dev.satchel.vault.SnapshotId;
@@ -46,6 +52,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -170,9 +177,91 @@ public final class Satchel implements AutoCloseable {
         return vault().info();
     }
 
-    /** {@code vault verify}: reads everything. */
-    public VerifyReport verify() throws IOException {
-        return vault().verify((done, total) -> progress.at("verifying", done, total));
+    /** {@code vault verify}: reads everything, or (if {@code quick}) all but what chunks contain. */
+    public VerifyResult verify(boolean quick) throws IOException {
+        VerifyReport report = quick
+                ? vault().verifyStructure((done, total) -> progress.at("verifying", done, total))
+                : vault().verify((done, total) -> progress.at("verifying", done, total));
+        return new VerifyResult(report, new Losses(vault(), host, progress).of(report.hit()));
+    }
+
+    /**
+     * {@code vault repair}.
+     *
+     * @param from directories of other copies of the vault, or URLs of servers that have chunks
+     * @param dryRun changes nothing
+     * @param giveUp puts aside what nothing can mend, and has sessions that need it go back to what is whole
+     */
+    public RepairResult repair(List<String> from, boolean dryRun, boolean giveUp) throws IOException {
+        List<Backend> replicas = new ArrayList<>();
+        List<ChunkSource> servers = new ArrayList<>();
+        try {
+            for (String place : from) {
+                if (place.startsWith("http://") || place.startsWith("https://")) {
+                    try {
+                        servers.add(ChunkStore.sourceAt(place));
+                    } catch (IllegalArgumentException e) {
+                        throw new SatchelException(
+                                SatchelException.Kind.FAILED,
+                                "'" + place + "' is no server of chunks: give --from the link that 'satchel vault serve'"
+                                        + " printed",
+                                e);
+                    }
+                    continue;
+                }
+                Path copy = Path.of(place);
+                if (!Files.isDirectory(copy)) {
+                    throw new SatchelException(
+                            SatchelException.Kind.NOT_FOUND,
+                            "there is no directory " + copy + ": name one that a copy of the vault is in");
+                }
+                replicas.add(new DirectoryBackend(copy.toAbsolutePath().normalize()));
+            }
+            List<String> entrance;
+            try (Backend backend = new DirectoryBackend(vaultPath)) {
+                entrance = Vault.repairEntrance(backend, replicas, dryRun);
+            }
+            Vault vault = vault();
+            RepairReport report = vault.repair(
+                    new RepairRequest(
+                            replicas,
+                            servers,
+                            dryRun,
+                            giveUp,
+                            host.id(),
+                            host.name(),
+                            this::runsHere,
+                            Satchel::describedHead),
+                    (done, total) -> progress.at("looking for damage", done, total));
+            return new RepairResult(
+                    entrance,
+                    report,
+                    new Losses(vault, host, progress).of(report.left().hit()));
+        } finally {
+            for (Backend replica : replicas) {
+                replica.close();
+            }
+            for (ChunkSource server : servers) {
+                server.close();
+            }
+        }
+    }
+
+    private boolean runsHere(SessionId session) {
+        try {
+            return RunDirectory.of(host, session).supervised();
+        } catch (IOException e) {
+            // Nobody can tell: then it is left alone.
+            return true;
+        }
+    }
+
+    private static Optional<Head> describedHead(Snapshot snapshot) {
+        try {
+            return Snapshots.described(snapshot);
+        } catch (IOException e) {
+            return Optional.empty();
+        }
     }
 
     /** {@code doctor}: each thing a session needs of this host, checked by doing it. Needs no vault. */
@@ -249,8 +338,17 @@ public final class Satchel implements AutoCloseable {
                 random.nextInt(Settings.NETWORKS));
         Vault vault = vault();
         try (Lease lease = vault.acquire(id, host.id(), host.name(), false)) {
-            SnapshotId first = vault.put(Snapshots.draft(
-                    id, Optional.empty(), Snapshots.CREATE, image.volume(), Optional.empty(), image.diskBytes(), 0));
+            SnapshotId first = vault.put(Snapshots.describing(
+                    Snapshots.draft(
+                            id,
+                            Optional.empty(),
+                            Snapshots.CREATE,
+                            image.volume(),
+                            Optional.empty(),
+                            image.diskBytes(),
+                            0),
+                    request.name(),
+                    settings.toJson()));
             vault.putHead(Head.first(id, request.name(), Optional.of(first), settings.toJson()), lease);
         }
         return inspect(request.name());
@@ -482,14 +580,17 @@ public final class Satchel implements AutoCloseable {
                     var instant = volume.snapshot()) {
                 var map = instant.store(writer, Runnable::run, 1);
                 long bytesNew = writer.commit().bytesNew();
-                SnapshotId id = vault.put(Snapshots.draft(
-                        head.id(),
-                        Optional.of(newest.id()),
-                        Snapshots.CRASH,
-                        map,
-                        Optional.empty(),
-                        volume.sizeBytes(),
-                        bytesNew));
+                SnapshotId id = vault.put(Snapshots.describing(
+                        Snapshots.draft(
+                                head.id(),
+                                Optional.of(newest.id()),
+                                Snapshots.CRASH,
+                                map,
+                                Optional.empty(),
+                                volume.sizeBytes(),
+                                bytesNew),
+                        head.name(),
+                        head.settings()));
                 next = head.next(Optional.of(id), head.settings());
                 vault.putHead(next, lease);
             }
@@ -775,11 +876,19 @@ public final class Satchel implements AutoCloseable {
         JsonObject ignored = ask(session, request);
     }
 
-    /** All sessions of the vault, by name. */
-    public List<SessionInfo> sessions() throws IOException {
+    /**
+     * All sessions of the vault that can be read, by name.
+     *
+     * @param damaged is told of the others, one line each
+     */
+    public List<SessionInfo> sessions(Consumer<String> damaged) throws IOException {
         List<SessionInfo> sessions = new ArrayList<>();
-        for (Head head : vault().heads()) {
-            sessions.add(describe(head));
+        for (Head head : vault().heads(damaged)) {
+            try {
+                sessions.add(describe(head));
+            } catch (DamagedException | ForgedException e) {
+                damaged.accept("'" + head.name() + "': " + e.getMessage());
+            }
         }
         sessions.sort(Comparator.comparing(SessionInfo::session));
         return sessions;

@@ -6,6 +6,7 @@ import dev.satchel.vault.ChunkMapRef;
 import dev.satchel.vault.ChunkRef;
 import dev.satchel.vault.ChunkStore;
 import dev.satchel.vault.ChunkWriter;
+import dev.satchel.vault.Head;
 import dev.satchel.vault.SessionId;
 import dev.satchel.vault.Snapshot;
 import dev.satchel.vault.SnapshotDraft;
@@ -16,6 +17,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -44,6 +46,7 @@ final class Snapshots {
     private static final String PAGES = "checkpoint/pages";
     private static final String THUMBNAIL = "thumbnail";
     private static final String WINDOWS = "windows";
+    private static final String HEAD = "head";
 
     private Snapshots() {}
 
@@ -107,6 +110,49 @@ final class Snapshots {
                 metadata,
                 bytesNew,
                 logical);
+    }
+
+    /**
+     * The same draft, which says besides what the session's head says: should that be lost, its newest snapshot is what it is made again
+     * from ({@link #described}).
+     */
+    static SnapshotDraft describing(SnapshotDraft draft, String name, byte[] settings) throws IOException {
+        Map<String, Object> metadata =
+                new LinkedHashMap<>(Json.read(draft.metadata()).fields());
+        metadata.put(HEAD, Map.of("name", name, "settings", Json.read(settings).fields()));
+        byte[] json = Json.write(metadata);
+        return new SnapshotDraft(
+                draft.session(),
+                draft.parent(),
+                draft.created(),
+                draft.kind(),
+                draft.trees(),
+                // Better without than not at all.
+                json.length > SnapshotDraft.METADATA_MAX ? draft.metadata() : json,
+                draft.bytesNew(),
+                draft.bytesLogical());
+    }
+
+    /** What it says of its session's head; empty if it was made by an earlier version. */
+    static Optional<Head> described(Snapshot snapshot) throws IOException {
+        JsonObject metadata = Json.read(snapshot.metadata());
+        if (!metadata.has(HEAD)) {
+            return Optional.empty();
+        }
+        JsonObject head = metadata.object(HEAD);
+        return Optional.of(Head.first(
+                snapshot.session(),
+                head.text("name"),
+                Optional.empty(),
+                Json.write(head.object("settings").fields())));
+    }
+
+    static boolean isVolume(String tree) {
+        return tree.equals(VOLUME);
+    }
+
+    static boolean isOfProcesses(String tree) {
+        return tree.equals(IMAGES) || tree.equals(PAGES);
     }
 
     static ChunkMapRef volume(Snapshot snapshot) throws IOException {

@@ -806,16 +806,19 @@ public final class Supervisor implements AutoCloseable {
             ChunkMapRef thumbnail,
             List<String> windows)
             throws IOException {
-        SnapshotId id = vault.put(Snapshots.draft(
-                head.id(),
-                head.snapshot(),
-                kind,
-                volumeMap,
-                checkpoint,
-                present(volume).sizeBytes(),
-                bytesNew,
-                thumbnail,
-                windows));
+        SnapshotId id = vault.put(Snapshots.describing(
+                Snapshots.draft(
+                        head.id(),
+                        head.snapshot(),
+                        kind,
+                        volumeMap,
+                        checkpoint,
+                        present(volume).sizeBytes(),
+                        bytesNew,
+                        thumbnail,
+                        windows),
+                head.name(),
+                head.settings()));
         Head next = head.next(Optional.of(id), head.settings());
         vault.putHead(next, lease);
         head = next;

@@ -136,7 +136,7 @@ class PrivacyTest extends LiveTest {
         TestHost stranger =
                 new TestHost(site, b.host(), () -> "correct horse battery stable".getBytes(StandardCharsets.UTF_8));
         for (TestHost.Command<?> command : List.<TestHost.Command<?>>of(
-                Satchel::sessions,
+                satchel -> satchel.sessions(damaged -> {}),
                 Satchel::images,
                 satchel -> satchel.resume(new ResumeRequest(name, Optional.empty(), false, false)))) {
             assertThatThrownBy(() -> stranger.with(command))

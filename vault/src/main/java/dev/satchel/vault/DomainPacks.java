@@ -311,6 +311,13 @@ final class DomainPacks {
         }
     }
 
+    /** Writes an index over all packs that have none. */
+    synchronized void indexAll() throws IOException {
+        if (!unindexed.isEmpty()) {
+            writeIndex();
+        }
+    }
+
     /**
      * Writes an index over what has none, with the smaller ones that are there put into it: sizes then grow like powers, and
      * a vault has few of them.

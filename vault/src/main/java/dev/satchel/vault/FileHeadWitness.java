@@ -50,6 +50,12 @@ public final class FileHeadWitness implements HeadWitness {
     }
 
     @Override
+    public long newest(VaultId vault, SessionId session) throws IOException {
+        Optional<byte[]> seen = files.get(name(vault, session), RECORD_BYTES);
+        return seen.isPresent() && seen.get().length == RECORD_BYTES ? Bytes.getLong(seen.get(), 0) : 0;
+    }
+
+    @Override
     public void forget(VaultId vault, SessionId session) throws IOException {
         files.delete(name(vault, session));
     }

@@ -19,6 +19,11 @@ public interface HeadWitness {
      */
     void observe(VaultId vault, SessionId session, long generation, byte[] hash) throws IOException;
 
+    /** The newest generation that was seen of a session's head; 0 when none was. */
+    default long newest(VaultId vault, SessionId session) throws IOException {
+        return 0;
+    }
+
     /** Forgets a session that this host has deleted. */
     void forget(VaultId vault, SessionId session) throws IOException;
 

@@ -23,6 +23,7 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,14 +33,14 @@ import org.jspecify.annotations.Nullable;
 public final class Vault implements AutoCloseable {
     static final int OBJECT_BYTES_MAX = 4 << 20;
     static final String CONFIG = "vault";
-    private static final int CONFIG_BYTES_MAX = 4096;
+    static final int CONFIG_BYTES_MAX = 4096;
     private static final byte[] CONFIG_MAGIC = "SATVAULT".getBytes(US_ASCII);
     private static final int FORMAT = 1;
-    private static final int CONFIG_KEY_AT = 8 + 4 + 16;
+    static final int CONFIG_KEY_AT = 8 + 4 + 16;
     private static final int CONFIG_SIGNED_BYTES = CONFIG_KEY_AT + Ed25519.KEY_BYTES;
     private static final int CONFIG_BYTES = CONFIG_SIGNED_BYTES + Ed25519.SIGNATURE_BYTES;
-    private static final int NAME_OF_SESSION = 1;
-    private static final int NAME_OF_IMAGE = 2;
+    static final int NAME_OF_SESSION = 1;
+    static final int NAME_OF_IMAGE = 2;
 
     private final Backend backend;
     private final VaultId id;
@@ -297,10 +298,10 @@ public final class Vault implements AutoCloseable {
                 return head;
             }
         }
-        // The name's file is only the shorter way.
-        for (Head head : heads()) {
-            if (head.name().equals(name)) {
-                return Optional.of(head);
+        // The name's file is only the shorter way. Heads that can't be read are no reason to do without the others.
+        for (Map.Entry<SessionId, String> session : namesOfSessions().entrySet()) {
+            if (session.getValue().equals(name)) {
+                return head(session.getKey());
             }
         }
         return Optional.empty();
@@ -448,11 +449,39 @@ public final class Vault implements AutoCloseable {
         return snapshot;
     }
 
-    /** A session's snapshots and, of a fork, those it descends from; newest first. */
+    /**
+     * All heads that can be read, by name.
+     *
+     * @param damaged is told of the others, one line each
+     */
+    public List<Head> heads(Consumer<String> damaged) throws IOException {
+        List<Head> heads = new ArrayList<>();
+        for (String name : backend.list("sessions")) {
+            if (name.endsWith("/head")) {
+                try {
+                    readHead(sessionOf(name)).ifPresent(stored -> heads.add(stored.head()));
+                } catch (DamagedException | ForgedException e) {
+                    damaged.accept(String.valueOf(e.getMessage()));
+                }
+            }
+        }
+        heads.sort((a, b) -> a.name().compareTo(b.name()));
+        return heads;
+    }
+
+    /**
+     * A session's snapshots and, of a fork, those it descends from; newest first. Without those that can't be read, but for the newest:
+     * nobody knows any more whose they are.
+     */
     public List<Snapshot> history(SessionId session) throws IOException {
         Map<SnapshotId, Snapshot> all = new HashMap<>();
-        for (Snapshot snapshot : allSnapshots()) {
-            all.put(snapshot.id(), snapshot);
+        for (String file : backend.list("snapshots")) {
+            try {
+                Snapshot snapshot = snapshot(snapshotOf(file));
+                all.put(snapshot.id(), snapshot);
+            } catch (VaultException unreadable) {
+                // Verify tells of it; if it is the newest, we do below.
+            }
         }
         Map<SnapshotId, Snapshot> wanted = new HashMap<>();
         for (Snapshot snapshot : all.values()) {
@@ -661,6 +690,28 @@ public final class Vault implements AutoCloseable {
         return new Verification(this, Verification.Depth.STRUCTURE, listener).run();
     }
 
+    /**
+     * Mends what is damaged or missing from other copies; see {@link RepairRequest}. May be broken off and begun again, and others may use
+     * the vault meanwhile.
+     */
+    public RepairReport repair(RepairRequest request, ProgressListener listener) throws IOException {
+        return new Repair(this, request, listener).run();
+    }
+
+    /**
+     * Puts back what is needed to open a vault at all, its first file and its key slots, from copies of it; does nothing when they are
+     * whole. Needs no key, and trusts a copy no further than its signatures.
+     *
+     * @param dryRun only says what would be put back
+     * @return one line for each file put back
+     * @throws DamagedException when the first file is damaged and no copy has it
+     * @throws NoSuchException when it is missing and no copy has it
+     */
+    public static List<String> repairEntrance(Backend backend, List<Backend> replicas, boolean dryRun)
+            throws IOException {
+        return Repair.entrance(backend, replicas, dryRun);
+    }
+
     /** Overwrites the keys and closes the backend; the second time does nothing. Leases and writers are closed before. */
     @Override
     public void close() throws IOException {
@@ -682,13 +733,13 @@ public final class Vault implements AutoCloseable {
     // ---- heads
 
     @SuppressWarnings("ArrayRecordComponent") // never compared
-    private record StoredHead(Head head, long leaseEpoch, byte[] stored) {}
+    record StoredHead(Head head, long leaseEpoch, byte[] stored) {}
 
     static String headFile(SessionId session) {
         return "sessions/" + session + "/head";
     }
 
-    private static SessionId sessionOf(String file) throws DamagedException {
+    static SessionId sessionOf(String file) throws DamagedException {
         try {
             return SessionId.parse(file.split("/", -1)[1]);
         } catch (IllegalArgumentException e) {
@@ -696,7 +747,7 @@ public final class Vault implements AutoCloseable {
         }
     }
 
-    private static KeyDomainId domainOf(String file) throws DamagedException {
+    static KeyDomainId domainOf(String file) throws DamagedException {
         try {
             return KeyDomainId.parse(file.split("/", -1)[1]);
         } catch (IllegalArgumentException e) {
@@ -710,20 +761,29 @@ public final class Vault implements AutoCloseable {
         if (stored.isEmpty()) {
             return Optional.empty();
         }
+        StoredHead head = openHead(session, stored.get());
+        witness.observe(id, session, head.head().generation(), ObjectSealer.hash(stored.get(), stored.get().length));
+        return Optional.of(head);
+    }
+
+    /** A head as it is stored somewhere, whether or not this host has seen a newer one. */
+    StoredHead openHead(SessionId session, byte[] stored) throws VaultException {
         String shown = "the head of session " + session;
-        Decoder in = new Decoder(sealer.open(ObjectSealer.Kind.HEAD, file, stored.get(), shown), shown);
+        Decoder in = new Decoder(sealer.open(ObjectSealer.Kind.HEAD, headFile(session), stored, shown), shown);
         long leaseEpoch = in.u64();
         long generation = in.u64();
         String name = in.text();
         Optional<SnapshotId> snapshot = in.snapshotId();
         byte[] settings = in.bytes();
         in.end();
-        witness.observe(id, session, generation, ObjectSealer.hash(stored.get(), stored.get().length));
-        return Optional.of(
-                new StoredHead(new Head(session, name, generation, snapshot, settings), leaseEpoch, stored.get()));
+        try {
+            return new StoredHead(new Head(session, name, generation, snapshot, settings), leaseEpoch, stored);
+        } catch (IllegalArgumentException e) {
+            throw in.malformed();
+        }
     }
 
-    private byte[] sealHead(Head head, long leaseEpoch) {
+    byte[] sealHead(Head head, long leaseEpoch) {
         byte[] payload = new Encoder()
                 .u64(leaseEpoch)
                 .u64(head.generation())
@@ -743,13 +803,13 @@ public final class Vault implements AutoCloseable {
 
     // ---- leases
 
-    private record StoredLease(LeaseHolder holder, boolean held) {}
+    record StoredLease(LeaseHolder holder, boolean held) {}
 
     static String leaseFile(SessionId session) {
         return "sessions/" + session + "/lease";
     }
 
-    private StoredLease openLease(SessionId session, byte[] stored) throws VaultException {
+    StoredLease openLease(SessionId session, byte[] stored) throws VaultException {
         String shown = "the lease of session " + session;
         Decoder in = new Decoder(sealer.open(ObjectSealer.Kind.LEASE, leaseFile(session), stored, shown), shown);
         long epoch = in.u64();
@@ -761,7 +821,7 @@ public final class Vault implements AutoCloseable {
         return new StoredLease(new LeaseHolder(host, hostName, since, epoch), held);
     }
 
-    private byte[] sealLease(SessionId session, LeaseHolder holder, boolean held) {
+    byte[] sealLease(SessionId session, LeaseHolder holder, boolean held) {
         byte[] payload = new Encoder()
                 .u64(holder.epoch())
                 .u8(held ? 1 : 0)
@@ -826,14 +886,14 @@ public final class Vault implements AutoCloseable {
     // ---- names
 
     @SuppressWarnings("ArrayRecordComponent") // never compared
-    private record StoredName(long high, long low, byte[] stored) {
+    record StoredName(long high, long low, byte[] stored) {
         boolean is(long otherHigh, long otherLow) {
             return high == otherHigh && low == otherLow;
         }
     }
 
     /** The file that reserves a name: its own name tells the reserved one only to who has the key. */
-    private String nameFile(int kind, String name) {
+    String nameFile(int kind, String name) {
         byte[] message = new Encoder().u8(kind).text(name).toBytes();
         try (Arena arena = Arena.ofConfined();
                 HmacSha256 hmac = new HmacSha256(nameKey.segment())) {
@@ -843,7 +903,7 @@ public final class Vault implements AutoCloseable {
         }
     }
 
-    private Optional<StoredName> readName(String file) throws IOException {
+    Optional<StoredName> readName(String file) throws IOException {
         Optional<byte[]> stored = backend.get(file, OBJECT_BYTES_MAX);
         if (stored.isEmpty()) {
             return Optional.empty();
@@ -855,7 +915,7 @@ public final class Vault implements AutoCloseable {
         return Optional.of(name);
     }
 
-    private byte[] sealName(String file, long high, long low) {
+    byte[] sealName(String file, long high, long low) {
         return sealer.seal(
                 ObjectSealer.Kind.NAME, file, new Encoder().u64(high).u64(low).toBytes());
     }
@@ -895,11 +955,11 @@ public final class Vault implements AutoCloseable {
 
     // ---- snapshots
 
-    private static String snapshotFile(SnapshotId snapshot) {
+    static String snapshotFile(SnapshotId snapshot) {
         return "snapshots/" + snapshot;
     }
 
-    private static SnapshotId snapshotId(byte[] stored) {
+    static SnapshotId snapshotId(byte[] stored) {
         byte[] hash = ObjectSealer.hash(stored, stored.length - ObjectSealer.SIGNATURE_BYTES);
         return new SnapshotId(
                 Bytes.getLong(hash, 0), Bytes.getLong(hash, 8), Bytes.getLong(hash, 16), Bytes.getLong(hash, 24));
@@ -1028,18 +1088,50 @@ public final class Vault implements AutoCloseable {
         readName(name);
     }
 
+    /**
+     * Checks the stored form of any object: that it is this vault's, of the kind that its name says, and under its own name.
+     *
+     * @param name of a key slot, head, lease, name, snapshot, image or domain's key
+     * @throws VaultException when it is not
+     */
+    void checkStored(String name, byte[] stored) throws VaultException {
+        if (name.startsWith("keys/")) {
+            try (Arena arena = Arena.ofConfined();
+                    Ed25519 verifier = Ed25519.fromPublicKey(arena.allocateFrom(JAVA_BYTE, sealer.publicKey()))) {
+                if (!Repair.slotWhole(id, verifier, name, stored)) {
+                    throw new DamagedException(
+                            "the key slot " + name + " is damaged: put it back from a copy of the vault");
+                }
+            }
+        } else if (name.startsWith("snapshots/")) {
+            SnapshotId snapshot = snapshotOf(name);
+            byte[] _ = sealer.open(ObjectSealer.Kind.SNAPSHOT, "", stored, name);
+            if (!snapshotId(stored).equals(snapshot)) {
+                throw new ForgedException(
+                        "another snapshot is stored as " + name + ": put it back from a copy of the vault");
+            }
+        } else if (name.endsWith("/head")) {
+            StoredHead _ = openHead(sessionOf(name), stored);
+        } else if (name.endsWith("/lease")) {
+            StoredLease _ = openLease(sessionOf(name), stored);
+        } else {
+            ObjectSealer.Kind kind = name.startsWith("names/")
+                    ? ObjectSealer.Kind.NAME
+                    : name.startsWith("images/") ? ObjectSealer.Kind.IMAGE : ObjectSealer.Kind.DOMAIN;
+            byte[] payload = sealer.open(kind, name, stored, name);
+            Arrays.fill(payload, (byte) 0);
+        }
+    }
+
+    HeadWitness witness() {
+        return witness;
+    }
+
     /** Names of the sessions whose heads can be read. */
     Map<SessionId, String> namesOfSessions() throws IOException {
         Map<SessionId, String> names = new HashMap<>();
-        for (String file : backend.list("sessions")) {
-            if (file.endsWith("/head")) {
-                try {
-                    SessionId session = sessionOf(file);
-                    head(session).ifPresent(head -> names.put(session, head.name()));
-                } catch (VaultException unusable) {
-                    // Who lists heads is told.
-                }
-            }
+        for (Head head : heads(damaged -> {})) {
+            names.put(head.id(), head.name());
         }
         return names;
     }

@@ -66,6 +66,12 @@ public interface Backend extends Closeable {
      */
     Optional<byte[]> get(String name, int sizeMax) throws IOException;
 
+    /**
+     * Makes durable what is there under that name: another process may have put it there, and have been killed before it was.
+     * Does nothing where nothing can be seen before it is durable, and when there is no such object.
+     */
+    default void settle(String name) throws IOException {}
+
     /** Size of an object in bytes; empty when there is none. */
     Optional<Long> size(String name) throws IOException;
 

@@ -22,6 +22,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -44,6 +45,9 @@ public final class DirectoryBackend implements Backend {
     private final Disk disk;
     private final OpenFiles readers;
 
+    /** Directories whose names are on stable storage. */
+    private final Set<Path> safeDirectories = ConcurrentHashMap.newKeySet();
+
     /** Uses {@code root}; the directory is made when the first object is stored. Touches nothing yet. */
     public DirectoryBackend(Path root) {
         this(root, Disk.KERNEL);
@@ -64,6 +68,7 @@ public final class DirectoryBackend implements Backend {
     public boolean putIfAbsent(String name, MemorySegment... parts) throws IOException {
         Path target = path(name);
         if (disk.exists(target)) {
+            settle(name);
             return false;
         }
         try (PackFile file = begin()) {
@@ -79,7 +84,7 @@ public final class DirectoryBackend implements Backend {
     public PackFile begin() throws IOException {
         try {
             Path directory = root.resolve(TEMPORARY);
-            makeDirectory(directory);
+            makeTemporary(directory);
             while (true) {
                 Path path = directory.resolve(Bytes.hex(Bytes.getLong(RandomBytes.of(8), 0)));
                 Disk.File file = disk.open(path, Fd.O_RDWR | Fd.O_CREAT | Fd.O_EXCL);
@@ -176,6 +181,14 @@ public final class DirectoryBackend implements Backend {
     }
 
     @Override
+    public void settle(String name) throws IOException {
+        Path path = path(name);
+        if (disk.exists(path)) {
+            disk.syncDirectory(requireNonNull(path.getParent()));
+        }
+    }
+
+    @Override
     public Optional<Long> size(String name) throws IOException {
         try {
             return Optional.of(disk.size(path(name)));
@@ -231,7 +244,7 @@ public final class DirectoryBackend implements Backend {
     @Override
     public boolean replace(String name, Optional<byte[]> expected, byte[] next) throws IOException {
         try {
-            makeDirectory(root);
+            makeTemporary(root);
             try (Disk.File lock = disk.open(root.resolve(LOCK), Fd.O_RDWR | Fd.O_CREAT)) {
                 lock(lock);
                 Optional<byte[]> present = get(name, Integer.MAX_VALUE);
@@ -272,7 +285,8 @@ public final class DirectoryBackend implements Backend {
     public AppendLog openLog(String name, boolean create) throws IOException {
         Path path = path(name);
         try {
-            boolean isNew = create && !disk.exists(path);
+            // An empty one may have been made by somebody who died before its name was safe.
+            boolean isNew = create && (!disk.exists(path) || disk.size(path) == 0);
             if (isNew) {
                 makeDirectory(requireNonNull(path.getParent()));
             }
@@ -349,24 +363,38 @@ public final class DirectoryBackend implements Backend {
         return true;
     }
 
-    /** Makes a directory and those above it that are missing, all durably. */
+    /**
+     * Makes a directory and those above it that are missing, all durably. One that is there already may have been made by
+     * somebody who died before its name was safe: it is made safe once by each backend that puts something into it. Those above it
+     * were safe before it was made.
+     */
     private void makeDirectory(Path directory) throws IOException {
-        if (disk.isDirectory(directory)) {
+        if (safeDirectories.contains(directory)) {
             return;
         }
         Path parent = directory.getParent();
-        if (parent != null) {
-            makeDirectory(parent);
-        }
-        try {
-            disk.createDirectory(directory);
-        } catch (FileAlreadyExistsException e) {
-            if (!disk.isDirectory(directory)) {
-                throw e;
+        if (!disk.isDirectory(directory)) {
+            if (parent != null) {
+                makeDirectory(parent);
+            }
+            try {
+                disk.createDirectory(directory);
+            } catch (FileAlreadyExistsException e) {
+                if (!disk.isDirectory(directory)) {
+                    throw e;
+                }
             }
         }
         if (parent != null) {
             disk.syncDirectory(parent);
+        }
+        safeDirectories.add(directory);
+    }
+
+    /** Makes one whose own name, or what is in it, need not outlive a crash. */
+    private void makeTemporary(Path directory) throws IOException {
+        if (!disk.isDirectory(directory)) {
+            makeDirectory(directory);
         }
     }
 

@@ -50,6 +50,11 @@ class ForwardingBackend implements Backend {
     }
 
     @Override
+    public void settle(String name) throws IOException {
+        next.settle(name);
+    }
+
+    @Override
     public Optional<Long> size(String name) throws IOException {
         return next.size(name);
     }

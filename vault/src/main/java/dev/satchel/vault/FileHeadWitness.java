@@ -17,7 +17,11 @@ public final class FileHeadWitness implements HeadWitness {
 
     /** Keeps its files in {@code directory}, which is made when there is something to remember. */
     public FileHeadWitness(Path directory) {
-        files = new DirectoryBackend(requireNonNull(directory, "directory"));
+        this(new DirectoryBackend(requireNonNull(directory, "directory")));
+    }
+
+    FileHeadWitness(DirectoryBackend files) {
+        this.files = files;
     }
 
     @Override
@@ -26,9 +30,7 @@ public final class FileHeadWitness implements HeadWitness {
             throw new IllegalArgumentException("a hash has 32 bytes, not " + hash.length);
         }
         String name = name(vault, session);
-        byte[] next = Arrays.copyOf(new byte[8], RECORD_BYTES);
-        Bytes.putLong(next, 0, generation);
-        System.arraycopy(hash, 0, next, 8, 32);
+        byte[] next = record(generation, hash);
         while (true) {
             Optional<byte[]> seen = files.get(name, RECORD_BYTES);
             // A record of another length is one torn by the host's own crash and says nothing.
@@ -53,6 +55,19 @@ public final class FileHeadWitness implements HeadWitness {
     public long newest(VaultId vault, SessionId session) throws IOException {
         Optional<byte[]> seen = files.get(name(vault, session), RECORD_BYTES);
         return seen.isPresent() && seen.get().length == RECORD_BYTES ? Bytes.getLong(seen.get(), 0) : 0;
+    }
+
+    @Override
+    public boolean knows(VaultId vault, SessionId session, long generation, byte[] hash) throws IOException {
+        Optional<byte[]> seen = files.get(name(vault, session), RECORD_BYTES);
+        return seen.isPresent() && Arrays.equals(seen.get(), record(generation, hash));
+    }
+
+    private static byte[] record(long generation, byte[] hash) {
+        byte[] record = new byte[RECORD_BYTES];
+        Bytes.putLong(record, 0, generation);
+        System.arraycopy(hash, 0, record, 8, 32);
+        return record;
     }
 
     @Override

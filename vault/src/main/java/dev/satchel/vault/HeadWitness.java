@@ -24,6 +24,14 @@ public interface HeadWitness {
         return 0;
     }
 
+    /**
+     * Whether {@link #observe} of it would find nothing new. If not, the head must be durable before it is observed: a head that
+     * a crash takes back, once it is remembered, would make this host refuse the vault for ever.
+     */
+    default boolean knows(VaultId vault, SessionId session, long generation, byte[] hash) throws IOException {
+        return false;
+    }
+
     /** Forgets a session that this host has deleted. */
     void forget(VaultId vault, SessionId session) throws IOException;
 
@@ -31,6 +39,11 @@ public interface HeadWitness {
     HeadWitness NONE = new HeadWitness() {
         @Override
         public void observe(VaultId vault, SessionId session, long generation, byte[] hash) {}
+
+        @Override
+        public boolean knows(VaultId vault, SessionId session, long generation, byte[] hash) {
+            return true;
+        }
 
         @Override
         public void forget(VaultId vault, SessionId session) {}

@@ -54,6 +54,9 @@ public final class Vault implements AutoCloseable {
     /** Keys of image domains, once they have been needed. */
     private final Map<KeyDomainId, KeyDomain> domainKeys = new ConcurrentHashMap<>();
 
+    /** Stored by this, and so durable. */
+    private volatile @Nullable SnapshotId lastStored;
+
     private boolean closed;
 
     private Vault(Backend backend, VaultId id, VaultKey vaultKey, HeadWitness witness) {
@@ -332,6 +335,13 @@ public final class Vault implements AutoCloseable {
         if (newName) {
             reserveName(nameFile, next.name(), next.id());
         }
+        Optional<SnapshotId> named = present.flatMap(head -> head.head().snapshot());
+        if (next.snapshot().isPresent()
+                && !next.snapshot().equals(named)
+                && !next.snapshot().get().equals(lastStored)) {
+            // It may be that of somebody who died before its name was safe.
+            backend.settle(snapshotFile(next.snapshot().get()));
+        }
         byte[] stored = sealHead(next, lease.holder().epoch());
         if (!backend.replace(headFile(next.id()), present.map(StoredHead::stored), stored)) {
             // Only a new holder changes the head while we think that it is ours.
@@ -446,6 +456,7 @@ public final class Vault implements AutoCloseable {
         try (Arena arena = Arena.ofConfined()) {
             backend.putIfAbsent(snapshotFile(snapshot), arena.allocateFrom(JAVA_BYTE, stored));
         }
+        lastStored = snapshot;
         return snapshot;
     }
 
@@ -551,7 +562,6 @@ public final class Vault implements AutoCloseable {
         if (image.metadata().length > SnapshotDraft.METADATA_MAX) {
             throw new IllegalArgumentException(image.metadata().length + " bytes of metadata");
         }
-        Optional<ImageManifest> before = image(image.name());
         storeKeys(image.keys());
         byte[] payload = new Encoder()
                 .u64(image.id().high())
@@ -571,8 +581,15 @@ public final class Vault implements AutoCloseable {
         String nameFile = nameFile(NAME_OF_IMAGE, image.name());
         byte[] name = sealName(nameFile, image.id().high(), image.id().low());
         backend.replace(nameFile, backend.get(nameFile, OBJECT_BYTES_MAX), name);
-        if (before.isPresent() && !before.get().id().equals(image.id())) {
-            backend.delete("images/" + before.get().id());
+        deleteOthers(image.name(), image.id());
+    }
+
+    /** There are more of a name only when somebody died while replacing one; what was replaced must not come back later. */
+    private void deleteOthers(String name, ImageId kept) throws IOException {
+        for (ImageManifest image : images()) {
+            if (image.name().equals(name) && !image.id().equals(kept)) {
+                backend.delete("images/" + image.id());
+            }
         }
     }
 
@@ -580,6 +597,9 @@ public final class Vault implements AutoCloseable {
     public void deleteImage(ImageId image) throws IOException {
         String file = "images/" + image;
         Optional<ImageManifest> manifest = readImage(file);
+        if (manifest.isPresent()) {
+            deleteOthers(manifest.get().name(), image);
+        }
         backend.delete(file);
         if (manifest.isPresent()) {
             releaseName(nameFile(NAME_OF_IMAGE, manifest.get().name()), image.high(), image.low());
@@ -762,7 +782,11 @@ public final class Vault implements AutoCloseable {
             return Optional.empty();
         }
         StoredHead head = openHead(session, stored.get());
-        witness.observe(id, session, head.head().generation(), ObjectSealer.hash(stored.get(), stored.get().length));
+        byte[] hash = ObjectSealer.hash(stored.get(), stored.get().length);
+        if (!witness.knows(id, session, head.head().generation(), hash)) {
+            backend.settle(file);
+            witness.observe(id, session, head.head().generation(), hash);
+        }
         return Optional.of(head);
     }
 

@@ -51,6 +51,9 @@ final class ChunkBatch implements ChunkWriter {
     /** What this batch has taken since the last commit. */
     private final Set<ChunkId> taken = ConcurrentHashMap.newKeySet();
 
+    /** A chunk that was there already. The pack it is in may be that of somebody who died before its name was safe. */
+    private volatile @Nullable ChunkId known;
+
     private final LongAdder chunksPut = new LongAdder();
     private final LongAdder bytesPut = new LongAdder();
     private final LongAdder chunksNew = new LongAdder();
@@ -73,7 +76,9 @@ final class ChunkBatch implements ChunkWriter {
             ChunkId id = lane.codec.idOf(packs.keys(), plaintext);
             chunksPut.increment();
             bytesPut.add(length);
-            if (!packs.index().contains(id) && taken.add(id)) {
+            if (packs.index().contains(id)) {
+                known = id;
+            } else if (taken.add(id)) {
                 chunksNew.increment();
                 lane.write(id, plaintext);
             }
@@ -101,8 +106,12 @@ final class ChunkBatch implements ChunkWriter {
 
     @Override
     public boolean has(ChunkRef ref) {
-        if (!ref.domain().equals(packs.keys().id())
-                || (!packs.index().contains(ref.id()) && !taken.contains(ref.id()))) {
+        if (!ref.domain().equals(packs.keys().id())) {
+            return false;
+        }
+        if (packs.index().contains(ref.id())) {
+            known = ref.id();
+        } else if (!taken.contains(ref.id())) {
             return false;
         }
         chunksPut.increment();
@@ -210,6 +219,9 @@ final class ChunkBatch implements ChunkWriter {
             requireUsableLocked();
             synchronized (this) {
                 nameComplete();
+                if (named.isEmpty()) {
+                    settleKnown();
+                }
                 packs.committed(named);
                 named.clear();
             }
@@ -221,6 +233,16 @@ final class ChunkBatch implements ChunkWriter {
         } finally {
             lanesFree.release(LANES_MAX);
         }
+    }
+
+    /** Makes the names of the packs durable whose chunks were found there; those of new packs in the same directory make them so, too. */
+    private void settleKnown() throws IOException {
+        ChunkId id = known;
+        ChunkIndex.Place place = id == null ? null : packs.index().find(id);
+        if (place != null) {
+            backend.settle(place.pack().name());
+        }
+        known = null;
     }
 
     private synchronized void requireUsableLocked() throws IOException {

@@ -1,0 +1,160 @@
+package dev.satchel.vault;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.satchel.linux.Fd;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+
+/** That the simulated disk loses what it may lose, and what that does to a vault. {@link VaultSchedule#main} is the long form. */
+class SimulatedDiskTest {
+    private static MemorySegment bytes(Arena arena, String text) {
+        return TestVaults.segment(arena, text.getBytes(UTF_8));
+    }
+
+    /** What is left of a file that was made in a directory that is safe, by what was synced. */
+    private static Set<String> leftOf(boolean syncFile, boolean syncDirectory) throws IOException {
+        Set<String> left = new HashSet<>();
+        for (int seed = 0; seed < 200; seed++) {
+            SimulatedDisk disk = new SimulatedDisk(seed, 1 << 20);
+            SimulatedDisk.Program process = disk.process();
+            try (Arena arena = Arena.ofConfined();
+                    Disk.File file = process.open(Path.of("/a"), Fd.O_RDWR | Fd.O_CREAT)) {
+                file.writeFully(bytes(arena, "x".repeat(512)), 0);
+                file.writeFully(bytes(arena, "y".repeat(512)), 512);
+                if (syncFile) {
+                    file.sync();
+                }
+                if (syncDirectory) {
+                    process.syncDirectory(Path.of("/"));
+                }
+            }
+            disk.cutPower();
+            byte[] found = disk.contents().get("/a");
+            left.add(
+                    found == null
+                            ? "nothing"
+                            : new String(found, UTF_8)
+                                    .replaceAll("(.)\\1{511}", "$1")
+                                    .replace('\0', '0'));
+        }
+        return left;
+    }
+
+    @Test
+    void keepsNothingThatWasNotSynced() throws IOException {
+        assertThat(leftOf(true, true)).containsExactly("xy");
+        assertThat(leftOf(true, false)).containsExactlyInAnyOrder("nothing", "xy");
+        assertThat(leftOf(false, true)).containsExactlyInAnyOrder("", "x", "0y", "xy", "x0", "00");
+        assertThat(leftOf(false, false)).contains("nothing", "", "x", "0y", "xy");
+    }
+
+    @Test
+    void tellsApartWhoHasALockAndWhoIsDead() throws IOException {
+        SimulatedDisk disk = new SimulatedDisk(1, 1 << 20);
+        SimulatedDisk.Program one = disk.process();
+        SimulatedDisk.Program other = disk.process();
+        Disk.File held = one.open(Path.of("/a"), Fd.O_RDWR | Fd.O_CREAT);
+        try (Disk.File wanted = other.open(Path.of("/a"), Fd.O_RDWR)) {
+            assertThat(held.tryLock()).isTrue();
+            assertThat(wanted.tryLock()).isFalse();
+            one.kill();
+            assertThat(wanted.tryLock()).isTrue();
+            assertThatThrownBy(() -> held.truncate(0)).hasMessageContaining("EIO");
+        }
+    }
+
+    /** The disk's contract is the kernel's as far as a backend can tell. */
+    @Test
+    void aBackendWorksOnIt() throws IOException {
+        SimulatedDisk disk = new SimulatedDisk(1, 10_000);
+        try (DirectoryBackend backend = disk.process().backend("/v");
+                Arena arena = Arena.ofConfined()) {
+            assertThat(backend.putIfAbsent("packs/one", bytes(arena, "one"))).isTrue();
+            assertThat(backend.putIfAbsent("packs/one", bytes(arena, "one"))).isFalse();
+            assertThat(backend.list("")).containsExactly("packs/one");
+            assertThatThrownBy(() -> backend.putIfAbsent("packs/two", arena.allocate(20_000)))
+                    .isInstanceOf(VaultFullException.class);
+            assertThat(backend.list("")).containsExactly("packs/one");
+            backend.delete("packs/one");
+            assertThat(backend.list("")).isEmpty();
+            try (AppendLog log = backend.openLog("log/a", true)) {
+                log.append(bytes(arena, "abc"));
+                assertThatThrownBy(() -> log.append(arena.allocate(20_000))).isInstanceOf(VaultFullException.class);
+                assertThat(log.size()).isEqualTo(3);
+                assertThat(disk.contents().get("/v/log/a")).hasSize(3);
+            }
+        }
+    }
+
+    /** Runs something until the process is killed just after so many names have changed, then cuts the power often enough. */
+    private interface Part {
+        void run(DirectoryBackend backend, Arena arena) throws IOException;
+    }
+
+    /** What somebody else stores after one has been killed between a name and its being safe must outlive a power cut. */
+    private static void killedThenStored(int names, Part killed, Part stored, Part found) throws IOException {
+        for (int seed = 0; seed < 60; seed++) {
+            SimulatedDisk disk = new SimulatedDisk(seed, 1 << 20);
+            SimulatedDisk.Program first = disk.process();
+            try (Arena arena = Arena.ofConfined()) {
+                disk.lightAtName(SimulatedDisk.Fault.KILL, names);
+                assertThatThrownBy(() -> killed.run(first.backend("/v"), arena)).isInstanceOf(IOException.class);
+                assertThat(first.isDead()).isTrue();
+                stored.run(disk.process().backend("/v"), arena);
+                disk.cutPower();
+                found.run(disk.process().backend("/v"), arena);
+            }
+        }
+    }
+
+    @Test
+    void aDirectoryOfSomebodyWhoWasKilledIsMadeSafe() throws IOException {
+        Part store = (backend, arena) -> backend.putIfAbsent("packs/x/one", bytes(arena, "one"));
+        Part find =
+                (backend, arena) -> assertThat(backend.get("packs/x/one", 10)).isPresent();
+        // /v, /v/.tmp, /v/packs, /v/packs/x, the rename: killed behind each of them.
+        for (int names = 1; names <= 5; names++) {
+            killedThenStored(names, store, store, find);
+        }
+    }
+
+    @Test
+    void anEmptyLogOfSomebodyWhoWasKilledIsMadeSafe() throws IOException {
+        Part make = (backend, arena) -> backend.openLog("log/1", true).close();
+        killedThenStored(
+                2,
+                make,
+                (backend, arena) -> {
+                    try (AppendLog log = backend.openLog("log/1", true)) {
+                        log.append(bytes(arena, "abc"));
+                        log.sync();
+                    }
+                },
+                (backend, arena) -> assertThat(backend.size("log/1")).contains(3L));
+    }
+
+    @Test
+    void knownSchedulesLoseNothing() {
+        for (long seed = 1; seed <= 4; seed++) {
+            VaultSchedule.run(seed, 60);
+        }
+    }
+
+    @Test
+    void anyScheduleLosesNothing() {
+        long first = System.nanoTime();
+        System.out.println("SimulatedDiskTest: schedules from seed " + first);
+        long until = System.nanoTime() + 1_500_000_000L;
+        for (long seed = first; System.nanoTime() < until; seed++) {
+            VaultSchedule.run(seed, 60);
+        }
+    }
+}

@@ -5,6 +5,7 @@ import dev.satchel.display.web.DisplaySource;
 import dev.satchel.display.web.TlsSource;
 import dev.satchel.display.web.WebSocketBytes;
 import dev.satchel.display.web.WrongGuesses;
+import dev.satchel.linux.CongestionControl;
 import dev.satchel.linux.crypto.SecureRandom;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -134,6 +135,7 @@ public final class RfbServer implements AutoCloseable {
             // Connections that an earlier server closed linger for a minute.
             listener.setReuseAddress(true);
             listener.bind(door.bind(), BACKLOG);
+            boolean ignored = CongestionControl.ofListener(listener.getLocalPort(), CongestionControl.BBR);
             synchronized (lock) {
                 if (closing || entrance != null) {
                     throw new IllegalStateException("a VNC server that is closed or listens already");

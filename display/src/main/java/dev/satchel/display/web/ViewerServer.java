@@ -2,6 +2,7 @@ package dev.satchel.display.web;
 
 import dev.satchel.display.Display;
 import dev.satchel.display.web.Access.Right;
+import dev.satchel.linux.CongestionControl;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -163,6 +164,8 @@ public final class ViewerServer implements AutoCloseable {
                 listener.close();
             }
         }
+        // Where the kernel has it; else its own.
+        boolean ignored = CongestionControl.ofListener(listener.getLocalPort(), CongestionControl.BBR);
         List<String> tokens = again ? settings.earlier().get().tokens() : List.of();
         this.access = new Access(listener.getLocalPort(), isSecure(), tokens);
         this.accepting = Thread.ofVirtual().name("viewers").start(this::accept);

@@ -118,10 +118,11 @@ final class Verification {
             try {
                 KeyDomain _ = vault.keysOf(domain.getKey());
             } catch (DamagedException | ForgedException e) {
-                // Told of already if the file is there.
-                locked.add(domain.getKey());
-                if (!damagedObjects.contains(Pack.directory(domain.getKey()) + "/key")) {
-                    error(String.valueOf(e.getMessage()));
+                // A file that is there has been told of already. If there is none, these may be packs of an image whose
+                // making was
+                // interrupted before its keys were stored; trees that do name them tell.
+                if (damagedObjects.contains(Pack.directory(domain.getKey()) + "/key")) {
+                    locked.add(domain.getKey());
                 }
                 continue;
             }

@@ -79,13 +79,17 @@ final class Commands {
                         "lock",
                         "info",
                         "verify",
-                        "repair");
+                        "repair",
+                        "serve",
+                        "clear-cache");
             case "vault init" -> new VaultInitCommand();
             case "vault unlock" -> new VaultUnlockCommand();
             case "vault lock" -> new VaultLockCommand();
             case "vault info" -> new VaultInfoCommand();
             case "vault verify" -> new VaultVerifyCommand();
             case "vault repair" -> new VaultRepairCommand();
+            case "vault serve" -> new VaultServeCommand();
+            case "vault clear-cache" -> new VaultClearCacheCommand();
             case "doctor" -> new DoctorCommand();
             case "demo" -> new DemoCommand();
             case "help" -> new HelpCommand();

@@ -46,6 +46,8 @@ final class DoorkeeperCommand extends Command {
         Map<String, String> environment = builder.environment();
         environment.remove(Launcher.STATUS_FD);
         environment.remove(Launcher.INHERITED_FDS);
+        // Not on the command line, which every user of the host can read: links have secrets in them.
+        environment.putAll(invocation.placesVariables());
         // Given by name, where it can be given.
         environment.remove(GlobalOptions.PASSPHRASE_FILE);
         try (OutputStream in = builder.start().getOutputStream()) {

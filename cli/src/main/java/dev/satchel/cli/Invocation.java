@@ -106,7 +106,7 @@ final class Invocation implements AutoCloseable {
         if (open == null) {
             Path vault = globals.vault();
             Passphrases passphrases = new Passphrases(globals.passphraseFile(), in, vault, newPassphrase);
-            open = factory.open(host(), vault, passphrases, progress());
+            open = factory.open(host(), vault, passphrases, progress(), globals.places());
             satchel = open;
         }
         return open;
@@ -120,6 +120,11 @@ final class Invocation implements AutoCloseable {
         ProgressLine line = new ProgressLine(err, terminal, terminal ? Terminal.columns(2) : 0, System::nanoTime);
         progress = line;
         return line;
+    }
+
+    /** What stands for the places that chunks are read from in the environment of another command; see {@link GlobalOptions#LOOKASIDE}. */
+    Map<String, String> placesVariables() {
+        return globals.placesVariables();
     }
 
     /** A command line to which another command can be added, that is about the same vault on the same host. */

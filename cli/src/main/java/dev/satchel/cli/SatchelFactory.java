@@ -1,6 +1,7 @@
 package dev.satchel.cli;
 
 import dev.satchel.session.CheckResult;
+import dev.satchel.session.ChunkPlaces;
 import dev.satchel.session.Host;
 import dev.satchel.session.PassphraseSource;
 import dev.satchel.session.Progress;
@@ -19,6 +20,11 @@ interface SatchelFactory {
         }
 
         @Override
+        public Satchel open(Host host, Path vault, PassphraseSource passphrase, Progress progress, ChunkPlaces places) {
+            return new Satchel(host, vault, passphrase, progress, places);
+        }
+
+        @Override
         public List<CheckResult> doctor(Host host) throws IOException {
             return Satchel.doctor(host);
         }
@@ -26,6 +32,12 @@ interface SatchelFactory {
 
     /** That vault seen from that host; the caller closes it. */
     Satchel open(Host host, Path vault, PassphraseSource passphrase, Progress progress) throws IOException;
+
+    /** The same, with other places that chunks are read from. */
+    default Satchel open(Host host, Path vault, PassphraseSource passphrase, Progress progress, ChunkPlaces places)
+            throws IOException {
+        return open(host, vault, passphrase, progress);
+    }
 
     /** Checks what sessions need of this host. */
     List<CheckResult> doctor(Host host) throws IOException;

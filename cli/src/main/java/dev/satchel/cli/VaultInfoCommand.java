@@ -1,5 +1,6 @@
 package dev.satchel.cli;
 
+import dev.satchel.session.Satchel;
 import java.io.IOException;
 
 /** {@code vault info}. */
@@ -12,7 +13,8 @@ final class VaultInfoCommand extends Command {
     @Override
     int run(Invocation invocation) throws IOException {
         String vault = invocation.vault().toString();
-        invocation.print(new VaultInfoReport(vault, invocation.satchel().info()));
+        Satchel satchel = invocation.satchel();
+        invocation.print(new VaultInfoReport(vault, satchel.info(), satchel.cache()));
         return 0;
     }
 }

@@ -1,11 +1,13 @@
 package dev.satchel.cli;
 
 import com.fasterxml.jackson.core.JsonGenerator;
+import dev.satchel.vault.HostCache;
 import dev.satchel.vault.VaultInfo;
 import java.io.IOException;
+import java.util.Optional;
 
 /** What {@code vault info} prints. */
-record VaultInfoReport(String vault, VaultInfo info) implements Report {
+record VaultInfoReport(String vault, VaultInfo info, Optional<HostCache.Usage> cache) implements Report {
     @Override
     public void fields(JsonGenerator json) throws IOException {
         json.writeStringField("vault", vault);
@@ -16,6 +18,10 @@ record VaultInfoReport(String vault, VaultInfo info) implements Report {
         json.writeNumberField("chunks", info.chunks());
         json.writeNumberField("bytes_stored", info.bytesStored());
         json.writeNumberField("bytes_logical", info.bytesLogical());
+        json.writeNumberField(
+                "cache_bytes", cache.map(HostCache.Usage::bytesUsed).orElse(0L));
+        json.writeNumberField(
+                "cache_bytes_max", cache.map(HostCache.Usage::bytesMax).orElse(0L));
     }
 
     @Override
@@ -28,6 +34,12 @@ record VaultInfoReport(String vault, VaultInfo info) implements Report {
         table.add("Chunks", Long.toString(info.chunks()));
         table.add("Stored", Quantities.bytes(info.bytesStored()));
         table.add("Logical", Quantities.bytes(info.bytesLogical()));
+        if (cache.isPresent()) {
+            table.add(
+                    "Cache",
+                    Quantities.bytes(cache.get().bytesUsed()) + " of "
+                            + Quantities.bytes(cache.get().bytesMax()) + " on this host, of all vaults");
+        }
         table.appendTo(text);
     }
 }

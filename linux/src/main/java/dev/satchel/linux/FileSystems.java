@@ -11,6 +11,7 @@ import java.nio.file.Path;
 public final class FileSystems {
     private static final int AT_FDCWD = -100;
     private static final int AT_STATX_DONT_SYNC = 0x4000;
+    private static final int STX_DEV_MAJOR = 136;
     private static final int STX_DEV_MINOR = 140;
     private static final long FITRIM = 0xC0185879L;
     private static final long EXT4_IOC_CHECKPOINT = 0x4004662BL;
@@ -94,6 +95,15 @@ public final class FileSystems {
      * system itself.
      */
     public static int deviceMinor(Path inside) throws LinuxException {
+        return (int) device(inside, STX_DEV_MINOR);
+    }
+
+    /** The device of the file system as sysfs(5) names it, {@code MAJOR:MINOR}; 0 is the major number of those without one. */
+    public static String device(Path inside) throws LinuxException {
+        return device(inside, STX_DEV_MAJOR) + ":" + device(inside, STX_DEV_MINOR);
+    }
+
+    private static long device(Path inside, int field) throws LinuxException {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment statx = arena.allocate(256, 8);
             int result = (int) Libc.call(
@@ -106,7 +116,7 @@ public final class FileSystems {
             if (result < 0) {
                 throw new LinuxException("statx(" + inside + ")", Libc.errno());
             }
-            return statx.get(JAVA_INT, STX_DEV_MINOR);
+            return statx.get(JAVA_INT, field);
         }
     }
 

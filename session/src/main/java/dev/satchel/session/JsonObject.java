@@ -52,6 +52,19 @@ record JsonObject(Map<String, Object> fields) {
         return texts;
     }
 
+    List<JsonObject> objects(String name) throws IOException {
+        List<JsonObject> objects = new ArrayList<>();
+        for (Object element : get(name, List.class)) {
+            if (!(element instanceof Map<?, ?> map)) {
+                throw new IOException("'" + name + "' is no list of objects");
+            }
+            @SuppressWarnings("unchecked") // Json makes maps with text keys only
+            Map<String, Object> itsFields = (Map<String, Object>) map;
+            objects.add(new JsonObject(itsFields));
+        }
+        return objects;
+    }
+
     Map<String, String> textMap(String name) throws IOException {
         Map<String, String> map = new LinkedHashMap<>();
         Map<?, ?> fieldsOfMap = get(name, Map.class);

@@ -1,6 +1,7 @@
 package dev.satchel.session;
 
 import dev.satchel.vault.SnapshotId;
+import dev.satchel.vault.SourceReport;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -73,6 +74,39 @@ final class Results {
 
     static JsonObject ofLine(List<String> line) {
         return new JsonObject(Map.of("line", line));
+    }
+
+    static JsonObject ofSources(List<SourceReport> reports) {
+        List<Object> sources = new ArrayList<>();
+        for (SourceReport report : reports) {
+            Map<String, Object> json = new LinkedHashMap<>();
+            json.put("kind", report.kind().name());
+            json.put("location", report.location());
+            json.put("state", report.state().name());
+            json.put("chunks", report.chunks());
+            json.put("bytes", report.bytes());
+            json.put("misses", report.misses());
+            json.put("failures", report.failures());
+            json.put("ms", report.millis());
+            sources.add(json);
+        }
+        return new JsonObject(Map.of("sources", sources));
+    }
+
+    static List<SourceReport> sources(JsonObject json) throws IOException {
+        List<SourceReport> reports = new ArrayList<>();
+        for (JsonObject source : json.objects("sources")) {
+            reports.add(new SourceReport(
+                    SourceReport.Kind.valueOf(source.text("kind")),
+                    source.text("location"),
+                    SourceReport.State.valueOf(source.text("state")),
+                    source.number("chunks"),
+                    source.number("bytes"),
+                    source.number("misses"),
+                    source.number("failures"),
+                    source.number("ms")));
+        }
+        return reports;
     }
 
     static JsonObject ofStatus(long initPid, List<Long> processes, String hostSideAddress) {

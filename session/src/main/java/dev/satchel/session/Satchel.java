@@ -13,6 +13,7 @@ import dev.satchel.vault.DirectoryBackend;
 import dev.satchel.vault.FileHeadWitness;
 import dev.satchel.vault.ForgedException;
 import dev.satchel.vault.Head;
+import dev.satchel.vault.HostCache;
 import dev.satchel.vault.ImageManifest;
 import dev.satchel.vault.InUseException;
 import dev.satchel.vault.KdfParameters;
@@ -23,6 +24,7 @@ import dev.satchel.vault.RepairRequest;
 import dev.satchel.vault.SessionId;
 import dev.satchel.vault.Snapshot;
 import dev.satchel.vault.SnapshotId;
+import dev.satchel.vault.SourceReport;
 import dev.satchel.vault.Vault;
 import dev.satchel.vault.VaultId;
 import dev.satchel.vault.VaultInfo;
@@ -75,14 +77,24 @@ public final class Satchel implements AutoCloseable {
     private final Path vaultPath;
     private final PassphraseSource passphrase;
     private final Progress progress;
+    private final ChunkPlaces places;
     private @Nullable Vault opened;
 
     /** @param vaultPath the vault's directory */
     public Satchel(Host host, Path vaultPath, PassphraseSource passphrase, Progress progress) {
+        this(host, vaultPath, passphrase, progress, ChunkPlaces.NONE);
+    }
+
+    /**
+     * @param vaultPath the vault's directory
+     * @param places where else chunks are read from
+     */
+    public Satchel(Host host, Path vaultPath, PassphraseSource passphrase, Progress progress, ChunkPlaces places) {
         this.host = host;
         this.vaultPath = vaultPath.toAbsolutePath().normalize();
         this.passphrase = passphrase;
         this.progress = progress;
+        this.places = places;
     }
 
     // ---- the vault ----
@@ -147,12 +159,38 @@ public final class Satchel implements AutoCloseable {
 
     private Vault open() throws IOException {
         Backend backend = new DirectoryBackend(vaultPath);
+        Vault vault;
         try (VaultKey key = key(backend)) {
-            return Vault.open(backend, key, new FileHeadWitness(host.state().resolve("seen")));
+            vault = Vault.open(backend, key, new FileHeadWitness(host.state().resolve("seen")));
         } catch (IOException | RuntimeException e) {
             backend.close();
             throw e;
         }
+        if (places.areGiven()) {
+            try {
+                places.connect(vault, vaultPath, host);
+            } catch (IOException | RuntimeException e) {
+                vault.close();
+                throw e;
+            }
+        }
+        return vault;
+    }
+
+    /** {@code vault serve}: gives the vault's chunks, sealed, to whoever has its link, until it is closed; this object stays open as long. */
+    public ChunkServer serve(ListenAddress address, Optional<CertificateFiles> certificate) throws IOException {
+        return new ChunkServer(
+                vault().chunks().serve(new DirectoryBackend(vaultPath)), host.state(), address, certificate);
+    }
+
+    /** What the host's cache of chunks takes, if there is one. */
+    public Optional<HostCache.Usage> cache() throws IOException {
+        return HostCache.usage(ChunkPlaces.cache(host));
+    }
+
+    /** {@code vault clear-cache}; needs no vault. @return how many bytes of chunks were in it */
+    public long clearCache() throws IOException {
+        return HostCache.clear(ChunkPlaces.cache(host));
     }
 
     private VaultKey key(Backend backend) throws IOException {
@@ -412,6 +450,9 @@ public final class Satchel implements AutoCloseable {
      */
     public Supervisor resume(ResumeRequest request) throws IOException {
         Vault vault = vault();
+        if (places.isAutomatic()) {
+            places.connect(vault, vaultPath, host);
+        }
         Head head = head(request.session());
         RunDirectory run = RunDirectory.of(host, head.id());
         if (!run.claim()) {
@@ -897,6 +938,12 @@ public final class Satchel implements AutoCloseable {
     /** {@code inspect}. */
     public SessionInfo inspect(String session) throws IOException {
         return describe(head(session));
+    }
+
+    /** How each place has done that a session's chunks are read from; nothing if it does not run here. */
+    public List<SourceReport> sources(String session) throws IOException {
+        RunDirectory run = RunDirectory.of(host, head(session).id());
+        return run.supervised() ? Results.sources(ask(session, Map.of("do", "sources"))) : List.of();
     }
 
     private SessionInfo describe(Head head) throws IOException {

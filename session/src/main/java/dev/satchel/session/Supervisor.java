@@ -453,6 +453,7 @@ public final class Supervisor implements AutoCloseable {
                 present(display).setClipboard(request.text("text"));
                 yield NOTHING;
             }
+            case "sources" -> Results.ofSources(vault.chunks().reports());
             case "status" ->
                 Results.ofStatus(
                         present(pod).initPid(),

@@ -237,7 +237,7 @@ public final class ChunkStore {
      * @param place taken over: closed with the source
      */
     public ChunkSource sourceIn(Backend place) {
-        return new PackSource(place, id -> domain(id).keys());
+        return new PackSource(place, domainKeys, true);
     }
 
     /**
@@ -248,6 +248,20 @@ public final class ChunkStore {
      */
     public static ChunkSource sourceAt(String url) {
         return new ServerSource(ServerLink.parse(url));
+    }
+
+    /** Whether {@link #sourceAt} takes that link. @throws IllegalArgumentException as that does */
+    public static void checkLink(String url) {
+        ServerLink ignored = ServerLink.parse(url);
+    }
+
+    /**
+     * This vault's chunks, to be given to others.
+     *
+     * @param place where this vault is, opened once more; taken over: closed with what is returned
+     */
+    public ServedChunks serve(Backend place) {
+        return new ServedChunks(new PackSource(place, domainKeys, false));
     }
 
     /** How each place that chunks are read from has done, nearest first. */

@@ -29,6 +29,7 @@ final class PackSource implements ChunkSource {
 
     private final Backend backend;
     private final ChunkStore.DomainKeys keys;
+    private final boolean foreign;
 
     /** Guarded by this, like the next two. */
     private final Map<KeyDomainId, Domain> domains = new HashMap<>();
@@ -63,10 +64,14 @@ final class PackSource implements ChunkSource {
         }
     }
 
-    /** @param backend taken over: closed with this, as soon as nobody reads from it */
-    PackSource(Backend backend, ChunkStore.DomainKeys keys) {
+    /**
+     * @param backend taken over: closed with this, as soon as nobody reads from it
+     * @param foreign whether it may be hostile: then not more is taken from it than makes sense
+     */
+    PackSource(Backend backend, ChunkStore.DomainKeys keys, boolean foreign) {
         this.backend = backend;
         this.keys = keys;
+        this.foreign = foreign;
     }
 
     @Override
@@ -189,7 +194,10 @@ final class PackSource implements ChunkSource {
                 KeyDomain copy =
                         new KeyDomain(SecretBytes.copyOf(source.secret().segment()));
                 known = new Domain(
-                        copy, new DomainPacks(backend, copy, INDEX_BYTES_MAX, DIRECTORY_BYTES_MAX, CHUNKS_MAX));
+                        copy,
+                        foreign
+                                ? new DomainPacks(backend, copy, INDEX_BYTES_MAX, DIRECTORY_BYTES_MAX, CHUNKS_MAX)
+                                : new DomainPacks(backend, copy));
                 domains.put(id, known);
             }
             return known;

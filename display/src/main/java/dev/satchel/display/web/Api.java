@@ -41,8 +41,20 @@ public interface Api {
      * @param length of the body, -1 if that is not known yet
      * @param body closed by the server once it is sent, or can't be
      * @param fileName as what a browser is to save it
+     * @param contentRange with 206 and 416, which part of how much it is (RFC 9110 §14.4)
      */
-    record Response(int status, String contentType, long length, InputStream body, Optional<String> fileName) {
+    record Response(
+            int status,
+            String contentType,
+            long length,
+            InputStream body,
+            Optional<String> fileName,
+            Optional<String> contentRange) {
+        /** All of something. */
+        public Response(int status, String contentType, long length, InputStream body, Optional<String> fileName) {
+            this(status, contentType, length, body, fileName, Optional.empty());
+        }
+
         public static Response json(int status, String text) {
             return bytes(status, "application/json", text.getBytes(StandardCharsets.UTF_8));
         }

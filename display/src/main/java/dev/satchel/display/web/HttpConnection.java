@@ -314,6 +314,9 @@ final class HttpConnection {
                             "attachment; filename*=UTF-8''"
                                     + percent(answer.fileName().get()));
                 }
+                if (answer.contentRange().isPresent()) {
+                    response.header("Content-Range", clean(answer.contentRange().get()));
+                }
                 response.send(out, content, answer.length(), !head);
             }
         }

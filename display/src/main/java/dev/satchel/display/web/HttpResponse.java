@@ -123,6 +123,7 @@ final class HttpResponse {
             case 201 -> "Created";
             case 202 -> "Accepted";
             case 204 -> "No Content";
+            case 206 -> "Partial Content";
             case 303 -> "See Other";
             case 304 -> "Not Modified";
             case 400 -> "Bad Request";
@@ -131,6 +132,7 @@ final class HttpResponse {
             case 405 -> "Method Not Allowed";
             case 409 -> "Conflict";
             case 413 -> "Content Too Large";
+            case 416 -> "Range Not Satisfiable";
             case 426 -> "Upgrade Required";
             case 429 -> "Too Many Requests";
             case 431 -> "Request Header Fields Too Large";

@@ -299,6 +299,13 @@ final class ServerSource implements ChunkSource {
         }
     }
 
+    /** How much waits here. */
+    long aheadBytes() {
+        synchronized (ahead) {
+            return arrivedBytes;
+        }
+    }
+
     private List<Name> nextBatch() {
         synchronized (ahead) {
             long until = System.nanoTime() + UNUSED_MILLIS_MAX * 1_000_000;

@@ -179,10 +179,9 @@ class ReportTest {
         VaultId id = VaultId.parse("00112233445566778899aabbccddeeff");
         VaultInfoReport info = new VaultInfoReport("/v", new VaultInfo(id, 1, 2, 3, 4, 5, 6), Optional.empty());
         assertThat(json(info::fields))
-                .isEqualTo(
-                        "{\"vault\":\"/v\",\"id\":\"" + id
-                                + "\",\"sessions\":1,\"snapshots\":2,\"images\":3,\"chunks\":4,\"bytes_stored\":5,\"bytes_logical\":6,"
-                                + "\"cache_bytes\":0,\"cache_bytes_max\":0}");
+                .isEqualTo("{\"vault\":\"/v\",\"id\":\"" + id
+                        + "\",\"sessions\":1,\"snapshots\":2,\"images\":3,\"chunks\":4,\"bytes_stored\":5,\"bytes_logical\":6,"
+                        + "\"cache_bytes\":0,\"cache_bytes_max\":0}");
         assertThat(text(info)).contains("Sessions    1\n", "Stored      5 B\n");
 
         VerifyOutcome whole =

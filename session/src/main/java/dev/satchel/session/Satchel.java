@@ -241,7 +241,8 @@ public final class Satchel implements AutoCloseable {
                     } catch (IllegalArgumentException e) {
                         throw new SatchelException(
                                 SatchelException.Kind.FAILED,
-                                "'" + place + "' is no server of chunks: give --from the link that 'satchel vault serve'"
+                                "'" + place
+                                        + "' is no server of chunks: give --from the link that 'satchel vault serve'"
                                         + " printed",
                                 e);
                     }

@@ -160,11 +160,13 @@ class ChunkServerTest {
             readAllFrom(here);
             // Who shows another certificate is not believed, and gets no secret.
             String fingerprint = here.substring(here.indexOf("cert=") + 5);
-            String other = here.replace(fingerprint, (fingerprint.charAt(0) == '0' ? "1" : "0") + fingerprint.substring(1));
+            String other =
+                    here.replace(fingerprint, (fingerprint.charAt(0) == '0' ? "1" : "0") + fingerprint.substring(1));
             try (ChunkSource source = ChunkStore.sourceAt(other);
                     Arena arena = Arena.ofConfined()) {
                 MemorySegment buffer = arena.allocate(SealedChunk.SEALED_BYTES_MAX);
-                assertThatThrownBy(() -> source.fetch(refs.getFirst().domain(), refs.getFirst().id(), buffer))
+                assertThatThrownBy(() -> source.fetch(
+                                refs.getFirst().domain(), refs.getFirst().id(), buffer))
                         .isInstanceOf(IOException.class)
                         .hasMessageContaining("another certificate");
             }
@@ -172,7 +174,8 @@ class ChunkServerTest {
             try (ChunkSource source = ChunkStore.sourceAt(here.substring(0, here.indexOf("&cert=")));
                     Arena arena = Arena.ofConfined()) {
                 MemorySegment buffer = arena.allocate(SealedChunk.SEALED_BYTES_MAX);
-                assertThatThrownBy(() -> source.fetch(refs.getFirst().domain(), refs.getFirst().id(), buffer))
+                assertThatThrownBy(() -> source.fetch(
+                                refs.getFirst().domain(), refs.getFirst().id(), buffer))
                         .isInstanceOf(IOException.class);
             }
         }
@@ -221,8 +224,7 @@ class ChunkServerTest {
         try (Vault served = open(replica);
                 ChunkServer server = serve(served, "127.0.0.1")) {
             URI link = URI.create(server.link());
-            String bearer =
-                    "Authorization: Bearer " + link.getRawQuery().substring(2) + "\r\n";
+            String bearer = "Authorization: Bearer " + link.getRawQuery().substring(2) + "\r\n";
             ChunkRef ref = refs.getFirst();
             String path = "/api/chunks/" + ref.domain() + "/" + ref.id();
             byte[] none = new byte[0];
@@ -236,7 +238,9 @@ class ChunkServerTest {
             assertThat(body).doesNotContain(new String(content, 100, 16, StandardCharsets.ISO_8859_1));
 
             String range = ask(link, "GET", path, bearer + "Range: bytes=10-109\r\n", none);
-            assertThat(range).startsWith("HTTP/1.1 206 ").contains("Content-Range: bytes 10-109/" + body.length() + "\r\n");
+            assertThat(range)
+                    .startsWith("HTTP/1.1 206 ")
+                    .contains("Content-Range: bytes 10-109/" + body.length() + "\r\n");
             assertThat(range.substring(range.indexOf("\r\n\r\n") + 4)).isEqualTo(body.substring(10, 110));
             String end = ask(link, "GET", path, bearer + "Range: bytes=-5\r\n", none);
             assertThat(end.substring(end.indexOf("\r\n\r\n") + 4)).isEqualTo(body.substring(body.length() - 5));
@@ -247,12 +251,14 @@ class ChunkServerTest {
                     .satisfiesAnyOf(
                             text -> assertThat(text).startsWith("HTTP/1.1 404 "),
                             text -> assertThat(text).startsWith("HTTP/1.1 200 "));
-            assertThat(ask(link, "GET", "/api/chunks/../../vault", bearer, none)).startsWith("HTTP/1.1 404 ");
+            assertThat(ask(link, "GET", "/api/chunks/../../vault", bearer, none))
+                    .startsWith("HTTP/1.1 404 ");
             assertThat(ask(link, "GET", "/api/keys", bearer, none)).startsWith("HTTP/1.1 404 ");
             assertThat(ask(link, "DELETE", path, bearer, none)).startsWith("HTTP/1.1 405 ");
             assertThat(ask(link, "PUT", path, bearer, none)).startsWith("HTTP/1.1 405 ");
             assertThat(ask(link, "POST", "/api/chunks", bearer, new byte[47])).startsWith("HTTP/1.1 400 ");
-            assertThat(ask(link, "POST", "/api/chunks", bearer, new byte[48 * 1025])).startsWith("HTTP/1.1 413 ");
+            assertThat(ask(link, "POST", "/api/chunks", bearer, new byte[48 * 1025]))
+                    .startsWith("HTTP/1.1 413 ");
             // Nothing there of any of these names.
             assertThat(ask(link, "POST", "/api/chunks", bearer, new byte[48 * 10]))
                     .startsWith("HTTP/1.1 200 ")
@@ -263,7 +269,8 @@ class ChunkServerTest {
                 assertThat(ask(link, "GET", path, "Authorization: Bearer wrong\r\n", none))
                         .startsWith("HTTP/1.1 403 ");
             }
-            assertThat(ask(link, "GET", path, "Authorization: Bearer wrong\r\n", none)).startsWith("HTTP/1.1 429 ");
+            assertThat(ask(link, "GET", path, "Authorization: Bearer wrong\r\n", none))
+                    .startsWith("HTTP/1.1 429 ");
             assertThat(ask(link, "GET", path, bearer, none)).startsWith("HTTP/1.1 200 ");
         }
     }

@@ -32,7 +32,12 @@ import java.util.Map;
  * </pre>
  */
 final class ImageArchive {
-    private static final long MAGIC = 0x5341_5443_484b_5032L;
+    /** "SATCHKP", without the digit behind it, which is the format. */
+    private static final long MAGIC = 0x53_4154_4348_4b50L;
+
+    /** The format that is written. */
+    static final int FORMAT = 2;
+
     private static final int FILES_MAX = 1_000_000;
     private static final int NAME_BYTES_MAX = 255;
     private static final int HEADER_BYTES_MAX = 64 << 20;
@@ -57,7 +62,7 @@ final class ImageArchive {
 
     private static byte[] header(List<Path> files, List<PagesFile> pagesFiles) throws IOException {
         ByteBuffer out = ByteBuffer.allocate(16 + (files.size() + pagesFiles.size()) * (NAME_BYTES_MAX + 26));
-        out.putLong(MAGIC).putInt(files.size()).putInt(pagesFiles.size());
+        out.putLong(magic(FORMAT)).putInt(files.size()).putInt(pagesFiles.size());
         for (Path file : files) {
             name(out, String.valueOf(file.getFileName()));
             out.putLong(Files.size(file));
@@ -67,6 +72,73 @@ final class ImageArchive {
             out.putLong(file.firstSlot()).putLong(file.slots()).putLong(file.sizeBytes());
         }
         return java.util.Arrays.copyOf(out.array(), out.position());
+    }
+
+    private static long magic(int format) {
+        return MAGIC << 8 | ('0' + format);
+    }
+
+    /**
+     * Which format a stream has, 1 to 9.
+     *
+     * @throws IOException when it is none of ours
+     */
+    static int format(ChunkStore chunks, ChunkMapRef archive) throws IOException {
+        try (Source source = new Source(chunks, archive)) {
+            return format(source.bytes(Long.BYTES).getLong());
+        }
+    }
+
+    private static int format(long magic) throws IOException {
+        int format = (int) (magic & 0xff) - '0';
+        if (magic >>> 8 != MAGIC || format < 1 || format > 9) {
+            throw new IOException(
+                    "the session's memory is not stored in a form that Satchel has ever used: boot the session on"
+                            + " its files with 'satchel resume --fresh'");
+        }
+        return format;
+    }
+
+    /** What an older format says about a pages file, in the words of the next. */
+    interface Conversion {
+        PagesFile convert(PagesFile file) throws IOException;
+    }
+
+    /** Writes a stream of one format anew as the next one's, if they differ in what is said about pages files only. */
+    static ChunkMapRef convert(
+            ChunkStore chunks, ChunkMapRef archive, int from, Conversion conversion, ChunkWriter writer)
+            throws IOException {
+        try (Source source = new Source(chunks, archive);
+                Arena arena = Arena.ofConfined()) {
+            Table table = table(source, from);
+            ByteBuffer head = ByteBuffer.allocate(
+                    16 + (table.names().size() + table.pagesFiles().size()) * (NAME_BYTES_MAX + 26));
+            head.putLong(magic(from + 1))
+                    .putInt(table.names().size())
+                    .putInt(table.pagesFiles().size());
+            for (int i = 0; i < table.names().size(); i++) {
+                name(head, table.names().get(i));
+                head.putLong(table.sizes()[i]);
+            }
+            for (PagesFile before : table.pagesFiles()) {
+                PagesFile after = conversion.convert(before);
+                name(head, after.name());
+                head.putLong(after.firstSlot()).putLong(after.slots()).putLong(after.sizeBytes());
+            }
+            Sink sink = new Sink(arena.allocate(ChunkRef.LENGTH_MAX, 64), chunks, writer);
+            sink.take(MemorySegment.ofArray(java.util.Arrays.copyOf(head.array(), head.position())));
+            for (long size : table.sizes()) {
+                source.transfer(size, sink);
+            }
+            return sink.finish();
+        }
+    }
+
+    /** Where the pages files are, of a stream of that format. */
+    static List<PagesFile> pagesFiles(ChunkStore chunks, ChunkMapRef archive, int format) throws IOException {
+        try (Source source = new Source(chunks, archive)) {
+            return table(source, format).pagesFiles();
+        }
     }
 
     private static void name(ByteBuffer out, String name) throws IOException {
@@ -106,34 +178,44 @@ final class ImageArchive {
 
     private static List<PagesFile> read(ChunkStore chunks, ChunkMapRef archive, Receiver receiver) throws IOException {
         try (Source source = new Source(chunks, archive)) {
-            ByteBuffer head = source.bytes(16);
-            if (head.getLong() != MAGIC) {
-                throw new IOException(
-                        "the session's memory was stored in a format that this version of Satchel does not know:"
-                                + " resume it with the version that suspended it");
+            Table table = table(source, FORMAT);
+            for (int i = 0; i < table.names().size(); i++) {
+                receiver.take(table.names().get(i), table.sizes()[i], source);
             }
-            int fileCount = head.getInt();
-            int pagesCount = head.getInt();
-            if (fileCount < 0 || fileCount > FILES_MAX || pagesCount < 0 || pagesCount > FILES_MAX) {
-                throw new IOException("the checkpoint's table of files is damaged");
-            }
-            List<String> names = new ArrayList<>(fileCount);
-            long[] sizes = new long[fileCount];
-            for (int i = 0; i < fileCount; i++) {
-                names.add(name(source));
-                sizes[i] = source.bytes(8).getLong();
-            }
-            List<PagesFile> pagesFiles = new ArrayList<>(pagesCount);
-            for (int i = 0; i < pagesCount; i++) {
-                String name = name(source);
-                ByteBuffer fields = source.bytes(24);
-                pagesFiles.add(new PagesFile(name, fields.getLong(), fields.getLong(), fields.getLong()));
-            }
-            for (int i = 0; i < fileCount; i++) {
-                receiver.take(names.get(i), sizes[i], source);
-            }
-            return pagesFiles;
+            return table.pagesFiles();
         }
+    }
+
+    /** What a stream begins with. */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
+    private record Table(List<String> names, long[] sizes, List<PagesFile> pagesFiles) {}
+
+    private static Table table(Source source, int format) throws IOException {
+        ByteBuffer head = source.bytes(16);
+        int found = format(head.getLong());
+        if (found != format) {
+            throw new IOException("the session's memory is stored in format " + found + ", here format " + format
+                    + " is read: resume it with "
+                    + (found > FORMAT ? "a newer version of Satchel" : "'satchel resume', which converts it"));
+        }
+        int fileCount = head.getInt();
+        int pagesCount = head.getInt();
+        if (fileCount < 0 || fileCount > FILES_MAX || pagesCount < 0 || pagesCount > FILES_MAX) {
+            throw new IOException("the checkpoint's table of files is damaged");
+        }
+        List<String> names = new ArrayList<>();
+        long[] sizes = new long[fileCount];
+        for (int i = 0; i < fileCount; i++) {
+            names.add(name(source));
+            sizes[i] = source.bytes(8).getLong();
+        }
+        List<PagesFile> pagesFiles = new ArrayList<>();
+        for (int i = 0; i < pagesCount; i++) {
+            String name = name(source);
+            ByteBuffer fields = source.bytes(24);
+            pagesFiles.add(new PagesFile(name, fields.getLong(), fields.getLong(), fields.getLong()));
+        }
+        return new Table(names, sizes, pagesFiles);
     }
 
     private static String name(Source source) throws IOException {
@@ -267,6 +349,17 @@ final class ImageArchive {
             while (left > 0) {
                 fill();
                 long step = Math.min(left, filled - position);
+                position += step;
+                left -= step;
+            }
+        }
+
+        void transfer(long length, Sink out) throws IOException {
+            long left = length;
+            while (left > 0) {
+                fill();
+                long step = Math.min(left, filled - position);
+                out.take(buffer.asSlice(position, step));
                 position += step;
                 left -= step;
             }

@@ -240,14 +240,19 @@ class CheckpointMemoryTest {
                 Arena arena = Arena.ofConfined()) {
             MemorySegment images = arena.allocate(16);
             MemorySegment.copy(
-                    "SATCHKP1".getBytes(StandardCharsets.UTF_8), 0, images, ValueLayout.JAVA_BYTE, 0, Long.BYTES);
+                    "SATCHKP3".getBytes(StandardCharsets.UTF_8), 0, images, ValueLayout.JAVA_BYTE, 0, Long.BYTES);
             ChunkMap.Editor map =
                     ChunkMap.load(vault.chunks(), ChunkMapRef.EMPTY).edit();
             map.set(0, writer.put(images));
             ChunkMapRef archive = map.store(writer);
             writer.commit();
             assertThatThrownBy(() -> ImageArchive.extract(vault.chunks(), archive, directory))
-                    .hasMessageContaining("a format that this version of Satchel does not know");
+                    .hasMessageContaining("format 3")
+                    .hasMessageContaining("newer version");
+            assertThatThrownBy(() ->
+                            CheckpointFormats.upgrade(vault.chunks(), writer, new Checkpoint(archive, archive, 1, 0)))
+                    .hasMessageContaining("format 3")
+                    .hasMessageContaining("up to 2");
             Checkpoint earlier = new Checkpoint(archive, archive, 1, 0);
             assertThat(PageWindows.ofReadable(vault.chunks(), earlier)).isSameAs(PageWindows.NONE);
         }

@@ -4,10 +4,13 @@ import dev.satchel.display.record.Recording;
 import dev.satchel.linux.Fd;
 import dev.satchel.linux.Keyring;
 import dev.satchel.linux.LinuxException;
+import dev.satchel.pod.Checkpoint;
+import dev.satchel.pod.CheckpointFormats;
 import dev.satchel.pod.PodSpec;
 import dev.satchel.vault.Backend;
 import dev.satchel.vault.ChunkSource;
 import dev.satchel.vault.ChunkStore;
+import dev.satchel.vault.ChunkWriter;
 import dev.satchel.vault.DamagedException;
 import dev.satchel.vault.DirectoryBackend;
 import dev.satchel.vault.FileHeadWitness;
@@ -23,6 +26,7 @@ import dev.satchel.vault.RepairReport;
 import dev.satchel.vault.RepairRequest;
 import dev.satchel.vault.SessionId;
 import dev.satchel.vault.Snapshot;
+import dev.satchel.vault.SnapshotDraft;
 import dev.satchel.vault.SnapshotId;
 import dev.satchel.vault.SourceReport;
 import dev.satchel.vault.Vault;
@@ -484,7 +488,7 @@ public final class Satchel implements AutoCloseable {
             if (request.takeOver()) {
                 awaitLoser(vault, head);
             }
-            supervisor.start(choose(vault, head, lease, request), vaultPath.toString());
+            supervisor.start(start(vault, head, lease, request), vaultPath.toString());
             return supervisor;
         } catch (IOException | RuntimeException e) {
             try {
@@ -556,6 +560,29 @@ public final class Satchel implements AutoCloseable {
                 throw new IOException("interrupted while waiting for the host that lost '" + head.name() + "'", e);
             }
         }
+    }
+
+    /** What a resume goes on from, of the present format: a checkpoint of an earlier one is brought to it by a snapshot more. */
+    private Supervisor.Start start(Vault vault, Head head, Lease lease, ResumeRequest request) throws IOException {
+        Supervisor.Start start = choose(vault, head, lease, request);
+        Optional<Checkpoint> checkpoint = Snapshots.checkpoint(start.snapshot());
+        if (start.boot() || checkpoint.isEmpty() || Snapshots.isOfPresentFormat(start.snapshot())) {
+            return start;
+        }
+        SnapshotDraft draft;
+        try (ChunkWriter writer = vault.chunks().writer(vault.chunks().ownDomain())) {
+            Checkpoint upgraded = CheckpointFormats.upgrade(vault.chunks(), writer, checkpoint.get());
+            if (upgraded.equals(checkpoint.get())) {
+                return start;
+            }
+            progress.at("bringing the session's memory to the present format", 0, 0);
+            draft = Snapshots.upgraded(
+                    start.snapshot(), start.head().id(), upgraded, writer.commit().bytesNew());
+        }
+        SnapshotId id = vault.put(draft);
+        Head next = start.head().next(Optional.of(id), start.head().settings());
+        vault.putHead(next, lease);
+        return new Supervisor.Start(next, vault.snapshot(id), start.boot(), start.log());
     }
 
     /** Decides what a resume goes on from. */

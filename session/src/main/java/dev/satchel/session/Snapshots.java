@@ -1,6 +1,7 @@
 package dev.satchel.session;
 
 import dev.satchel.pod.Checkpoint;
+import dev.satchel.pod.CheckpointFormats;
 import dev.satchel.vault.ChunkMap;
 import dev.satchel.vault.ChunkMapRef;
 import dev.satchel.vault.ChunkRef;
@@ -47,6 +48,7 @@ final class Snapshots {
     private static final String THUMBNAIL = "thumbnail";
     private static final String WINDOWS = "windows";
     private static final String HEAD = "head";
+    private static final String FORMAT = "checkpoint_format";
 
     private Snapshots() {}
 
@@ -119,6 +121,7 @@ final class Snapshots {
     static SnapshotDraft describing(SnapshotDraft draft, String name, byte[] settings) throws IOException {
         Map<String, Object> metadata =
                 new LinkedHashMap<>(Json.read(draft.metadata()).fields());
+        metadata.put(FORMAT, CheckpointFormats.CURRENT);
         metadata.put(HEAD, Map.of("name", name, "settings", Json.read(settings).fields()));
         byte[] json = Json.write(metadata);
         return new SnapshotDraft(
@@ -131,6 +134,31 @@ final class Snapshots {
                 json.length > SnapshotDraft.METADATA_MAX ? draft.metadata() : json,
                 draft.bytesNew(),
                 draft.bytesLogical());
+    }
+
+    /** Whether it says that its checkpoint is of the format that is read here; those of earlier versions don't say. */
+    static boolean isOfPresentFormat(Snapshot snapshot) throws IOException {
+        return Json.read(snapshot.metadata()).number(FORMAT, 0) == CheckpointFormats.CURRENT;
+    }
+
+    /** The same snapshot with a checkpoint that has been brought to the present format. */
+    static SnapshotDraft upgraded(Snapshot snapshot, SessionId session, Checkpoint checkpoint, long bytesNew)
+            throws IOException {
+        SortedMap<String, ChunkMapRef> trees = new TreeMap<>(snapshot.trees());
+        trees.put(IMAGES, checkpoint.images());
+        trees.put(PAGES, checkpoint.pages());
+        Map<String, Object> metadata =
+                new LinkedHashMap<>(Json.read(snapshot.metadata()).fields());
+        metadata.put(FORMAT, CheckpointFormats.CURRENT);
+        return new SnapshotDraft(
+                session,
+                Optional.of(snapshot.id()),
+                Instant.now().truncatedTo(ChronoUnit.MILLIS),
+                snapshot.kind(),
+                trees,
+                Json.write(metadata),
+                bytesNew,
+                snapshot.bytesLogical());
     }
 
     /** What it says of its session's head; empty if it was made by an earlier version. */

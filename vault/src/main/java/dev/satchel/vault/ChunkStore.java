@@ -106,6 +106,12 @@ public final class ChunkStore {
                 }
             }
             String pack = place.pack().name();
+            if (place.codec() > Pack.CODEC_ZSTD) {
+                throw new DamagedException("chunk " + ref.id() + " in the pack " + pack + " in " + backend.location()
+                        + " is stored by codec " + place.codec() + ", this version knows codecs up to "
+                        + Pack.CODEC_ZSTD
+                        + ": use a newer version of Satchel");
+            }
             if (place.length() != ref.length()
                     || place.storedBytes() > ChunkCodec.STORED_BYTES_MAX
                     || place.storedBytes() <= 16) {

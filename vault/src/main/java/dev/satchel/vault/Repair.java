@@ -72,6 +72,9 @@ final class Repair {
             VaultId _ = Vault.checkedId(config, home);
         } catch (NoSuchException | DamagedException e) {
             Optional<byte[]> present = config(home);
+            if (present.isPresent() && Vault.isNewer(present.get())) {
+                throw e;
+            }
             config = null;
             for (Backend replica : replicas) {
                 try {

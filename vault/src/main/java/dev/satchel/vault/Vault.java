@@ -101,6 +101,15 @@ public final class Vault implements AutoCloseable {
                         + ": make one with 'satchel vault init', or name another place with --vault"));
     }
 
+    /** Whether a first file, which is none of ours, is one that a later version may have written: the first twelve bytes stay what they are. */
+    static boolean isNewer(byte[] config) {
+        return config.length > 12
+                && config.length != CONFIG_BYTES
+                && Arrays.equals(config, 0, CONFIG_MAGIC.length, CONFIG_MAGIC, 0, CONFIG_MAGIC.length)
+                && Bytes.getInt(config, 8) > FORMAT
+                && Bytes.getInt(config, 8) < 1000;
+    }
+
     /** The id in a vault's first file, which has been checked against the public key in it. */
     static VaultId checkedId(byte[] config, Backend backend) throws DamagedException {
         boolean whole = config.length == CONFIG_BYTES
@@ -115,14 +124,13 @@ public final class Vault implements AutoCloseable {
                 }
             }
         }
+        if (whole ? Bytes.getInt(config, 8) != FORMAT : isNewer(config)) {
+            throw new DamagedException("the vault in " + backend.location() + " has format " + Bytes.getInt(config, 8)
+                    + ", this version knows formats up to " + FORMAT + ": use a newer version of Satchel");
+        }
         if (!whole) {
             throw new DamagedException("the file " + CONFIG + " in " + backend.location()
                     + " is damaged: put it back from a copy of the vault");
-        }
-        int format = Bytes.getInt(config, 8);
-        if (format != FORMAT) {
-            throw new DamagedException("the vault in " + backend.location() + " has format " + format
-                    + ", this version knows " + FORMAT + ": use a newer version of Satchel");
         }
         return new VaultId(Bytes.getLong(config, 12), Bytes.getLong(config, 20));
     }

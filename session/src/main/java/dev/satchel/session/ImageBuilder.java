@@ -6,6 +6,8 @@ import dev.satchel.vault.ChunkWriter;
 import dev.satchel.vault.ImageId;
 import dev.satchel.vault.ImageManifest;
 import dev.satchel.vault.KeyDomain;
+import dev.satchel.vault.Lease;
+import dev.satchel.vault.Pin;
 import dev.satchel.vault.SessionId;
 import dev.satchel.vault.Vault;
 import dev.satchel.volume.Frozen;
@@ -108,6 +110,8 @@ final class ImageBuilder {
                 LOG_BYTES_MAX,
                 false);
         KeyDomain keys = KeyDomain.random();
+        // Says that the disk's log is somebody's, though no session has it.
+        Lease lease = vault.acquire(disk, host.id(), host.name(), false);
         Volume volume = Volume.open(vault, disk, ChunkMapRef.EMPTY, DISK_BYTES, options);
         ExecutorService executor =
                 Executors.newThreadPerTaskExecutor(Thread.ofPlatform().daemon().factory());
@@ -127,26 +131,29 @@ final class ImageBuilder {
                 bytes = (usage.blocks() - usage.freeBlocks()) * usage.blockSizeBytes();
             }
             progress.at("storing", 0, 0);
-            ChunkMapRef map;
-            try (ChunkWriter writer = vault.chunks().writer(keys);
+            try (Pin _ = vault.pin(disk, keys.id());
+                    ChunkWriter writer = vault.chunks().writer(keys);
                     Frozen instant = volume.snapshot()) {
-                map = instant.store(writer, executor, Runtime.getRuntime().availableProcessors());
+                ChunkMapRef map = instant.store(writer, executor, Runtime.getRuntime().availableProcessors());
                 writer.commit();
+                ImageManifest image = new ImageManifest(
+                        ImageId.random(),
+                        name,
+                        Instant.now().truncatedTo(ChronoUnit.MILLIS),
+                        keys,
+                        map,
+                        DISK_BYTES,
+                        bytes,
+                        Json.write(Map.of("command", command)));
+                try (Pin _ = vault.pin(disk, List.of(map), writer)) {
+                    vault.putImage(image);
+                }
+                return info(image);
             }
-            ImageManifest image = new ImageManifest(
-                    ImageId.random(),
-                    name,
-                    Instant.now().truncatedTo(ChronoUnit.MILLIS),
-                    keys,
-                    map,
-                    DISK_BYTES,
-                    bytes,
-                    Json.write(Map.of("command", command)));
-            vault.putImage(image);
-            return info(image);
         } finally {
             executor.shutdownNow();
             volume.retire();
+            vault.delete(disk, lease);
             DirectoryTree.delete(directory);
         }
     }

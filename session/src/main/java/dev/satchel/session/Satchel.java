@@ -12,6 +12,7 @@ import dev.satchel.vault.ChunkSource;
 import dev.satchel.vault.ChunkStore;
 import dev.satchel.vault.ChunkWriter;
 import dev.satchel.vault.DamagedException;
+import dev.satchel.vault.CollectReport;
 import dev.satchel.vault.DirectoryBackend;
 import dev.satchel.vault.FileHeadWitness;
 import dev.satchel.vault.ForgedException;
@@ -24,6 +25,7 @@ import dev.satchel.vault.Lease;
 import dev.satchel.vault.LeaseHolder;
 import dev.satchel.vault.RepairReport;
 import dev.satchel.vault.RepairRequest;
+import dev.satchel.vault.Pin;
 import dev.satchel.vault.SessionId;
 import dev.satchel.vault.Snapshot;
 import dev.satchel.vault.SnapshotDraft;
@@ -59,6 +61,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -74,6 +77,9 @@ public final class Satchel implements AutoCloseable {
     private static final long LOSER_POLL_MILLIS = 100;
     /** Ten years. */
     private static final long RECORDING_MILLIS_MAX = 10L * 366 * 86_400_000;
+
+    /** Of a pack's chunks; to write the rest anew costs as much as it then gives back. */
+    private static final int UNNEEDED_PERCENT_MAX = 25;
 
     private static final long LOG_POLL_MILLIS = 250;
 
@@ -307,6 +313,16 @@ public final class Satchel implements AutoCloseable {
         }
     }
 
+    /**
+     * {@code vault gc}: gives back the space of what nothing needs.
+     *
+     * @param dryRun changes nothing, only tells what it would
+     */
+    public CollectReport collect(boolean dryRun) throws IOException {
+        return vault().collect(
+                UNNEEDED_PERCENT_MAX, dryRun, (done, total) -> progress.at("writing anew what is needed", done, total));
+    }
+
     /** {@code doctor}: each thing a session needs of this host, checked by doing it. Needs no vault. */
     public static List<CheckResult> doctor(Host host) throws IOException {
         return new Doctor(host).examine();
@@ -380,7 +396,14 @@ public final class Satchel implements AutoCloseable {
                 PodSpec.ID_COUNT * (16384 + random.nextInt(16384)),
                 random.nextInt(Settings.NETWORKS));
         Vault vault = vault();
-        try (Lease lease = vault.acquire(id, host.id(), host.name(), false)) {
+        try (Lease lease = vault.acquire(id, host.id(), host.name(), false);
+                Pin _ = vault.pin(id, List.of(image.volume()))) {
+            if (vault.image(request.image()).filter(same -> same.id().equals(image.id())).isEmpty()) {
+                vault.delete(id, lease);
+                throw new SatchelException(
+                        SatchelException.Kind.NOT_FOUND,
+                        "the image '" + request.image() + "' has just been removed or replaced: see 'satchel image ls'");
+            }
             SnapshotId first = vault.put(Snapshots.describing(
                     Snapshots.draft(
                             id,
@@ -599,8 +622,13 @@ public final class Satchel implements AutoCloseable {
         if (request.at().isPresent()) {
             Snapshot chosen = snapshot(vault, current, request.at().get());
             if (!chosen.id().equals(newest.id())) {
+                Head before = current;
                 current = current.next(Optional.of(chosen.id()), current.settings());
                 vault.putHead(current, lease);
+                if (!vault.stays(chosen.id())) {
+                    vault.putHead(current.next(before.snapshot(), current.settings()), lease);
+                    throw removedMeanwhile(chosen.id());
+                }
             }
             return new Supervisor.Start(
                     current,
@@ -649,7 +677,7 @@ public final class Satchel implements AutoCloseable {
                     var instant = volume.snapshot()) {
                 var map = instant.store(writer, Runnable::run, 1);
                 long bytesNew = writer.commit().bytesNew();
-                SnapshotId id = vault.put(Snapshots.describing(
+                SnapshotDraft draft = Snapshots.describing(
                         Snapshots.draft(
                                 head.id(),
                                 Optional.of(newest.id()),
@@ -659,9 +687,11 @@ public final class Satchel implements AutoCloseable {
                                 volume.sizeBytes(),
                                 bytesNew),
                         head.name(),
-                        head.settings()));
-                next = head.next(Optional.of(id), head.settings());
-                vault.putHead(next, lease);
+                        head.settings());
+                try (Pin _ = vault.pin(head.id(), draft.trees().values(), writer)) {
+                    next = head.next(Optional.of(vault.put(draft)), head.settings());
+                    vault.putHead(next, lease);
+                }
             }
             volume.retire();
             return vault.head(head.id()).orElse(next);
@@ -772,13 +802,16 @@ public final class Satchel implements AutoCloseable {
         try {
             Path mountPoint = Files.createDirectory(directory.resolve("files"));
             try (Volume volume = Volume.open(
-                            vault(),
-                            SessionId.random(),
-                            Snapshots.volume(snapshot),
-                            Snapshots.diskBytes(snapshot),
-                            VolumeOptions.DEFAULT);
-                    MountedVolume mounted = MountedVolume.mount(volume, directory.resolve("volume"), mountPoint)) {
-                copyLog(mounted.mountPoint(), out);
+                    vault(),
+                    SessionId.random(),
+                    Snapshots.volume(snapshot),
+                    Snapshots.diskBytes(snapshot),
+                    VolumeOptions.DEFAULT)) {
+                try (MountedVolume mounted = MountedVolume.mount(volume, directory.resolve("volume"), mountPoint)) {
+                    copyLog(mounted.mountPoint(), out);
+                } finally {
+                    volume.retire();
+                }
             }
         } finally {
             DirectoryTree.delete(directory);
@@ -1065,7 +1098,18 @@ public final class Satchel implements AutoCloseable {
         SessionId id = SessionId.random();
         try (Lease lease = vault.acquire(id, host.id(), host.name(), false)) {
             vault.putHead(Head.first(id, newName, Optional.of(from), parent.settings()), lease);
+            if (!vault.stays(from)) {
+                vault.delete(id, lease);
+                throw removedMeanwhile(from);
+            }
         }
+    }
+
+    private static SatchelException removedMeanwhile(SnapshotId snapshot) {
+        return new SatchelException(
+                SatchelException.Kind.NOT_FOUND,
+                "snapshot " + Snapshots.shortId(snapshot)
+                        + " has just been removed: choose another, see 'satchel history'");
     }
 
     /** {@code rm NAME}; {@code force} ends a session first that runs here; one that runs elsewhere is not touched. */
@@ -1103,7 +1147,12 @@ public final class Satchel implements AutoCloseable {
                                 + " --at', or remove the session");
             }
         }
-        vault.delete(chosen.id());
+        if (vault.remove(Set.of(chosen.id())).isEmpty()) {
+            throw new SatchelException(
+                    SatchelException.Kind.FAILED,
+                    "snapshot " + Snapshots.shortId(chosen.id())
+                            + " is needed just now, or '" + head.name() + "' is storing one: try it again in a moment");
+        }
     }
 
     @Override

@@ -13,10 +13,13 @@ import dev.satchel.pod.Pod;
 import dev.satchel.pod.PodSpec;
 import dev.satchel.vault.ChunkMapRef;
 import dev.satchel.vault.ChunkWriter;
+import dev.satchel.vault.CollectedException;
 import dev.satchel.vault.Head;
 import dev.satchel.vault.Lease;
 import dev.satchel.vault.LeaseHolder;
+import dev.satchel.vault.Pin;
 import dev.satchel.vault.Snapshot;
+import dev.satchel.vault.SnapshotDraft;
 import dev.satchel.vault.SnapshotId;
 import dev.satchel.vault.Vault;
 import dev.satchel.vault.VaultException;
@@ -624,6 +627,11 @@ public final class Supervisor implements AutoCloseable {
         for (int tries = 1; ; tries++) {
             try {
                 return captureOnce(kind, leaveRunning, progress);
+            } catch (CollectedException e) {
+                // A new batch knows what has gone.
+                if (tries == CAPTURE_TRIES_MAX) {
+                    throw e;
+                }
             } catch (CheckpointException e) {
                 // Much of what CRIU can't take is a program's passing moment: a connection not yet accepted, a terminal
                 // not yet its shell's.
@@ -768,7 +776,7 @@ public final class Supervisor implements AutoCloseable {
             ChunkMapRef volumeMap = get(volumeStored);
             WriteStats stats = chunks.commit();
             bytesNew = stats.bytesNew();
-            snapshot = commit(kind, volumeMap, Optional.of(stored), bytesNew, picture, windows);
+            snapshot = commit(kind, volumeMap, Optional.of(stored), chunks, bytesNew, picture, windows);
             instant.close();
             frozenFiles = null;
             if (leaveRunning) {
@@ -803,11 +811,12 @@ public final class Supervisor implements AutoCloseable {
             String kind,
             ChunkMapRef volumeMap,
             Optional<Checkpoint> checkpoint,
+            ChunkWriter stored,
             long bytesNew,
             ChunkMapRef thumbnail,
             List<String> windows)
             throws IOException {
-        SnapshotId id = vault.put(Snapshots.describing(
+        SnapshotDraft draft = Snapshots.describing(
                 Snapshots.draft(
                         head.id(),
                         head.snapshot(),
@@ -819,11 +828,14 @@ public final class Supervisor implements AutoCloseable {
                         thumbnail,
                         windows),
                 head.name(),
-                head.settings()));
-        Head next = head.next(Optional.of(id), head.settings());
-        vault.putHead(next, lease);
-        head = next;
-        return id;
+                head.settings());
+        try (Pin _ = vault.pin(head.id(), draft.trees().values(), stored)) {
+            SnapshotId id = vault.put(draft);
+            Head next = head.next(Optional.of(id), head.settings());
+            vault.putHead(next, lease);
+            head = next;
+            return id;
+        }
     }
 
     /** Ends the processes cleanly and takes the files into the vault. */
@@ -846,7 +858,7 @@ public final class Supervisor implements AutoCloseable {
             ChunkMapRef map =
                     instant.store(writer, executor, Runtime.getRuntime().availableProcessors());
             WriteStats stats = writer.commit();
-            commit(Snapshots.STOP, map, Optional.empty(), stats.bytesNew(), ChunkMapRef.EMPTY, List.of());
+            commit(Snapshots.STOP, map, Optional.empty(), writer, stats.bytesNew(), ChunkMapRef.EMPTY, List.of());
         }
         safe = true;
         close();

@@ -53,6 +53,8 @@ final class ChunkBatch implements ChunkWriter {
 
     /** A chunk that was there already. The pack it is in may be that of somebody who died before its name was safe. */
     private volatile @Nullable ChunkId known;
+    /** Packs are the same object wherever one index tells of them. */
+    private final Set<Pack> dependedOn = ConcurrentHashMap.newKeySet();
 
     private final LongAdder chunksPut = new LongAdder();
     private final LongAdder bytesPut = new LongAdder();
@@ -76,9 +78,7 @@ final class ChunkBatch implements ChunkWriter {
             ChunkId id = lane.codec.idOf(packs.keys(), plaintext);
             chunksPut.increment();
             bytesPut.add(length);
-            if (packs.index().contains(id)) {
-                known = id;
-            } else if (taken.add(id)) {
+            if (!isThere(id) && taken.add(id)) {
                 chunksNew.increment();
                 lane.write(id, plaintext);
             }
@@ -106,17 +106,32 @@ final class ChunkBatch implements ChunkWriter {
 
     @Override
     public boolean has(ChunkRef ref) {
-        if (!ref.domain().equals(packs.keys().id())) {
-            return false;
-        }
-        if (packs.index().contains(ref.id())) {
-            known = ref.id();
-        } else if (!taken.contains(ref.id())) {
+        if (!ref.domain().equals(packs.keys().id()) || (!isThere(ref.id()) && !taken.contains(ref.id()))) {
             return false;
         }
         chunksPut.increment();
         bytesPut.add(ref.length());
         return true;
+    }
+
+    /** Whether another's pack has the chunk, on which this batch then depends. */
+    private boolean isThere(ChunkId id) {
+        Pack pack = packs.index().dependable(id);
+        if (pack == null) {
+            return false;
+        }
+        dependedOn.add(pack);
+        known = id;
+        return true;
+    }
+
+    /** The packs that have all that was put before the last commit: its own, and those that had a chunk already. */
+    Set<Pack> dependedOn() {
+        return Set.copyOf(dependedOn);
+    }
+
+    KeyDomain keys() {
+        return packs.keys();
     }
 
     private static void requireLength(long length) {
@@ -198,6 +213,7 @@ final class ChunkBatch implements ChunkWriter {
         for (OpenPack pack : complete) {
             bytesNew.add(pack.file.size());
             named.add(pack.directory());
+            dependedOn.add(pack.pack);
             pack.close();
         }
         complete.clear();

@@ -214,6 +214,40 @@ public final class ChunkMap {
         return whole;
     }
 
+    /** Sees a map from its root down. */
+    interface Walker {
+        /**
+         * A node of the map, before it is read.
+         *
+         * @return whether to read it and go on to what it names
+         */
+        boolean node(ChunkRef ref) throws IOException;
+
+        /** A chunk in a slot. */
+        void chunk(ChunkRef ref) throws IOException;
+    }
+
+    /** Shows all of a map; keeps no more than one node of each level. */
+    static void walk(ChunkStore store, ChunkMapRef map, Walker walker) throws IOException {
+        if (map.root().isPresent()) {
+            walk(store, map.root().get(), levelFor(map.slots()), walker);
+        }
+    }
+
+    private static void walk(ChunkStore store, ChunkRef ref, int level, Walker walker) throws IOException {
+        if (!walker.node(ref)) {
+            return;
+        }
+        Node node = Node.read(store, ref, level);
+        for (ChunkRef entry : node.refs) {
+            if (entry != null && level == 0) {
+                walker.chunk(entry);
+            } else if (entry != null) {
+                walk(store, entry, level - 1, walker);
+            }
+        }
+    }
+
     /** Starts an edit from this map, which itself stays as it is. */
     public Editor edit() {
         return new Editor(store, ref);

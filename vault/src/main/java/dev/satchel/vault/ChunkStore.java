@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicLong;
@@ -19,6 +20,9 @@ public final class ChunkStore {
     /** As many chunks are read at once; further readers wait. Each takes 0.5 MiB. */
     private static final int CODECS_MAX = Math.clamp(Runtime.getRuntime().availableProcessors() * 2L, 4, 16);
 
+    /** So many times a chunk may be on its way to another pack when it is read. */
+    private static final int MOVED_TRIES_MAX = 4;
+
     /** Two ranges of a pack that are nearer than this are fetched ahead as one. */
     private static final int PREFETCH_GAP_BYTES = 128 * 1024;
 
@@ -27,6 +31,7 @@ public final class ChunkStore {
     private final Backend backend;
     private final KeyDomain own;
     private final DomainKeys domainKeys;
+    private final CondemnedPacks condemned;
     private final Map<KeyDomainId, DomainPacks> domains = new ConcurrentHashMap<>();
     private final Semaphore codecsFree = new Semaphore(CODECS_MAX);
 
@@ -54,10 +59,22 @@ public final class ChunkStore {
         KeyDomain keys(KeyDomainId id) throws IOException;
     }
 
-    ChunkStore(Backend backend, KeyDomain own, DomainKeys domainKeys) {
+    /** Finds the names of packs that are about to be removed. */
+    @FunctionalInterface
+    interface CondemnedPacks {
+        Set<String> names() throws IOException;
+    }
+
+    ChunkStore(Backend backend, KeyDomain own, DomainKeys domainKeys, CondemnedPacks condemned) {
         this.backend = backend;
         this.own = own;
         this.domainKeys = domainKeys;
+        this.condemned = condemned;
+    }
+
+    /** Where they are, for messages to people. */
+    String location() {
+        return backend.location();
     }
 
     /** The domain of the vault's own chunks; not to be closed. */
@@ -73,6 +90,9 @@ public final class ChunkStore {
         DomainPacks packs = domains.get(domain.id());
         if (packs == null) {
             packs = load(domain);
+        } else {
+            // What was collected since must not be depended on, nor what is about to be.
+            refresh(packs);
         }
         return new ChunkBatch(backend, packs);
     }
@@ -94,50 +114,9 @@ public final class ChunkStore {
         ChunkSources others = sources;
         ChunkCodec codec = takeCodec();
         try {
-            if (others != null) {
-                return readFrom(others, ref, packs, codec, target);
-            }
-            ChunkIndex.Place place = packs.index().find(ref.id());
-            if (place == null) {
-                packs.refresh(codec);
-                place = packs.index().find(ref.id());
-                if (place == null) {
-                    throw missing(ref, packs);
-                }
-            }
-            String pack = place.pack().name();
-            if (place.codec() > Pack.CODEC_ZSTD) {
-                throw new DamagedException("chunk " + ref.id() + " in the pack " + pack + " in " + backend.location()
-                        + " is stored by codec " + place.codec() + ", this version knows codecs up to "
-                        + Pack.CODEC_ZSTD
-                        + ": use a newer version of Satchel");
-            }
-            if (place.length() != ref.length()
-                    || place.storedBytes() > ChunkCodec.STORED_BYTES_MAX
-                    || place.storedBytes() <= 16) {
-                throw damaged(ref, pack);
-            }
-            int read;
-            try {
-                read = backend.getRange(pack, place.offset(), codec.buffer(place.storedBytes()));
-            } catch (NoSuchException e) {
-                throw new DamagedException(
-                        "the pack " + pack + " is missing from " + backend.location() + ", chunk " + ref.id()
-                                + " was in it: put it back from a copy of the vault",
-                        e);
-            }
-            if (read != place.storedBytes() || !codec.decode(packs.keys(), place, ref.id(), target)) {
-                throw damaged(ref, pack);
-            }
-            // Whoever has the same image has its keys too, and could seal something else under this id.
-            if (packs.keys() != own
-                    && !codec.idOf(packs.keys(), target.asSlice(0, ref.length()))
-                            .equals(ref.id())) {
-                throw damaged(ref, pack);
-            }
-            chunksRead.incrementAndGet();
-            bytesRead.addAndGet(place.storedBytes());
-            return ref.length();
+            return others != null
+                    ? readFrom(others, ref, packs, codec, target)
+                    : read(packs, ref, target, codec, MOVED_TRIES_MAX);
         } finally {
             giveBack(codec);
         }
@@ -203,7 +182,12 @@ public final class ChunkStore {
         if (others.read(ref, packs, codec, target, trouble)) {
             return ref.length();
         }
+        ChunkIndex.Place before = packs.index().find(ref.id());
+        packs.refresh(codec);
         ChunkIndex.Place place = packs.index().find(ref.id());
+        if (place != null && (before == null || before.pack() != place.pack())) {
+            return read(packs, ref, target, codec, MOVED_TRIES_MAX);
+        }
         if (place == null) {
             throw missing(ref, packs);
         }
@@ -288,6 +272,56 @@ public final class ChunkStore {
 
     Backend backend() {
         return backend;
+    }
+
+    private int read(DomainPacks packs, ChunkRef ref, MemorySegment target, ChunkCodec codec, int triesLeft)
+            throws IOException {
+        ChunkIndex.Place place = packs.index().find(ref.id());
+        if (place == null) {
+            packs.refresh(codec);
+            place = packs.index().find(ref.id());
+            if (place == null) {
+                throw missing(ref, packs);
+            }
+        }
+        String pack = place.pack().name();
+        if (place.codec() > Pack.CODEC_ZSTD) {
+            throw new DamagedException("chunk " + ref.id() + " in the pack " + pack + " in " + backend.location()
+                    + " is stored by codec " + place.codec() + ", this version knows codecs up to "
+                    + Pack.CODEC_ZSTD
+                    + ": use a newer version of Satchel");
+        }
+        if (place.length() != ref.length()
+                || place.storedBytes() > ChunkCodec.STORED_BYTES_MAX
+                || place.storedBytes() <= 16) {
+            throw damaged(ref, pack);
+        }
+        int read;
+        try {
+            read = backend.getRange(pack, place.offset(), codec.buffer(place.storedBytes()));
+        } catch (NoSuchException e) {
+            packs.refresh(codec);
+            ChunkIndex.Place moved = packs.index().find(ref.id());
+            if (triesLeft > 0 && moved != null && moved.pack() != place.pack()) {
+                // What others have collected has left what is needed of it in another pack.
+                return read(packs, ref, target, codec, triesLeft - 1);
+            }
+            throw new DamagedException(
+                    "the pack " + pack + " is missing from " + backend.location() + ", chunk " + ref.id()
+                            + " was in it: put it back from a copy of the vault",
+                    e);
+        }
+        if (read != place.storedBytes() || !codec.decode(packs.keys(), place, ref.id(), target)) {
+            throw damaged(ref, pack);
+        }
+        // Whoever has the same image has its keys too, and could seal something else under this id.
+        if (packs.keys() != own
+                && !codec.idOf(packs.keys(), target.asSlice(0, ref.length())).equals(ref.id())) {
+            throw damaged(ref, pack);
+        }
+        chunksRead.incrementAndGet();
+        bytesRead.addAndGet(place.storedBytes());
+        return ref.length();
     }
 
     private DamagedException damaged(ChunkRef ref, String pack) {
@@ -389,9 +423,11 @@ public final class ChunkStore {
 
     /** Learns of what others have committed to a domain. */
     void refresh(DomainPacks packs) throws IOException {
+        // Before packs are listed: who has removed some by now said so before.
+        Set<String> going = condemned.names();
         ChunkCodec codec = takeCodec();
         try {
-            packs.refresh(codec);
+            packs.refresh(codec, going);
         } finally {
             giveBack(codec);
         }

@@ -101,7 +101,19 @@ final class DomainPacks {
         return List.copyOf(damage);
     }
 
-    /** Learns of packs that are new since the last time. */
+    /**
+     * Learns of packs that are new since the last time, or gone.
+     *
+     * @param condemned names of packs that are to go, of any domain, from a listing made before this call
+     */
+    synchronized void refresh(ChunkCodec codec, Set<String> condemned) throws IOException {
+        refresh(codec);
+        Set<String> own = new HashSet<>(condemned);
+        own.retainAll(known);
+        index.condemn(own);
+    }
+
+    /** The same, and what is known of condemned packs stays as it is. */
     synchronized void refresh(ChunkCodec codec) throws IOException {
         Set<String> packs = new HashSet<>();
         List<String> newIndexes = new ArrayList<>();
@@ -115,6 +127,7 @@ final class DomainPacks {
             }
         }
         damage.clear();
+        forget(packs);
         for (String name : newIndexes) {
             loadIndex(name, packs);
         }
@@ -133,6 +146,22 @@ final class DomainPacks {
                 }
             }
         }
+    }
+
+    /** Packs that are there no longer have been collected: somebody else may have what is needed of them in others. */
+    private void forget(Set<String> present) {
+        Set<String> gone = new HashSet<>(known);
+        gone.removeAll(present);
+        if (!gone.isEmpty()) {
+            known.removeAll(gone);
+            unindexed.removeIf(directory -> gone.contains(directory.pack().name()));
+            index.remove(gone);
+        }
+    }
+
+    /** Whether a pack was there at the last {@link #refresh}, and nobody was about to remove it. */
+    synchronized boolean mayBeDependedOn(Pack pack) {
+        return known.contains(pack.name()) && !index.isCondemned(pack);
     }
 
     /**
@@ -303,7 +332,7 @@ final class DomainPacks {
         }
         if (unindexed.size() >= UNINDEXED_MAX) {
             try {
-                writeIndex();
+                writeIndex(false);
             } catch (VaultFullException e) {
                 // The packs are durable and can do without; the next commit tries again.
                 return;
@@ -314,20 +343,26 @@ final class DomainPacks {
     /** Writes an index over all packs that have none. */
     synchronized void indexAll() throws IOException {
         if (!unindexed.isEmpty()) {
-            writeIndex();
+            writeIndex(false);
         }
     }
 
     /**
      * Writes an index over what has none, with the smaller ones that are there put into it: sizes then grow like powers, and
-     * a vault has few of them.
+     * a vault has few of them. Of packs that are gone nothing is taken over.
+     *
+     * @param whole put all of them into it
      */
-    private void writeIndex() throws IOException {
+    private void writeIndex(boolean whole) throws IOException {
         long total = 0;
         for (Directory directory : unindexed) {
             total += SECTION_BYTES + directory.entries().byteSize();
         }
         List<String> merged = new ArrayList<>();
+        Set<String> taken = new HashSet<>();
+        for (Directory directory : unindexed) {
+            taken.add(directory.pack().name());
+        }
         try (Arena arena = Arena.ofConfined()) {
             List<MemorySegment> payloads = new ArrayList<>();
             List<Sized> bySize = new ArrayList<>();
@@ -336,14 +371,16 @@ final class DomainPacks {
             }
             bySize.sort((a, b) -> Long.compare(a.bytes(), b.bytes()));
             for (Sized file : bySize) {
-                if (file.bytes() > 2 * total) {
+                if (!whole && file.bytes() > 2 * total) {
                     break;
                 }
                 try {
                     MemorySegment payload = readIndex(file.name(), arena);
-                    payloads.add(payload);
+                    for (MemorySegment section : sections(payload, taken)) {
+                        payloads.add(section);
+                        total += section.byteSize();
+                    }
                     merged.add(file.name());
-                    total += payload.byteSize();
                 } catch (VaultException e) {
                     // Gone or damaged: it stays out, and verify tells of it.
                     damage.add(String.valueOf(e.getMessage()));
@@ -381,6 +418,32 @@ final class DomainPacks {
         for (String name : merged) {
             indexFiles.remove(name);
             backend.delete(name);
+        }
+    }
+
+    /** The parts of an index that are about packs that are there and not in {@code taken} yet, which then has them. */
+    private List<MemorySegment> sections(MemorySegment payload, Set<String> taken) {
+        List<MemorySegment> sections = new ArrayList<>();
+        for (long at = 0; at < payload.byteSize(); ) {
+            String name = packAt(payload, at).name();
+            long bytes = SECTION_BYTES + payload.get(Bytes.INT, at + SECTION_BYTES - 4) * (long) Pack.ENTRY_BYTES;
+            if (known.contains(name) && taken.add(name)) {
+                sections.add(payload.asSlice(at, bytes));
+            }
+            at += bytes;
+        }
+        return sections;
+    }
+
+    /** After packs were removed: one index instead of those there are, or none where there is no pack. */
+    synchronized void rewriteIndexes() throws IOException {
+        if (known.isEmpty()) {
+            for (String name : List.copyOf(indexFiles)) {
+                backend.delete(name);
+            }
+            indexFiles.clear();
+        } else if (!indexFiles.isEmpty()) {
+            writeIndex(true);
         }
     }
 

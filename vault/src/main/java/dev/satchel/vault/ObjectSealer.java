@@ -25,7 +25,9 @@ final class ObjectSealer implements AutoCloseable {
         NAME(3),
         SNAPSHOT(4),
         IMAGE(5),
-        DOMAIN(6);
+        DOMAIN(6),
+        PIN(7),
+        INTENT(8);
 
         private final int code;
 

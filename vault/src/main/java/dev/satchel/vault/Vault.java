@@ -13,6 +13,7 @@ import java.lang.foreign.MemorySegment;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -50,6 +51,7 @@ public final class Vault implements AutoCloseable {
     private final ObjectSealer sealer;
     private final SecretBytes nameKey;
     private final ChunkStore chunks;
+    private final Protection protection;
 
     /** Keys of image domains, once they have been needed. */
     private final Map<KeyDomainId, KeyDomain> domainKeys = new ConcurrentHashMap<>();
@@ -67,7 +69,8 @@ public final class Vault implements AutoCloseable {
         ownKeys = new KeyDomain(derive(vaultKey, "chunks"));
         sealer = new ObjectSealer(id, derive(vaultKey, "objects"), signer(vaultKey), backend.location());
         nameKey = derive(vaultKey, "names");
-        chunks = new ChunkStore(backend, ownKeys, this::keysOf);
+        protection = new Protection(backend, sealer);
+        chunks = new ChunkStore(backend, ownKeys, this::keysOf, protection::condemned);
     }
 
     private static SecretBytes derive(VaultKey key, String purpose) {
@@ -390,18 +393,22 @@ public final class Vault implements AutoCloseable {
             releaseName(nameFile(NAME_OF_SESSION, present.get().head().name()), session.high(), session.low());
         }
         backend.delete(headFile(session));
-        Set<SnapshotId> shared = new HashSet<>();
-        List<Snapshot> all = allSnapshots();
-        for (Head head : heads()) {
-            head.snapshot().ifPresent(shared::add);
-        }
-        for (Snapshot snapshot : all) {
-            if (snapshot.session().equals(session) && !shared.contains(snapshot.id())) {
-                delete(snapshot.id());
+        Set<SnapshotId> own = new HashSet<>();
+        for (Snapshot snapshot : allSnapshots()) {
+            if (snapshot.session().equals(session)) {
+                own.add(snapshot.id());
             }
+        }
+        if (!own.isEmpty()) {
+            Protection.Intent intent = protection.announce(List.of(), own);
+            removeUnnamed(own);
+            protection.withdraw(intent);
         }
         for (String log : backend.list("log/" + session)) {
             backend.delete(log);
+        }
+        for (String pin : backend.list("pins/" + session)) {
+            backend.delete(pin);
         }
         lease.close();
         backend.delete(leaseFile(session));
@@ -531,9 +538,150 @@ public final class Vault implements AutoCloseable {
         return history;
     }
 
-    /** Removes a snapshot; does nothing when there is none. The caller sees to it that no head names it. */
+    /** Removes a snapshot; does nothing when there is none. The caller sees to it that no head names it: see {@link #remove}. */
     public void delete(SnapshotId snapshot) throws IOException {
         backend.delete(snapshotFile(snapshot));
+    }
+
+    /**
+     * Removes snapshots, also beside writers and removers here and on other hosts. Those that a head names stay, and those of a session
+     * that is storing one just now. Snapshots after them stay as they are; their chunks go with the next {@link #collect}.
+     *
+     * @return those that were removed
+     */
+    public Set<SnapshotId> remove(Set<SnapshotId> snapshots) throws IOException {
+        Set<SnapshotId> removable = new HashSet<>(snapshots);
+        removable.removeAll(named());
+        if (removable.isEmpty()) {
+            return Set.of();
+        }
+        Protection.Intent intent = protection.announce(List.of(), removable);
+        try {
+            Set<SessionId> storing = new HashSet<>();
+            for (Protection.Pinned pin : protection.pins()) {
+                if (!pin.ofVolume()) {
+                    storing.add(pin.owner());
+                }
+            }
+            Set<SnapshotId> quiet = new HashSet<>();
+            for (SnapshotId snapshot : removable) {
+                Optional<Snapshot> present = ifThere(snapshot);
+                if (present.isPresent() && !storing.contains(present.get().session())) {
+                    quiet.add(snapshot);
+                }
+            }
+            return removeUnnamed(quiet);
+        } finally {
+            protection.withdraw(intent);
+        }
+    }
+
+    /** Of snapshots that an intent names: whoever lets a head name one from now on sees that. @return those that went */
+    private Set<SnapshotId> removeUnnamed(Set<SnapshotId> snapshots) throws IOException {
+        Set<SnapshotId> removed = new HashSet<>(snapshots);
+        removed.removeAll(named());
+        for (SnapshotId snapshot : removed) {
+            delete(snapshot);
+        }
+        return removed;
+    }
+
+    private Set<SnapshotId> named() throws IOException {
+        Set<SnapshotId> named = new HashSet<>();
+        for (Head head : heads()) {
+            head.snapshot().ifPresent(named::add);
+        }
+        return named;
+    }
+
+    /** Goes on with a removal that may have been broken off. */
+    void finishRemoval(Protection.Intent intent) throws IOException {
+        if (removeUnnamed(intent.snapshots()).equals(intent.snapshots())) {
+            protection.withdraw(intent);
+        }
+    }
+
+    /**
+     * To be called after a head was made to name an older snapshot: whether that one stays.
+     *
+     * @return false when somebody has removed it meanwhile, or is about to; the head must not name it then
+     */
+    public boolean stays(SnapshotId snapshot) throws IOException {
+        return !protection.isCondemned(snapshot)
+                && backend.size(snapshotFile(snapshot)).isPresent();
+    }
+
+    /**
+     * Keeps what these maps name from being collected, until the pin is closed. What is stored is named in this order: chunks are
+     * committed, the maps pinned, then the snapshot, image or log that names them is written, and the pin closed.
+     *
+     * @param owner who stores it; the caller holds its lease, which must outlive the pin
+     * @param maps what is not from {@code batch} in them is named by something that stays until the pin is closed
+     * @param batch that the rest was put into, and committed
+     * @throws CollectedException when a collection was faster: all of it must be put once more, into a new batch
+     */
+    public Pin pin(SessionId owner, Collection<ChunkMapRef> maps, ChunkWriter batch) throws IOException {
+        Pin pin = protection.pin(owner, maps, Set.of());
+        try {
+            Protection.secure(chunks, maps, batch);
+            return pin;
+        } catch (IOException | RuntimeException e) {
+            pin.close();
+            throw e;
+        }
+    }
+
+    /**
+     * The same of something that is named already. If that is still there when this has returned, it stays until the pin is closed.
+     *
+     * @param owner as there
+     */
+    public Pin pin(SessionId owner, Collection<ChunkMapRef> maps) throws IOException {
+        return protection.pin(owner, maps, Set.of());
+    }
+
+    /**
+     * Keeps the packs of a domain whose keys are not in the vault yet: to be closed after {@link #putImage}.
+     *
+     * @param owner as there
+     */
+    public Pin pin(SessionId owner, KeyDomainId domain) throws IOException {
+        return protection.pin(owner, List.of(), Set.of(domain));
+    }
+
+    /**
+     * Keeps the maps that a session's log is over, instead of those before, until {@link #unpinVolume} or until the session is removed.
+     *
+     * @param session whose log it is; its holder calls this
+     * @param maps with the new one, the one that the log is over until it says otherwise
+     * @param stored the new one, of {@code batch}
+     * @throws CollectedException when a collection was faster: the new one must be stored again, into a new batch
+     */
+    public void pinVolume(SessionId session, Collection<ChunkMapRef> maps, ChunkMapRef stored, ChunkWriter batch)
+            throws IOException {
+        protection.pinVolume(session, maps);
+        Protection.secure(chunks, List.of(stored), batch);
+    }
+
+    /** After the last log of a session went, or when it is over a snapshot that its head names. */
+    public void unpinVolume(SessionId session) throws IOException {
+        protection.unpinVolume(session);
+    }
+
+    /**
+     * Gives back the space of chunks that no snapshot, image or pin needs, and of what dead writers and removed sessions left. Safe
+     * beside running sessions, also on other hosts; may be killed at any moment, the next goes on.
+     *
+     * @param unneededPercentMax a pack with more of its chunks not needed is written anew without them; 0 to 100
+     * @param dryRun changes nothing, only tells
+     * @throws DamagedException when a map can't be read: what it needs is not known
+     */
+    public CollectReport collect(int unneededPercentMax, boolean dryRun, ProgressListener listener) throws IOException {
+        return new GarbageCollection(this, unneededPercentMax, dryRun, listener).run();
+    }
+
+    Protection protection() {
+        return protection;
     }
 
     /** All images, by name. Each manifest's {@code keys} belong to the vault: not to be closed. */
@@ -1002,10 +1150,19 @@ public final class Vault implements AutoCloseable {
                 + backend.location() + ": put " + snapshotFile(snapshot) + " back from a copy of the vault");
     }
 
+    /** A snapshot that somebody may have removed since it was named. */
+    private Optional<Snapshot> ifThere(SnapshotId snapshot) throws IOException {
+        try {
+            return Optional.of(snapshot(snapshot));
+        } catch (NoSuchException e) {
+            return Optional.empty();
+        }
+    }
+
     List<Snapshot> allSnapshots() throws IOException {
         List<Snapshot> snapshots = new ArrayList<>();
         for (String name : backend.list("snapshots")) {
-            snapshots.add(snapshot(snapshotOf(name)));
+            ifThere(snapshotOf(name)).ifPresent(snapshots::add);
         }
         return snapshots;
     }
@@ -1054,6 +1211,11 @@ public final class Vault implements AutoCloseable {
         Arrays.fill(secret, (byte) 0);
         backend.replace(file, Optional.empty(), stored);
         chunks.adopt(keysOf(keys.id()));
+    }
+
+    /** Whether a domain's keys are in the vault. */
+    boolean hasKeys(KeyDomainId domain) throws IOException {
+        return domain.equals(ownKeys.id()) || backend.size(keyFile(domain)).isPresent();
     }
 
     /** The keys of a domain, from its file in the vault. */

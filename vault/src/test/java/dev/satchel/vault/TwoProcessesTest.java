@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -46,13 +47,111 @@ class TwoProcessesTest {
         }
     }
 
+    /** The same, and removes all snapshots of its own but the newest two; the pace of a session that is saved all the time. */
+    public static final class Rewriter {
+        private Rewriter() {}
+
+        /** Arguments: vault, number of the writer, rounds. */
+        public static void main(String[] arguments) throws IOException {
+            int number = Integer.parseInt(arguments[1]);
+            int rounds = Integer.parseInt(arguments[2]);
+            SessionId session = new SessionId(7, number);
+            int overtaken = 0;
+            try (Vault vault = TestVaults.open(Path.of(arguments[0]));
+                    Lease lease = vault.acquire(session, new HostId(1, number), "host-" + number, false)) {
+                List<SnapshotId> mine = new ArrayList<>();
+                for (int round = 0; round < rounds; ) {
+                    // What the others store, too, what comes back again and again, and what is new.
+                    List<byte[]> contents = List.of(
+                            TestVaults.noise(round, 50_000),
+                            TestVaults.noise(500_000L + round % 5, 50_000),
+                            TestVaults.noise(1_000_000L * number + round, 50_000));
+                    try (ChunkWriter writer =
+                            vault.chunks().writer(vault.chunks().ownDomain())) {
+                        ChunkMap.Editor editor =
+                                ChunkMap.load(vault.chunks(), ChunkMapRef.EMPTY).edit();
+                        for (int i = 0; i < contents.size(); i++) {
+                            editor.set(i, TestVaults.put(writer, contents.get(i)));
+                        }
+                        ChunkMapRef map = editor.store(writer);
+                        writer.commit();
+                        Optional<SnapshotId> parent = mine.isEmpty() ? Optional.empty() : Optional.of(mine.getLast());
+                        try (Pin _ = vault.pin(session, List.of(map), writer)) {
+                            SnapshotId snapshot = vault.put(TestVaults.draft(session, parent, map));
+                            mine.add(snapshot);
+                            vault.putHead(
+                                    new Head(
+                                            session,
+                                            "session-" + number,
+                                            round + 1,
+                                            Optional.of(snapshot),
+                                            new byte[0]),
+                                    lease);
+                        }
+                        round++;
+                    } catch (CollectedException e) {
+                        overtaken++;
+                        continue;
+                    }
+                    if (mine.size() > 2) {
+                        vault.remove(Set.copyOf(mine.subList(0, mine.size() - 2)));
+                        mine.subList(0, mine.size() - 2).clear();
+                    }
+                }
+            }
+            System.out.println("overtaken " + overtaken);
+        }
+    }
+
+    @Test
+    void collectionsBesideWritersTakeNothingThatIsNeeded() throws Exception {
+        TestVaults.create(directory).close();
+        List<Process> writers = List.of(start(Rewriter.class, 1, 40), start(Rewriter.class, 2, 40));
+        int collections = 0;
+        long freed = 0;
+        try (Vault vault = TestVaults.open(directory)) {
+            while (writers.stream().anyMatch(Process::isAlive)) {
+                freed += vault.collect(25, false, ProgressListener.NONE).bytesFreed();
+                assertThat(vault.verify(ProgressListener.NONE).errors())
+                        .as("after collection %s", collections)
+                        .isEmpty();
+                collections++;
+            }
+            for (Process writer : writers) {
+                assertThat(writer.waitFor()).isZero();
+            }
+            vault.collect(25, false, ProgressListener.NONE);
+            assertThat(vault.verify(ProgressListener.NONE).errors()).isEmpty();
+            assertThat(vault.info().snapshots()).isEqualTo(4);
+            for (int number = 1; number <= 2; number++) {
+                for (Snapshot snapshot : vault.history(
+                        vault.head("session-" + number).orElseThrow().id())) {
+                    ChunkMap.load(vault.chunks(), snapshot.trees().get("volume"))
+                            .forEach(
+                                    0,
+                                    10,
+                                    (slot, ref) -> assertThat(TestVaults.read(vault, ref))
+                                            .hasSize(50_000));
+                }
+            }
+            assertThat(vault.protection().intents()).isEmpty();
+            assertThat(vault.protection().pins()).isEmpty();
+        }
+        assertThat(collections).isGreaterThan(3);
+        assertThat(freed).isGreaterThan(2_000_000);
+    }
+
     private Process start(int number, int rounds) throws IOException {
+        return start(Writer.class, number, rounds);
+    }
+
+    private Process start(Class<?> program, int number, int rounds) throws IOException {
         return new ProcessBuilder(
                         Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                         "--enable-native-access=ALL-UNNAMED",
                         "-cp",
                         System.getProperty("java.class.path"),
-                        Writer.class.getName(),
+                        program.getName(),
                         directory.toString(),
                         Integer.toString(number),
                         Integer.toString(rounds))

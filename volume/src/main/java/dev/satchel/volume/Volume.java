@@ -1138,6 +1138,7 @@ public final class Volume implements FuseFile, AutoCloseable {
                 }
                 chunkWriter.commit();
                 foldedSlots.addAndGet(fold.slotCount());
+                log.pin(recordedBase(), stored, chunkWriter);
             }
             lockToAppend();
             try {
@@ -1150,6 +1151,16 @@ public final class Volume implements FuseFile, AutoCloseable {
             }
         } finally {
             foldLock.unlock();
+        }
+    }
+
+    /** What the log says that it is over. */
+    private ChunkMapRef recordedBase() {
+        appendLock.lock();
+        try {
+            return state.base();
+        } finally {
+            unlock();
         }
     }
 

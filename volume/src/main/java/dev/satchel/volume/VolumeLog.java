@@ -1,6 +1,7 @@
 package dev.satchel.volume;
 
 import dev.satchel.vault.ChunkMapRef;
+import dev.satchel.vault.ChunkWriter;
 import dev.satchel.vault.DamagedException;
 import dev.satchel.vault.LogInUseException;
 import dev.satchel.vault.NoSuchException;
@@ -17,10 +18,12 @@ import org.jspecify.annotations.Nullable;
  */
 final class VolumeLog {
     private final Vault vault;
+    private final SessionId session;
     private final String directory;
 
     VolumeLog(Vault vault, SessionId session) {
         this.vault = vault;
+        this.session = session;
         this.directory = "log/" + session;
     }
 
@@ -68,11 +71,20 @@ final class VolumeLog {
         return false;
     }
 
-    /** Deletes all segments, the oldest first: what a crash leaves of them then is a whole log or of no use. */
+    /**
+     * Deletes all segments, the oldest first: what a crash leaves of them then is a whole log or of no use. Then nothing needs what they
+     * were over any more.
+     */
     void deleteAll() throws IOException {
         for (long sequence : sequences()) {
             vault.backend().delete(name(sequence));
         }
+        vault.unpinVolume(session);
+    }
+
+    /** Keeps what the log is about to be over from being collected, besides what it is over now. */
+    void pin(ChunkMapRef now, ChunkMapRef next, ChunkWriter stored) throws IOException {
+        vault.pinVolume(session, List.of(now, next), next, stored);
     }
 
     void delete(LogSegment segment) throws IOException {

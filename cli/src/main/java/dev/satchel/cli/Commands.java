@@ -81,7 +81,8 @@ final class Commands {
                         "verify",
                         "repair",
                         "serve",
-                        "clear-cache");
+                        "clear-cache",
+                        "gc");
             case "vault init" -> new VaultInitCommand();
             case "vault unlock" -> new VaultUnlockCommand();
             case "vault lock" -> new VaultLockCommand();
@@ -90,6 +91,7 @@ final class Commands {
             case "vault repair" -> new VaultRepairCommand();
             case "vault serve" -> new VaultServeCommand();
             case "vault clear-cache" -> new VaultClearCacheCommand();
+            case "vault gc" -> new VaultCollectCommand();
             case "doctor" -> new DoctorCommand();
             case "demo" -> new DemoCommand();
             case "help" -> new HelpCommand();

@@ -29,6 +29,7 @@ class DefinitionsTest {
             "vault info",
             "vault verify",
             "vault repair",
+            "vault gc",
             "image build",
             "image import",
             "image ls",
@@ -182,7 +183,7 @@ class DefinitionsTest {
         assertThat(completed(file, "satchel", "")).contains("resume", "suspend", "vault", "doctor");
         assertThat(completed(file, "satchel", "")).doesNotContain("manual");
         assertThat(completed(file, "satchel", "res")).containsExactly("resume");
-        assertThat(completed(file, "satchel", "vault", "")).contains("init", "unlock", "lock", "info", "verify");
+        assertThat(completed(file, "satchel", "vault", "")).contains("init", "unlock", "lock", "info", "verify", "gc");
         assertThat(completed(file, "satchel", "resume", "--")).contains("--at", "--fresh", "--take-over", "--vault");
         assertThat(completed(file, "satchel", "create", "--im")).containsExactly("--image");
     }

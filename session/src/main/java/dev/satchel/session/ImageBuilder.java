@@ -134,7 +134,8 @@ final class ImageBuilder {
             try (Pin _ = vault.pin(disk, keys.id());
                     ChunkWriter writer = vault.chunks().writer(keys);
                     Frozen instant = volume.snapshot()) {
-                ChunkMapRef map = instant.store(writer, executor, Runtime.getRuntime().availableProcessors());
+                ChunkMapRef map =
+                        instant.store(writer, executor, Runtime.getRuntime().availableProcessors());
                 writer.commit();
                 ImageManifest image = new ImageManifest(
                         ImageId.random(),

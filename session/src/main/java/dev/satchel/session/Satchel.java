@@ -320,7 +320,9 @@ public final class Satchel implements AutoCloseable {
      */
     public CollectReport collect(boolean dryRun) throws IOException {
         return vault().collect(
-                UNNEEDED_PERCENT_MAX, dryRun, (done, total) -> progress.at("writing anew what is needed", done, total));
+                        UNNEEDED_PERCENT_MAX,
+                        dryRun,
+                        (done, total) -> progress.at("writing anew what is needed", done, total));
     }
 
     /** {@code doctor}: each thing a session needs of this host, checked by doing it. Needs no vault. */
@@ -398,11 +400,14 @@ public final class Satchel implements AutoCloseable {
         Vault vault = vault();
         try (Lease lease = vault.acquire(id, host.id(), host.name(), false);
                 Pin _ = vault.pin(id, List.of(image.volume()))) {
-            if (vault.image(request.image()).filter(same -> same.id().equals(image.id())).isEmpty()) {
+            if (vault.image(request.image())
+                    .filter(same -> same.id().equals(image.id()))
+                    .isEmpty()) {
                 vault.delete(id, lease);
                 throw new SatchelException(
                         SatchelException.Kind.NOT_FOUND,
-                        "the image '" + request.image() + "' has just been removed or replaced: see 'satchel image ls'");
+                        "the image '" + request.image()
+                                + "' has just been removed or replaced: see 'satchel image ls'");
             }
             SnapshotId first = vault.put(Snapshots.describing(
                     Snapshots.draft(
@@ -1150,8 +1155,8 @@ public final class Satchel implements AutoCloseable {
         if (vault.remove(Set.of(chosen.id())).isEmpty()) {
             throw new SatchelException(
                     SatchelException.Kind.FAILED,
-                    "snapshot " + Snapshots.shortId(chosen.id())
-                            + " is needed just now, or '" + head.name() + "' is storing one: try it again in a moment");
+                    "snapshot " + Snapshots.shortId(chosen.id()) + " is needed just now, or '" + head.name()
+                            + "' is storing one: try it again in a moment");
         }
     }
 

@@ -1267,8 +1267,14 @@ public final class Vault implements AutoCloseable {
         SessionId session = sessionOf(name);
         if (name.equals(headFile(session))) {
             Optional<SnapshotId> newest = head(session).flatMap(Head::snapshot);
-            if (newest.isPresent() && backend.size(snapshotFile(newest.get())).isEmpty()) {
-                throw missingSnapshot(session, newest.get());
+            while (newest.isPresent()
+                    && backend.size(snapshotFile(newest.get())).isEmpty()) {
+                // The head may have gone on since it was read, and the snapshot have been removed.
+                Optional<SnapshotId> now = head(session).flatMap(Head::snapshot);
+                if (now.equals(newest)) {
+                    throw missingSnapshot(session, newest.get());
+                }
+                newest = now;
             }
         } else if (name.equals(leaseFile(session))) {
             holder(session);

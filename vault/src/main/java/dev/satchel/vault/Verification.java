@@ -269,7 +269,7 @@ final class Verification {
     private void checkChunks(
             DomainPacks packs, String name, DomainPacks.Directory directory, boolean own, BitSet damaged)
             throws IOException {
-        long size = backend.size(name).orElse(0L);
+        long size = backend.size(name).orElseThrow(() -> new NoSuchException("no " + name + ": look again"));
         long[] expected = {Pack.HEADER_BYTES};
         ChunkCodec codec = vault.chunks().takeCodec();
         try (Arena arena = Arena.ofConfined()) {
@@ -320,6 +320,7 @@ final class Verification {
     void trees() throws IOException {
         Map<SessionId, String> names = vault.namesOfSessions();
         for (String name : backend.list("snapshots")) {
+            Found before = new Found(errorCount, errors.size(), hit.size(), damagedObjects.size());
             check(name, () -> {
                 Snapshot snapshot = vault.snapshot(Vault.snapshotOf(name));
                 String owner = names.getOrDefault(
@@ -333,6 +334,16 @@ final class Verification {
                             "the snapshot " + snapshot.id() + " of session " + owner + " of " + snapshot.created());
                 }
             });
+            if (errorCount > before.errorCount() && backend.size(name).isEmpty()) {
+                // Removed since it was listed, and what it needed with it.
+                forgetSince(before);
+            }
+        }
+        for (String name : backend.list("pins")) {
+            check(name, () -> vault.protection().pin(name));
+        }
+        for (String name : backend.list("intents")) {
+            check(name, () -> vault.protection().intent(name));
         }
         for (String name : backend.list("images")) {
             check(name, () -> {
@@ -347,6 +358,16 @@ final class Verification {
                 }
             });
         }
+    }
+
+    /** How much had been found at some moment. */
+    private record Found(long errorCount, int errors, int hit, int damagedObjects) {}
+
+    private void forgetSince(Found before) {
+        errorCount = before.errorCount();
+        errors.subList(before.errors(), errors.size()).clear();
+        hit.subList(before.hit(), hit.size()).clear();
+        damagedObjects.subList(before.damagedObjects(), damagedObjects.size()).clear();
     }
 
     private void checkTree(Optional<Snapshot> snapshot, String owner, String tree, ChunkMapRef map, String of)

@@ -160,7 +160,7 @@ final class Repair {
 
     RepairReport run() throws IOException {
         for (Backend replica : request.replicas()) {
-            replicas.add(new ChunkStore(replica, vault.chunks().ownDomain(), vault::keysOf));
+            replicas.add(new ChunkStore(replica, vault.chunks().ownDomain(), vault::keysOf, Set::of));
         }
         try {
             keysOfDomains();

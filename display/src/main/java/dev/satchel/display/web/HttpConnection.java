@@ -443,7 +443,7 @@ final class HttpConnection {
     }
 
     /** RFC 8259 §7. */
-    private static String quoted(String text) {
+    static String quoted(String text) {
         StringBuilder quoted = new StringBuilder("\"");
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);

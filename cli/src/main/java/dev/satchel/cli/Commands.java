@@ -82,7 +82,9 @@ final class Commands {
                         "repair",
                         "serve",
                         "clear-cache",
-                        "gc");
+                        "gc",
+                        "passwd",
+                        "keys");
             case "vault init" -> new VaultInitCommand();
             case "vault unlock" -> new VaultUnlockCommand();
             case "vault lock" -> new VaultLockCommand();
@@ -92,6 +94,11 @@ final class Commands {
             case "vault serve" -> new VaultServeCommand();
             case "vault clear-cache" -> new VaultClearCacheCommand();
             case "vault gc" -> new VaultCollectCommand();
+            case "vault passwd" -> new VaultPasswordCommand();
+            case "vault keys" -> new Group("keys", "Add, list and remove what opens the vault", "add", "ls", "rm");
+            case "vault keys add" -> new VaultKeysAddCommand();
+            case "vault keys ls" -> new VaultKeysListCommand();
+            case "vault keys rm" -> new VaultKeysRemoveCommand();
             case "doctor" -> new DoctorCommand();
             case "demo" -> new DemoCommand();
             case "help" -> new HelpCommand();
@@ -106,15 +113,22 @@ final class Commands {
     static CommandSpec whole(CommandSpec root) {
         for (String name : NAMES) {
             Command command = existing(name);
-            if (command instanceof Group group) {
-                for (String member : group.members()) {
-                    group.spec()
-                            .addSubcommand(member, existing(name + " " + member).spec());
-                }
-            }
+            addMembers(name, command);
             root.addSubcommand(name, command.spec());
         }
         return root;
+    }
+
+    /** All that a group gathers, and the groups in it. */
+    private static void addMembers(String name, Command command) {
+        if (command instanceof Group group) {
+            for (String member : group.members()) {
+                String below = name + " " + member;
+                Command added = existing(below);
+                addMembers(below, added);
+                group.spec().addSubcommand(member, added.spec());
+            }
+        }
     }
 
     /**
@@ -129,18 +143,37 @@ final class Commands {
         }
         String name = arguments[at];
         Command command = name.indexOf(' ') < 0 ? named(name) : null;
-        if (command instanceof Group group) {
-            int next = nextWord(globals, arguments, at + 1);
-            String member = next == arguments.length ? "" : arguments[next];
-            if (!group.members().contains(member)) {
-                return whole(root);
-            }
-            group.spec().addSubcommand(member, existing(name + " " + member).spec());
+        if (command != null && !addMember(name, command, globals, at, arguments)) {
+            return whole(root);
         }
         if (command == null) {
             return whole(root);
         }
         return root.addSubcommand(name, command.spec());
+    }
+
+    /**
+     * Adds the one member that the arguments name, of a group and of a group in it; nothing is to be added to other commands.
+     *
+     * @param at where the command's own name is
+     * @return false if they name none
+     */
+    private static boolean addMember(String name, Command command, GlobalOptions globals, int at, String... arguments) {
+        if (!(command instanceof Group group)) {
+            return true;
+        }
+        int next = nextWord(globals, arguments, at + 1);
+        String member = next == arguments.length ? "" : arguments[next];
+        if (!group.members().contains(member)) {
+            return false;
+        }
+        String below = name + " " + member;
+        Command added = existing(below);
+        if (!addMember(below, added, globals, next, arguments)) {
+            return false;
+        }
+        group.spec().addSubcommand(member, added.spec());
+        return true;
     }
 
     /** Where the first word from there on is that is neither an option nor a global option's value. */

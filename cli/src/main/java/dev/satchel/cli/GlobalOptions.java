@@ -24,6 +24,7 @@ final class GlobalOptions {
 
     static final String CACHE_SIZE = "SATCHEL_CACHE_SIZE";
     private static final String DIVIDER = ";";
+    static final String KEY = "SATCHEL_KEY";
     static final String STATE_DEFAULT = "/var/lib/satchel";
 
     private final Map<String, String> environment;
@@ -46,8 +47,10 @@ final class GlobalOptions {
             .type(String.class)
             .arity("1")
             .paramLabel("FILE")
-            .description("Take the passphrase from this file's first line, - for standard input (or " + PASSPHRASE_FILE
-                    + "). Else it is asked for on the terminal, unless 'vault unlock' left the key.")
+            .description(
+                    "Take the passphrase, or a recovery key's words, from this file's first line, - for standard input (or "
+                            + PASSPHRASE_FILE
+                            + "). Else it is asked for on the terminal, unless 'vault unlock' left the key.")
             .scopeType(ScopeType.INHERIT)
             .build();
     private final OptionSpec lookaside = OptionSpec.builder("--lookaside")
@@ -188,6 +191,12 @@ final class GlobalOptions {
             variables.put(CACHE_SIZE, size);
         }
         return variables;
+    }
+
+    /** Which of the vault's keys the passphrase is. */
+    Optional<String> key() {
+        String value = environment.get(KEY);
+        return value == null || value.isEmpty() ? Optional.empty() : Optional.of(value);
     }
 
     boolean json() {

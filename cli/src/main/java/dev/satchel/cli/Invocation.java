@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import dev.satchel.linux.Terminal;
 import dev.satchel.session.CheckResult;
 import dev.satchel.session.Host;
+import dev.satchel.session.PassphraseSource;
 import dev.satchel.session.Progress;
 import dev.satchel.session.Satchel;
 import dev.satchel.session.SatchelException;
@@ -20,6 +21,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -36,6 +38,7 @@ final class Invocation implements AutoCloseable {
     private final Supplier<CommandLine> tree;
     private @Nullable ProgressLine progress;
     private @Nullable Satchel satchel;
+    private Optional<String> key = Optional.empty();
 
     Invocation(
             GlobalOptions globals,
@@ -105,11 +108,22 @@ final class Invocation implements AutoCloseable {
         Satchel open = satchel;
         if (open == null) {
             Path vault = globals.vault();
-            Passphrases passphrases = new Passphrases(globals.passphraseFile(), in, vault, newPassphrase);
+            Passphrases passphrases =
+                    new Passphrases(globals.passphraseFile(), in, vault, newPassphrase, key.or(globals::key));
             open = factory.open(host(), vault, passphrases, progress(), globals.places());
             satchel = open;
         }
         return open;
+    }
+
+    /** From now on the passphrase is that key's, by label or id; nothing changes if there is none. */
+    void nameKey(Optional<String> named) {
+        key = named;
+    }
+
+    /** A passphrase that is chosen now, from that file, or typed twice. */
+    PassphraseSource newPassphrase(Optional<String> file) {
+        return new Passphrases(file, in, globals.vault(), true, Optional.empty());
     }
 
     private Progress progress() {
@@ -213,6 +227,11 @@ final class Invocation implements AutoCloseable {
     private void write(byte[] bytes) throws IOException {
         clearProgress();
         output().write(bytes, 0, bytes.length);
+    }
+
+    /** Whether standard output is a terminal. */
+    boolean isTerminal() {
+        return Terminal.isTerminal(1);
     }
 
     /** Standard output, for what a command hands through; failures say that it was standard output. */

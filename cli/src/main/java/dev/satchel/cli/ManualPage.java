@@ -29,9 +29,7 @@ final class ManualPage {
             if (command.commands().isEmpty()) {
                 command(command);
             } else {
-                for (Definition member : command.commands()) {
-                    command(member);
-                }
+                members(command);
             }
         }
         section("OPTIONS OF EVERY COMMAND");
@@ -48,6 +46,9 @@ final class ManualPage {
         tagged(GlobalOptions.VAULT, "The vault, if --vault does not name it.");
         tagged(GlobalOptions.STATE, "This host's state directory, if --state does not name it.");
         tagged(GlobalOptions.PASSPHRASE_FILE, "The passphrase file, if --passphrase-file does not name it.");
+        tagged(
+                GlobalOptions.KEY,
+                "Label or id of the vault's key that the passphrase is: no other is tried, so that several cost no time.");
         section("FILES");
         tagged(
                 GlobalOptions.STATE_DEFAULT,
@@ -55,6 +56,17 @@ final class ManualPage {
         section("EXAMPLES");
         examples(root);
         return roff.toString();
+    }
+
+    /** The commands of a group, and of the groups in it. */
+    private void members(Definition group) {
+        for (Definition member : group.commands()) {
+            if (member.commands().isEmpty()) {
+                command(member);
+            } else {
+                members(member);
+            }
+        }
     }
 
     private void command(Definition command) {

@@ -18,8 +18,10 @@ import java.util.Optional;
  * @param file - is standard input
  * @param vault what is being opened, for the question
  * @param isNew it is being chosen: typed, it is typed twice
+ * @param key label or id of the key that it is, if that was said
  */
-record Passphrases(Optional<String> file, InputStream in, Path vault, boolean isNew) implements PassphraseSource {
+record Passphrases(Optional<String> file, InputStream in, Path vault, boolean isNew, Optional<String> key)
+        implements PassphraseSource {
     private static final int BYTES_MAX = 4096;
 
     @Override
@@ -52,8 +54,9 @@ record Passphrases(Optional<String> file, InputStream in, Path vault, boolean is
             }
             return line;
         } catch (NoSuchFileException e) {
-            throw failed(
-                    "no passphrase file " + name + ": check --passphrase-file or " + GlobalOptions.PASSPHRASE_FILE);
+            throw failed("no passphrase file " + name + ": check "
+                    + (isNew ? "--new-passphrase-file, or " : "")
+                    + "--passphrase-file or " + GlobalOptions.PASSPHRASE_FILE);
         } finally {
             Arrays.fill(buffer, (byte) 0);
         }

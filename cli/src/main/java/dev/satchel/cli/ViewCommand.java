@@ -64,17 +64,21 @@ final class ViewCommand extends Command {
         String url = invocation.satchel().viewUrl(text(name), given(look));
         invocation.print(new SentenceReport(url, "session", text(name), "view_url", url));
         if (given(open)) {
-            try {
-                Process ignored = new ProcessBuilder("xdg-open", url)
-                        .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                        .redirectError(ProcessBuilder.Redirect.DISCARD)
-                        .start();
-            } catch (IOException e) {
-                throw new IOException(
-                        "no browser could be started, as there is no xdg-open: open the link yourself", e);
-            }
+            startBrowser(url);
         }
         return 0;
+    }
+
+    /** Has this desktop's browser open a link. */
+    static void startBrowser(String url) throws IOException {
+        try {
+            Process ignored = new ProcessBuilder("xdg-open", url)
+                    .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                    .redirectError(ProcessBuilder.Redirect.DISCARD)
+                    .start();
+        } catch (IOException e) {
+            throw new IOException("no browser could be started, as there is no xdg-open: open the link yourself", e);
+        }
     }
 
     private int runListen(Invocation invocation) throws IOException {

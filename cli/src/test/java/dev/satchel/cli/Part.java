@@ -65,7 +65,11 @@ final class Part {
         Interruption interruption = Interruption.ofThisThread();
         try {
             byte[] passphrase = new Passphrases(
-                            file.equals("ask") ? Optional.empty() : Optional.of(file), System.in, Path.of("/v"), isNew)
+                            file.equals("ask") ? Optional.empty() : Optional.of(file),
+                            System.in,
+                            Path.of("/v"),
+                            isNew,
+                            Optional.empty())
                     .passphrase();
             System.out.println("got <" + new String(passphrase, StandardCharsets.UTF_8) + ">");
         } catch (SatchelException e) {

@@ -2,7 +2,6 @@ package dev.satchel.session;
 
 import dev.satchel.display.record.Recording;
 import dev.satchel.linux.Fd;
-import dev.satchel.linux.Keyring;
 import dev.satchel.linux.LinuxException;
 import dev.satchel.pod.Checkpoint;
 import dev.satchel.pod.CheckpointFormats;
@@ -20,7 +19,7 @@ import dev.satchel.vault.Head;
 import dev.satchel.vault.HostCache;
 import dev.satchel.vault.ImageManifest;
 import dev.satchel.vault.InUseException;
-import dev.satchel.vault.KdfParameters;
+import dev.satchel.vault.KdfCost;
 import dev.satchel.vault.Lease;
 import dev.satchel.vault.LeaseHolder;
 import dev.satchel.vault.Pin;
@@ -32,7 +31,6 @@ import dev.satchel.vault.SnapshotDraft;
 import dev.satchel.vault.SnapshotId;
 import dev.satchel.vault.SourceReport;
 import dev.satchel.vault.Vault;
-import dev.satchel.vault.VaultId;
 import dev.satchel.vault.VaultInfo;
 import dev.satchel.vault.VaultKey;
 import dev.satchel.vault.VerifyReport;
@@ -86,6 +84,7 @@ public final class Satchel implements AutoCloseable {
     private final Host host;
     private final Path vaultPath;
     private final PassphraseSource passphrase;
+    private final VaultKeys keys;
     private final Progress progress;
     private final ChunkPlaces places;
     private @Nullable Vault opened;
@@ -103,59 +102,36 @@ public final class Satchel implements AutoCloseable {
         this.host = host;
         this.vaultPath = vaultPath.toAbsolutePath().normalize();
         this.passphrase = passphrase;
+        this.keys = new VaultKeys(host, this.vaultPath, passphrase);
         this.progress = progress;
         this.places = places;
     }
 
     // ---- the vault ----
 
-    /** {@code vault init}. */
-    public void initVault() throws IOException {
+    /** {@code vault init}: the passphrase gets that label, or none if it is empty. */
+    public void initVault(String label) throws IOException {
         byte[] secret = passphrase.passphrase();
         try (Backend backend = new DirectoryBackend(vaultPath)) {
-            Vault.init(backend, secret, KdfParameters.DEFAULT);
+            Vault.init(backend, secret, KdfCost.measured(), label);
         } finally {
             Arrays.fill(secret, (byte) 0);
         }
     }
 
-    /** {@code vault unlock}: keeps the key in the kernel's keyring, for this host only. */
+    /** What opens the vault; also keeps its key on this host, and forgets it. */
+    public VaultKeys keys() {
+        return keys;
+    }
+
+    /** {@code vault unlock}: see {@link VaultKeys#unlock}. */
     public void unlock(Duration keep) throws IOException {
-        try (Backend backend = new DirectoryBackend(vaultPath);
-                VaultKey key = keyFromPassphrase(backend);
-                Arena arena = Arena.ofConfined()) {
-            MemorySegment secret = arena.allocate(VaultKey.BYTES);
-            key.export(secret);
-            try {
-                Keyring.put(keyName(Vault.identify(backend)), secret, Math.toIntExact(keep.toSeconds()));
-            } finally {
-                secret.fill((byte) 0);
-            }
-        }
+        keys.unlock(keep);
     }
 
     /** {@code vault lock}; does nothing when it was not unlocked. */
     public void lock() throws IOException {
-        try (Backend backend = new DirectoryBackend(vaultPath)) {
-            Optional<Keyring.Key> key = Keyring.find(keyName(Vault.identify(backend)));
-            if (key.isPresent()) {
-                Keyring.forget(key.get());
-            }
-        }
-    }
-
-    private String keyName(VaultId vault) {
-        return "satchel:" + host.id() + ":" + vault;
-    }
-
-    private VaultKey keyFromPassphrase(Backend backend) throws IOException {
-        Vault.identify(backend); // no such vault: said before a passphrase is asked for
-        byte[] secret = passphrase.passphrase();
-        try {
-            return Vault.unlock(backend, secret);
-        } finally {
-            Arrays.fill(secret, (byte) 0);
-        }
+        keys.lock();
     }
 
     private Vault vault() throws IOException {
@@ -170,7 +146,7 @@ public final class Satchel implements AutoCloseable {
     private Vault open() throws IOException {
         Backend backend = new DirectoryBackend(vaultPath);
         Vault vault;
-        try (VaultKey key = key(backend)) {
+        try (VaultKey key = keys.key(backend)) {
             vault = Vault.open(backend, key, new FileHeadWitness(host.state().resolve("seen")));
         } catch (IOException | RuntimeException e) {
             backend.close();
@@ -201,23 +177,6 @@ public final class Satchel implements AutoCloseable {
     /** {@code vault clear-cache}; needs no vault. @return how many bytes of chunks were in it */
     public long clearCache() throws IOException {
         return HostCache.clear(ChunkPlaces.cache(host));
-    }
-
-    private VaultKey key(Backend backend) throws IOException {
-        Optional<Keyring.Key> kept = Keyring.find(keyName(Vault.identify(backend)));
-        if (kept.isPresent()) {
-            try (Arena arena = Arena.ofConfined()) {
-                MemorySegment secret = arena.allocate(VaultKey.BYTES);
-                try {
-                    if (Keyring.read(kept.get(), secret) == VaultKey.BYTES) {
-                        return VaultKey.fromBytes(secret);
-                    }
-                } finally {
-                    secret.fill((byte) 0);
-                }
-            }
-        }
-        return keyFromPassphrase(backend);
     }
 
     /** {@code vault info}. */
@@ -535,7 +494,7 @@ public final class Satchel implements AutoCloseable {
                 settings.image(),
                 settings.created(),
                 Links.of(run.podId()).key(),
-                keyName(Vault.identify(vault.backend())),
+                keys.keyName(vault.id()),
                 host.state(),
                 host.runDirectory(head.id()),
                 host.doorkeeper(head.id()));

@@ -256,8 +256,17 @@ public final class KeySlots {
         return named.length() >= ID_TEXT_MIN && id.toString().startsWith(named);
     }
 
+    /** All security keys that open this vault: none, if it has none. */
+    public List<SecurityKeyCredential> securityKeys() throws IOException {
+        List<SecurityKeyCredential> credentials = new ArrayList<>();
+        for (KeySlot slot : find().slots()) {
+            slot.credential().ifPresent(credentials::add);
+        }
+        return credentials;
+    }
+
     /**
-     * The security keys that open this vault: any one of them is to answer.
+     * The security keys of which one is to answer.
      *
      * @param named label or id of the one that is at hand, or the beginning of its id; others may be among what is returned
      * @throws NoSuchException when there is none
@@ -265,8 +274,8 @@ public final class KeySlots {
     public List<SecurityKeyCredential> securityKeys(Optional<String> named) throws IOException {
         List<SecurityKeyCredential> credentials = new ArrayList<>();
         for (KeySlot slot : find().slots()) {
-            if (slot.kind() == KeyKind.SECURITY_KEY && (named.isEmpty() || mayBe(slot, named.get()))) {
-                credentials.add(slot.credential().orElseThrow());
+            if (slot.credential().isPresent() && (named.isEmpty() || mayBe(slot, named.get()))) {
+                credentials.add(slot.credential().get());
             }
         }
         if (credentials.isEmpty()) {

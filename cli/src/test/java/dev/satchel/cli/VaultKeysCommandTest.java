@@ -62,10 +62,19 @@ class VaultKeysCommandTest {
 
     @Test
     void keysAreAddedListedChangedAndRemoved() throws Exception {
-        assertThat(run("first", "vault", "init", "--label", "at home").exitCode()).isZero();
+        assertThat(run("first", "vault", "init", "--label", "at home").exitCode())
+                .isZero();
 
         JsonNode office = json(
-                "first", "vault", "keys", "add", "--label", "office", "--new-passphrase-file", next("second"), "--json");
+                "first",
+                "vault",
+                "keys",
+                "add",
+                "--label",
+                "office",
+                "--new-passphrase-file",
+                next("second"),
+                "--json");
         assertThat(office.get("kind").asText()).isEqualTo("passphrase");
         assertThat(office.get("argon2id").get("memory_kib").asInt()).isEqualTo(65536);
         assertThat(office.get("argon2id").get("passes").asInt()).isGreaterThanOrEqualTo(3);
@@ -80,14 +89,20 @@ class VaultKeysCommandTest {
         Ran list = run(words, "vault", "keys", "ls");
         assertThat(list.exitCode()).as(list.err()).isZero();
         assertThat(list.out().lines().toList()).hasSize(4);
-        assertThat(list.out()).containsSubsequence("KEY", "LABEL", "KIND", "CREATED", "ONE GUESS", "at home", "office", "paper");
-        assertThat(list.out()).contains("64 MiB × ", " ms", "recovery", "out of reach");
+        assertThat(list.out())
+                .containsSubsequence("KEY", "LABEL", "KIND", "CREATED", "ONE GUESS", "at home", "office", "paper");
+        assertThat(list.out()).contains("64.0 MiB × ", " ms", "recovery", "out of reach");
         assertThat(list.out()).doesNotContain(words);
 
         // Only the one that is named.
-        assertThat(run("second", Map.of("SATCHEL_KEY", "office"), "vault", "keys", "ls").exitCode()).isZero();
-        assertThat(run("first", Map.of("SATCHEL_KEY", "office"), "vault", "keys", "ls").exitCode()).isEqualTo(4);
-        assertThat(run("first", "vault", "unlock", "--key", "office").exitCode()).isEqualTo(4);
+        assertThat(run("second", Map.of("SATCHEL_KEY", "office"), "vault", "keys", "ls")
+                        .exitCode())
+                .isZero();
+        assertThat(run("first", Map.of("SATCHEL_KEY", "office"), "vault", "keys", "ls")
+                        .exitCode())
+                .isEqualTo(4);
+        assertThat(run("first", "vault", "unlock", "--key", "office").exitCode())
+                .isEqualTo(4);
 
         Ran mistyped = run(words.substring(0, words.lastIndexOf(' ')) + " zzyzx", "vault", "keys", "ls");
         assertThat(mistyped.exitCode()).isEqualTo(4);
@@ -95,16 +110,18 @@ class VaultKeysCommandTest {
         assertThat(run("wrong", "vault", "keys", "ls"))
                 .isEqualTo(new Ran(4, "", "satchel: the passphrase is wrong: try again\n"));
 
-        JsonNode changed =
-                json("second", "vault", "passwd", "--new-passphrase-file", next("third"), "--json");
+        JsonNode changed = json("second", "vault", "passwd", "--new-passphrase-file", next("third"), "--json");
         assertThat(changed.get("label").asText()).isEqualTo("office");
         assertThat(changed.get("key").asText()).isNotEqualTo(office.get("key").asText());
         assertThat(run("second", "vault", "keys", "ls").exitCode()).isEqualTo(4);
 
         assertThat(run("third", "vault", "keys", "rm", "nobody").exitCode()).isEqualTo(3);
-        assertThat(json("third", "vault", "keys", "rm", "at home", "--json").get("label").asText())
+        assertThat(json("third", "vault", "keys", "rm", "at home", "--json")
+                        .get("label")
+                        .asText())
                 .isEqualTo("at home");
-        assertThat(run("third", "vault", "keys", "rm", paper.get("key").asText().substring(0, 10)).out())
+        assertThat(run("third", "vault", "keys", "rm", paper.get("key").asText().substring(0, 10))
+                        .out())
                 .isEqualTo("key " + paper.get("key").asText().substring(0, 12) + " (paper) removed\n");
         Ran last = run("third", "vault", "keys", "rm", "office");
         assertThat(last.exitCode()).isEqualTo(1);
@@ -136,7 +153,8 @@ class VaultKeysCommandTest {
                         read.getRGB(0, 0, read.getWidth(), read.getHeight(), null, 0, read.getWidth()),
                         read.getWidth()))
                 .isEqualToIgnoringCase(typed);
-        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(png))).isEqualTo("rw-------");
+        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(png)))
+                .isEqualTo("rw-------");
         assertThat(decoded(pixels(picture), 8 * picture.getFirst().length())).isEqualToIgnoringCase(typed);
 
         StringBuilder coloured = new StringBuilder();
@@ -158,7 +176,14 @@ class VaultKeysCommandTest {
         assertThat(again.err()).contains("key.png exists");
         assertThat(run("first", "vault", "keys", "ls").out()).hasLineCount(3);
         // Nor is one left whose words nobody saw.
-        Ran nowhere = run("first", "vault", "keys", "add", "--recovery", "--qr", scratch.resolve("no/where.png").toString());
+        Ran nowhere = run(
+                "first",
+                "vault",
+                "keys",
+                "add",
+                "--recovery",
+                "--qr",
+                scratch.resolve("no/where.png").toString());
         assertThat(nowhere.exitCode()).isEqualTo(1);
         assertThat(run("first", "vault", "keys", "ls").out()).hasLineCount(3);
     }

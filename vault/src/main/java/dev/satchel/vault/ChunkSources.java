@@ -35,13 +35,13 @@ final class ChunkSources implements Closeable {
     /** The next source is asked when one has taken so many times as long as usual, within these bounds. */
     private static final int HEDGE_FACTOR = 4;
 
-    private static final long HEDGE_NANOS_MIN = 20_000_000;
+    static final long HEDGE_NANOS_MIN = 20_000_000;
     private static final long HEDGE_NANOS_MAX = 500_000_000;
 
-    /** A source goes behind another that is so many times as fast, if that makes a difference. */
+    /** A source goes behind another that is so many times as fast, if that makes a difference: this part of the shortest wait. */
     private static final int SLOWER_FACTOR = 2;
 
-    private static final long SLOWER_NANOS_MIN = 2_000_000;
+    private static final int SLOWER_SHARE = 10;
 
     private static final int SAMPLES_MIN = 4;
     private static final long PROBE_NANOS = 5_000_000_000L;
@@ -63,6 +63,7 @@ final class ChunkSources implements Closeable {
 
     private final Consumer<String> notes;
     private final long fetchNanosMax;
+    private final long hedgeNanosMin;
 
     /** Guarded by itself. */
     private final ArrayDeque<ChunkBuffer> idleBuffers = new ArrayDeque<>();
@@ -73,6 +74,7 @@ final class ChunkSources implements Closeable {
      * @param homeIsNear whether the vault is as near as anything could be: it is asked first then, and its chunks are not cached
      * @param notes told a line for a person when a source fails or is back
      * @param fetchNanosMax {@link #FETCH_NANOS_MAX} but in tests
+     * @param hedgeNanosMin {@link #HEDGE_NANOS_MIN} but in tests
      */
     ChunkSources(
             ChunkStore store,
@@ -80,11 +82,13 @@ final class ChunkSources implements Closeable {
             List<ChunkSource> lookasides,
             boolean homeIsNear,
             Consumer<String> notes,
-            long fetchNanosMax) {
+            long fetchNanosMax,
+            long hedgeNanosMin) {
         this.store = store;
         this.cache = cache.orElse(null);
         this.notes = notes;
         this.fetchNanosMax = fetchNanosMax;
+        this.hedgeNanosMin = hedgeNanosMin;
         this.home = new Source(SourceReport.Kind.HOME, new Home(store), homeIsNear);
         this.cacheSource = new Source(
                 SourceReport.Kind.CACHE,
@@ -195,10 +199,11 @@ final class ChunkSources implements Closeable {
          */
         long hedgeNanos(@Nullable Source next) {
             if (next == null || next.usualNanos() < 0) {
-                return HEDGE_NANOS_MIN;
+                return hedgeNanosMin;
             }
             synchronized (this) {
-                return Math.clamp((long) (HEDGE_FACTOR * usualNanos), HEDGE_NANOS_MIN, HEDGE_NANOS_MAX);
+                return Math.clamp(
+                        (long) (HEDGE_FACTOR * usualNanos), hedgeNanosMin, Math.max(hedgeNanosMin, HEDGE_NANOS_MAX));
             }
         }
 
@@ -212,7 +217,7 @@ final class ChunkSources implements Closeable {
                 return nexts >= 0
                         && samples >= SAMPLES_MIN
                         && usualNanos > SLOWER_FACTOR * nexts
-                        && usualNanos - nexts > SLOWER_NANOS_MIN;
+                        && usualNanos - nexts > (double) hedgeNanosMin / SLOWER_SHARE;
             }
         }
 

@@ -26,7 +26,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A connection to a server of chunks: requests one after the other, HTTP/1.1 (RFC 9112) as far as such servers speak it. Every wait ends by a
- * deadline, and no length is believed beyond what is wanted. One thread at a time. The JDK's own client takes 60 ms and 10 MB to be there.
+ * deadline, and no length is believed beyond what is wanted. One thread at a time. The JDK's own client loads a
+ * thousand classes and starts threads before its first request.
  */
 final class ServerConnection implements Closeable {
     private static final int HEAD_BYTES_MAX = 16 << 10;

@@ -79,6 +79,11 @@ public final class KeySlots {
             List<String> damaged,
             @Nullable DamagedException damage) {}
 
+    /** Those that are whole. */
+    List<KeySlot> whole() throws IOException {
+        return find().slots();
+    }
+
     private Found find() throws IOException {
         List<KeySlot> slots = new ArrayList<>();
         List<String> damaged = new ArrayList<>();
@@ -208,8 +213,7 @@ public final class KeySlots {
             case RecoveryKey.Mistaken(String what) -> mistake = Optional.of(what);
             case RecoveryKey.Other() -> {}
         }
-        slots.sort(Comparator.comparing((KeySlot slot) -> !likely.equals(Optional.of(slot.id())))
-                .thenComparing(slot -> slot.kdf().map(KdfParameters::workKib).orElse(0L)));
+        slots.sort(order(likely));
         Optional<Opened> opened = open(slots, KeyKind.PASSPHRASE, typed, named);
         if (opened.isPresent()) {
             return opened.get();
@@ -225,6 +229,12 @@ public final class KeySlots {
                 named.isPresent()
                         ? "the passphrase is wrong, or the vault has no key " + named.get() + ": try again"
                         : "the passphrase is wrong: try again");
+    }
+
+    /** The likely one, then the cheapest first. */
+    static Comparator<KeySlot> order(Optional<KeySlotId> likely) {
+        return Comparator.comparing((KeySlot slot) -> !likely.equals(Optional.of(slot.id())))
+                .thenComparing(slot -> slot.kdf().map(KdfParameters::workKib).orElse(0L));
     }
 
     private Optional<Opened> open(List<KeySlot> slots, KeyKind kind, byte[] secret, Optional<String> named)

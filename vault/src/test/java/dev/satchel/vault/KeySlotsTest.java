@@ -231,7 +231,7 @@ class KeySlotsTest {
                 Files.write(file(added.id()), FirstVersionSlot.sign(key, bad));
                 long begin = System.nanoTime();
                 assertThatThrownBy(() -> open(SECOND)).isInstanceOf(DamagedException.class);
-                assertThat(System.nanoTime() - begin).isLessThan(1_000_000_000L);
+                assertThat(System.nanoTime() - begin).isLessThan(10_000_000_000L);
             }
             // A length that leads beyond the file, or below its beginning.
             for (int length : new int[] {-1, 1, Integer.MAX_VALUE, Integer.MIN_VALUE}) {
@@ -282,44 +282,46 @@ class KeySlotsTest {
         }
     }
 
-    /** The one that opened last, then the cheapest; a recovery key costs nothing, whatever else there is. */
+    /** Beside a slot that would take minutes to try, whoever needs it not does not try it. */
     @Test
     void severalKeysDoNotMultiplyTheTime() throws IOException {
-        KdfParameters dear = new KdfParameters(64 * 1024, 3, 4);
         try (VaultKey key = key();
                 RecoveryKey recovery = RecoveryKey.random()) {
-            KeySlotInfo cheap = slots.addPassphrase(key, SECOND, KdfCost.FOR_TESTS, "cheap");
-            List<KeySlotInfo> slow = new ArrayList<>();
-            for (int i = 0; i < 5; i++) {
-                slow.add(slots.addPassphrase(key, ("slow " + i).getBytes(UTF_8), new KdfCost(dear, 500), "slow " + i));
+            KeySlotInfo slow = slots.addPassphrase(key, "slow".getBytes(UTF_8), KdfCost.FOR_TESTS, "slow");
+            KeySlot other = slots.whole().stream()
+                    .filter(slot -> slot.id().equals(slow.id()))
+                    .findFirst()
+                    .orElseThrow();
+            int number = 0;
+            while (other.mayBeLabelled("office " + number)) {
+                number++; // one label of 256
             }
-            slots.addRecovery(key, recovery, "paper");
-            long one =
-                    millis(() -> open("slow 3".getBytes(UTF_8), "slow 3").key().close());
-            long cheapest = millis(() -> open(SECOND).key().close());
-            long words =
-                    millis(() -> open(recovery.words().getBytes(US_ASCII)).key().close());
-            long likely = millis(() -> slots.open(
-                            "slow 4".getBytes(UTF_8),
-                            Optional.empty(),
-                            Optional.of(slow.get(4).id()))
-                    .key()
-                    .close());
-            assertThat(cheapest).isLessThan(one / 2);
-            assertThat(words).isLessThan(one / 2);
-            assertThat(likely).isLessThan(2 * one);
-            assertThat(cheap.label()).contains("cheap");
+            String label = "office " + number;
+            KeySlotInfo cheap = slots.addPassphrase(key, SECOND, KdfCost.FOR_TESTS, label);
+            KeySlotInfo words = slots.addRecovery(key, recovery, "paper");
+            byte[] bytes = Files.readAllBytes(file(slow.id()));
+            byte[] unsigned = Arrays.copyOf(bytes, bytes.length - 64);
+            ByteBuffer.wrap(unsigned).putInt(12, 64 * 1024).putInt(16, 512);
+            Files.write(file(slow.id()), FirstVersionSlot.sign(key, unsigned));
+
+            long begin = System.nanoTime();
+            assertOpens(SECOND, cheap.id());
+            assertOpens(recovery.words().getBytes(US_ASCII), words.id());
+            assertThatThrownBy(() -> open("wrong".getBytes(UTF_8), label)).isInstanceOf(WrongPassphraseException.class);
+            assertThat(System.nanoTime() - begin).isLessThan(20_000_000_000L);
+
+            // The one that opened it here the last time goes first, whatever it costs.
+            assertThat(inOrder(Optional.empty()).getLast()).isEqualTo(slow.id());
+            assertThat(inOrder(Optional.of(slow.id())).getFirst()).isEqualTo(slow.id());
+            assertThat(inOrder(Optional.of(words.id())).getFirst()).isEqualTo(words.id());
         }
     }
 
-    private interface Timed {
-        void run() throws IOException;
-    }
-
-    private static long millis(Timed timed) throws IOException {
-        long begin = System.nanoTime();
-        timed.run();
-        return (System.nanoTime() - begin) / 1_000_000;
+    private List<KeySlotId> inOrder(Optional<KeySlotId> likely) throws IOException {
+        return slots.whole().stream()
+                .sorted(KeySlots.order(likely))
+                .map(KeySlot::id)
+                .toList();
     }
 
     @Test

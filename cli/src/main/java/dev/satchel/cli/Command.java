@@ -109,6 +109,21 @@ abstract class Command {
                 .arity("1..*"));
     }
 
+    /** An argument that may be left out. */
+    final PositionalParamSpec argumentIfAny(int index, String label, String description) {
+        return add(required(index, label, description).arity("0..1").required(false));
+    }
+
+    /** All arguments from that place on, if there are any: a list of text. */
+    final PositionalParamSpec anyNumber(int index, String label, String description) {
+        return add(required(index, label, description)
+                .index(index + "..*")
+                .type(List.class)
+                .auxiliaryTypes(String.class)
+                .arity("0..*")
+                .required(false));
+    }
+
     /** The first argument, which names a session that there is: shells complete it, see {@link CompletionCommand}. */
     final PositionalParamSpec session(String label, String description) {
         return add(required(0, label, description).completionCandidates(CompletionCommand.SESSIONS));

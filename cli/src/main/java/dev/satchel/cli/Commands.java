@@ -73,13 +73,14 @@ final class Commands {
             case "vault" ->
                 new Group(
                         "vault",
-                        "Make, open and check the vault",
+                        "Make, open, check and copy the vault",
                         "init",
                         "unlock",
                         "lock",
                         "info",
                         "verify",
                         "repair",
+                        "sync",
                         "serve",
                         "clear-cache",
                         "gc",
@@ -90,6 +91,7 @@ final class Commands {
             case "vault lock" -> new VaultLockCommand();
             case "vault info" -> new VaultInfoCommand();
             case "vault verify" -> new VaultVerifyCommand();
+            case "vault sync" -> new VaultSyncCommand();
             case "vault repair" -> new VaultRepairCommand();
             case "vault serve" -> new VaultServeCommand();
             case "vault clear-cache" -> new VaultClearCacheCommand();

@@ -1,5 +1,6 @@
 package dev.satchel.cli;
 
+import dev.satchel.session.AutoSync;
 import dev.satchel.session.Door;
 import dev.satchel.session.ResumeRequest;
 import dev.satchel.session.Supervisor;
@@ -18,8 +19,10 @@ final class ResumeCommand extends Command {
     private final OptionSpec at =
             option("SNAPSHOT", "Go on from this snapshot, see 'satchel history'; the first digits do.", "--at");
     private final OptionSpec fresh = flag("Boot it on its newest files, without the programs that ran.", "--fresh");
-    private final OptionSpec takeOver =
-            flag("Take it from a host that has it and is gone; that host can't write to it any more.", "--take-over");
+    private final OptionSpec takeOver = flag(
+            "Take it from a host that has it and is gone; that host can't write to it any more. Also go on from a copy of the vault"
+                    + " that is behind another one, or whose session runs elsewhere.",
+            "--take-over");
 
     ResumeCommand() {
         super("resume", "Run a session here");
@@ -40,6 +43,7 @@ final class ResumeCommand extends Command {
         Optional<Launcher> launcher =
                 Launcher.waiting(invocation.variable(Launcher.STATUS_FD), invocation.variable(Launcher.INHERITED_FDS));
         Optional<Door> door;
+        Optional<AutoSync> sync;
         try (Supervisor supervisor = invocation.satchel().resume(request)) {
             invocation.print(new ResumeReport(supervisor.result()));
             if (launcher.isEmpty()) {
@@ -58,11 +62,15 @@ final class ResumeCommand extends Command {
                 supervisor.awaitAnswers();
             }
             door = supervisor.door();
+            sync = supervisor.autoSync();
         }
         if (door.isPresent()
                 && launcher.isPresent()
                 && !invocation.interruption().came()) {
             DoorkeeperCommand.start(invocation, door.get());
+        }
+        if (sync.isPresent() && !invocation.interruption().came()) {
+            boolean ignored = sync.get().finish(); // what is left is done by the next one
         }
         return 0;
     }

@@ -1,6 +1,8 @@
 package dev.satchel.cli;
 
 import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Optional;
 import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code suspend}. */
@@ -19,6 +21,11 @@ final class SuspendCommand extends Command {
     @Override
     int run(Invocation invocation) throws IOException {
         invocation.print(new SuspendReport(invocation.satchel().suspend(text(name)), "suspended"));
+        Optional<Path> copy = invocation.satchel().keptCopy();
+        if (copy.isPresent()) {
+            invocation.note("its copy in " + copy.get()
+                    + " is brought up to date in the background: see 'satchel vault sync" + " --status'");
+        }
         return 0;
     }
 }

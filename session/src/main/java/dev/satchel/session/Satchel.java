@@ -25,6 +25,7 @@ import dev.satchel.vault.LeaseHolder;
 import dev.satchel.vault.Pin;
 import dev.satchel.vault.RepairReport;
 import dev.satchel.vault.RepairRequest;
+import dev.satchel.vault.Replication;
 import dev.satchel.vault.SessionId;
 import dev.satchel.vault.Snapshot;
 import dev.satchel.vault.SnapshotDraft;
@@ -40,6 +41,7 @@ import dev.satchel.volume.VolumeOptions;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.net.SocketException;
@@ -284,6 +286,66 @@ public final class Satchel implements AutoCloseable {
                         (done, total) -> progress.at("writing anew what is needed", done, total));
     }
 
+    /**
+     * {@code vault sync}: brings another copy of the vault up to date, or this one, or both.
+     *
+     * @param keep whether the copy is kept up to date by itself from now on
+     */
+    public SyncResult sync(SyncRequest request, boolean keep) throws IOException {
+        Vault vault = vault();
+        Replicas replicas = new Replicas(host, vault.id());
+        Path destination = request.destination()
+                .or(() -> kept(replicas))
+                .orElseThrow(
+                        () -> new SatchelException(
+                                SatchelException.Kind.FAILED,
+                                "this host keeps no copy of the vault up to date: say where the copy is, 'satchel vault sync DEST'"));
+        SyncResult done = replicas.sync(
+                vault,
+                destination,
+                new Replication.Options(
+                        request.direction(),
+                        Set.copyOf(request.sessions()),
+                        request.resend(),
+                        request.dryRun(),
+                        Replication.Pace.NONE),
+                progress);
+        if (keep) {
+            replicas.keep(destination);
+        }
+        boolean kept = Optional.of(destination.toAbsolutePath().normalize()).equals(replicas.kept());
+        if (kept
+                && !request.dryRun()
+                && request.sessions().isEmpty()
+                && request.direction() != Replication.Direction.PULL) {
+            replicas.noteDone();
+        }
+        return new SyncResult(done.destination(), done.made(), kept, done.report());
+    }
+
+    private static Optional<Path> kept(Replicas replicas) {
+        try {
+            return replicas.kept();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** {@code vault sync --no-auto-sync}. @return whether a copy was kept up to date */
+    public boolean keepNoCopy() throws IOException {
+        return new Replicas(host, vault().id()).keepNoMore();
+    }
+
+    /** Where the copy is that this host keeps up to date by itself. */
+    public Optional<Path> keptCopy() throws IOException {
+        return new Replicas(host, vault().id()).kept();
+    }
+
+    /** {@code vault sync --status}. */
+    public SyncStatus syncStatus() throws IOException {
+        return new Replicas(host, vault().id()).status(vault());
+    }
+
     /** {@code doctor}: each thing a session needs of this host, checked by doing it. Needs no vault. */
     public static List<CheckResult> doctor(Host host) throws IOException {
         return new Doctor(host).examine();
@@ -464,6 +526,7 @@ public final class Satchel implements AutoCloseable {
         Supervisor supervisor;
         try {
             head = head(request.session());
+            requireNotBehind(vault, head, request.takeOver());
             supervisor = new Supervisor(vault, lease, run, host, head, door(vault, head, run));
             opened = null; // the supervisor's now
         } catch (IOException | RuntimeException e) {
@@ -485,6 +548,22 @@ public final class Satchel implements AutoCloseable {
             }
             throw e;
         }
+    }
+
+    /** A copy that is older than what this host has seen elsewhere is not run by accident. */
+    private static void requireNotBehind(Vault vault, Head head, boolean accepted) throws IOException {
+        if (!vault.isBehind(head)) {
+            return;
+        }
+        if (!accepted) {
+            throw new SatchelException(
+                    SatchelException.Kind.IN_USE,
+                    "'" + head.name()
+                            + "' has gone further in another copy of this vault that this host has seen: bring it"
+                            + " here with 'satchel vault sync COPY --pull'; or, if that copy is lost, go on from here with"
+                            + " --take-over");
+        }
+        vault.acceptBehind(head);
     }
 
     private Door door(Vault vault, Head head, RunDirectory run) throws IOException {
@@ -511,6 +590,16 @@ public final class Satchel implements AutoCloseable {
                 return vault.acquire(head.id(), host.id(), host.name(), takeOver || tries > 0);
             } catch (InUseException e) {
                 LeaseHolder holder = e.holder();
+                if (e.inAnotherCopy()) {
+                    throw new SatchelException(
+                            SatchelException.Kind.IN_USE,
+                            "'" + head.name() + "' ran on host '" + holder.hostName() + "' since "
+                                    + holder.since().truncatedTo(ChronoUnit.SECONDS)
+                                    + " from another copy of this vault when this copy was last synced: suspend it there and"
+                                    + " sync; or go on from here with --take-over, which makes a branch if that one goes on,"
+                                    + " too",
+                            e);
+                }
                 if (!holder.host().equals(host.id())) {
                     throw new SatchelException(
                             SatchelException.Kind.IN_USE,
@@ -564,7 +653,10 @@ public final class Satchel implements AutoCloseable {
             }
             progress.at("bringing the session's memory to the present format", 0, 0);
             draft = Snapshots.upgraded(
-                    start.snapshot(), start.head().id(), upgraded, writer.commit().bytesNew());
+                    start.snapshot(),
+                    start.head().id(),
+                    upgraded,
+                    writer.commit().bytesNew());
         }
         SnapshotId id = vault.put(draft);
         Head next = start.head().next(Optional.of(id), start.head().settings());
@@ -978,8 +1070,10 @@ public final class Satchel implements AutoCloseable {
             newest = Optional.of(vault().snapshot(head.snapshot().get()));
         }
         Optional<LeaseHolder> holder = vault().holder(head.id());
+        Optional<LeaseHolder> otherCopys = vault().holderElsewhere(head.id());
         SessionInfo.State state;
-        if (holder.isPresent() && !holder.get().host().equals(host.id())) {
+        if (otherCopys.isPresent()
+                || (holder.isPresent() && !holder.get().host().equals(host.id()))) {
             state = SessionInfo.State.ELSEWHERE;
         } else if (RunDirectory.of(host, head.id()).supervised()) {
             state = SessionInfo.State.RUNNING;
@@ -997,7 +1091,7 @@ public final class Satchel implements AutoCloseable {
                 state,
                 settings.image(),
                 head.snapshot(),
-                holder.map(LeaseHolder::hostName),
+                holder.or(() -> otherCopys).map(LeaseHolder::hostName),
                 settings.created(),
                 stored,
                 newest.map(Snapshot::bytesLogical).orElse(0L),

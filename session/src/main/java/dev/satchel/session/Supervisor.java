@@ -106,6 +106,7 @@ public final class Supervisor implements AutoCloseable {
     private @Nullable Future<Optional<Thumbnail>> thumbnail;
     private boolean closed;
     private boolean awaited;
+    private volatile @Nullable AutoSync autoSync;
 
     /** Whether the newest snapshot holds all there is, so that nothing of the log needs to be kept. */
     private boolean safe;
@@ -170,6 +171,7 @@ public final class Supervisor implements AutoCloseable {
             if (start.boot()) {
                 awaitDesktop(running, booting);
             }
+            autoSync = AutoSync.begin(host, vault, Path.of(vaultLocation)).orElse(null);
             result = new ResumeResult(
                     head.name(),
                     Optional.of(start.snapshot().id()),
@@ -380,6 +382,11 @@ public final class Supervisor implements AutoCloseable {
      */
     public synchronized Optional<Door> door() {
         return awaited ? Optional.of(door) : Optional.empty();
+    }
+
+    /** What keeps a copy of the vault up to date, and goes on with that when the session has ended. */
+    public Optional<AutoSync> autoSync() {
+        return Optional.ofNullable(autoSync);
     }
 
     /** A vault that can't be read tells nothing. */
@@ -601,11 +608,18 @@ public final class Supervisor implements AutoCloseable {
         // Beside what else there is to do before programs are stopped.
         thumbnail = executor.submit(shown::thumbnail);
         shown.letGo(leaveRunning ? "Taking a snapshot" : "Suspending");
+        AutoSync sync = autoSync;
+        if (sync != null) {
+            sync.hold();
+        }
         try {
             if (!leaveRunning) {
                 present(userFiles).end("the session is being suspended");
             }
             SuspendResult taken = captureSomeTime(kind, leaveRunning, progress);
+            if (sync != null) {
+                sync.due();
+            }
             if (leaveRunning) {
                 shown.takeHold();
             } else {
@@ -620,6 +634,10 @@ public final class Supervisor implements AutoCloseable {
                 e.addSuppressed(again);
             }
             throw e;
+        } finally {
+            if (sync != null) {
+                sync.goOn();
+            }
         }
     }
 
@@ -859,6 +877,9 @@ public final class Supervisor implements AutoCloseable {
                     instant.store(writer, executor, Runtime.getRuntime().availableProcessors());
             WriteStats stats = writer.commit();
             commit(Snapshots.STOP, map, Optional.empty(), writer, stats.bytesNew(), ChunkMapRef.EMPTY, List.of());
+            if (autoSync != null) {
+                autoSync.due();
+            }
         }
         safe = true;
         close();
@@ -892,6 +913,10 @@ public final class Supervisor implements AutoCloseable {
             return;
         }
         closed = true;
+        AutoSync sync = autoSync;
+        if (sync != null) {
+            undo.addLast(sync::sessionEnded);
+        }
         // Undoing runs to its end also when it is an interrupt that made it necessary.
         boolean interrupted = Thread.interrupted();
         IOException failure = null;

@@ -150,6 +150,27 @@ final class ChunkCodec implements AutoCloseable {
         };
     }
 
+    /**
+     * Whether a sealed chunk is what its pack's directory says, without making plaintext of its body.
+     *
+     * @param sealed the stored form; stays as it is
+     * @param scratch room for {@link ChunkRef#LENGTH_MAX}; what it then holds is undefined
+     */
+    boolean isAuthentic(
+            KeyDomain domain, ChunkIndex.Place place, ChunkId id, MemorySegment sealed, MemorySegment scratch) {
+        MemorySegment key = unwrap(domain, place.pack());
+        long body = sealed.byteSize() - AesGcm.TAG_BYTES;
+        return key != null
+                && body > 0
+                && body <= ChunkRef.LENGTH_MAX
+                && cipher.open(
+                        key,
+                        position(place.offset()),
+                        associated(id, place.codec(), place.length()),
+                        sealed,
+                        scratch.asSlice(0, body));
+    }
+
     /** A pack's key, the codec's own until it unwraps others; null when what is in the pack's header is not authentic. */
     @SuppressWarnings("ReferenceEquality") // the same pack read twice is only unwrapped once more
     private @Nullable MemorySegment unwrap(KeyDomain domain, Pack pack) {

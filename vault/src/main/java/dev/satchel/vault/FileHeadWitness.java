@@ -4,7 +4,9 @@ import static java.util.Objects.requireNonNull;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -14,6 +16,7 @@ import java.util.Optional;
 public final class FileHeadWitness implements HeadWitness {
     private static final int RECORD_BYTES = 8 + 32;
     private final DirectoryBackend files;
+    private final ReplicaId replica;
 
     /** Keeps its files in {@code directory}, which is made when there is something to remember. */
     public FileHeadWitness(Path directory) {
@@ -21,7 +24,17 @@ public final class FileHeadWitness implements HeadWitness {
     }
 
     FileHeadWitness(DirectoryBackend files) {
+        this(files, ReplicaId.ORIGINAL);
+    }
+
+    private FileHeadWitness(DirectoryBackend files, ReplicaId replica) {
         this.files = files;
+        this.replica = replica;
+    }
+
+    @Override
+    public HeadWitness at(ReplicaId other) {
+        return other.equals(replica) ? this : new FileHeadWitness(files, other);
     }
 
     @Override
@@ -75,7 +88,38 @@ public final class FileHeadWitness implements HeadWitness {
         files.delete(name(vault, session));
     }
 
-    private static String name(VaultId vault, SessionId session) {
-        return "heads/" + vault + "/" + session;
+    @Override
+    public boolean isBehind(VaultId vault, SessionId session, long generation) throws IOException {
+        return !ahead(vault, session, generation).isEmpty();
+    }
+
+    @Override
+    public void acceptBehind(VaultId vault, SessionId session, long generation) throws IOException {
+        for (String name : ahead(vault, session, generation)) {
+            files.delete(name);
+        }
+    }
+
+    /** Records of other copies in which a session's head is of a higher generation. */
+    private List<String> ahead(VaultId vault, SessionId session, long generation) throws IOException {
+        List<String> ahead = new ArrayList<>();
+        String own = name(vault, session);
+        for (String name : files.list("heads/" + vault)) {
+            if (name.endsWith("/" + session) && !name.equals(own)) {
+                Optional<byte[]> seen = files.get(name, RECORD_BYTES);
+                if (seen.isPresent()
+                        && seen.get().length == RECORD_BYTES
+                        && Bytes.getLong(seen.get(), 0) > generation) {
+                    ahead.add(name);
+                }
+            }
+        }
+        return ahead;
+    }
+
+    private String name(VaultId vault, SessionId session) {
+        return replica.equals(ReplicaId.ORIGINAL)
+                ? "heads/" + vault + "/" + session
+                : "heads/" + vault + "/" + replica + "/" + session;
     }
 }

@@ -35,6 +35,23 @@ public interface HeadWitness {
     /** Forgets a session that this host has deleted. */
     void forget(VaultId vault, SessionId session) throws IOException;
 
+    /**
+     * What the host has seen of another copy of the same vault, which may be behind or ahead of this one.
+     *
+     * @param replica which copy
+     */
+    default HeadWitness at(ReplicaId replica) {
+        return this;
+    }
+
+    /** Whether a higher generation of a session's head was seen in another copy of the vault than this witness is for. */
+    default boolean isBehind(VaultId vault, SessionId session, long generation) throws IOException {
+        return false;
+    }
+
+    /** Forgets what was seen in other copies of the vault of heads of higher generations. */
+    default void acceptBehind(VaultId vault, SessionId session, long generation) throws IOException {}
+
     /** Remembers nothing and accepts everything: for a host's first look, and for tools that run nothing. */
     HeadWitness NONE = new HeadWitness() {
         @Override

@@ -27,7 +27,9 @@ final class ObjectSealer implements AutoCloseable {
         IMAGE(5),
         DOMAIN(6),
         PIN(7),
-        INTENT(8);
+        INTENT(8),
+        REPLICA(16),
+        COMMON(17);
 
         private final int code;
 

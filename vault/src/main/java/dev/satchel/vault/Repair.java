@@ -372,7 +372,7 @@ final class Repair {
                                 request.hostName(),
                                 Instant.ofEpochMilli(System.currentTimeMillis()),
                                 epoch),
-                        false));
+                        Vault.LeaseState.FREE));
     }
 
     private void remade(String name, byte[] next) throws IOException {
@@ -768,7 +768,7 @@ final class Repair {
         long generation = Math.max(from.generation(), vault.witness().newest(vault.id(), session)) + 1;
         Head head = new Head(session, from.name(), generation, Optional.of(target.id()), from.settings());
         byte[] stored = vault.sealHead(head, next);
-        if (!backend.replace(lease, presentLease, vault.sealLease(session, holder, false))
+        if (!backend.replace(lease, presentLease, vault.sealLease(session, holder, Vault.LeaseState.FREE))
                 || !backend.replace(Vault.headFile(session), Optional.of(present), stored)) {
             done("session " + from.name() + " left as it is: somebody else has just changed it");
             return;

@@ -45,7 +45,6 @@ public final class Vault implements AutoCloseable {
 
     private final Backend backend;
     private final VaultId id;
-    private final HeadWitness witness;
     private final SecretBytes key;
     private final KeyDomain ownKeys;
     private final ObjectSealer sealer;
@@ -59,6 +58,10 @@ public final class Vault implements AutoCloseable {
     /** Stored by this, and so durable. */
     private volatile @Nullable SnapshotId lastStored;
 
+    /** Which copy of the vault this is, see {@link Replica}; never changes once {@link #open} has returned. */
+    private ReplicaId replica = ReplicaId.ORIGINAL;
+
+    private HeadWitness witness;
     private boolean closed;
 
     private Vault(Backend backend, VaultId id, VaultKey vaultKey, HeadWitness witness) {
@@ -221,6 +224,8 @@ public final class Vault implements AutoCloseable {
             VaultId id = checkedId(config, backend);
             vault = new Vault(backend, id, key, witness);
             vault.checkKey(config);
+            vault.replica = Replica.read(vault);
+            vault.witness = witness.at(vault.replica);
             Vault opened = vault;
             vault = null;
             return opened;
@@ -252,9 +257,48 @@ public final class Vault implements AutoCloseable {
         return checkedId(config(backend), backend);
     }
 
+    /** This copy has got an id of its own. */
+    void named(ReplicaId copy) {
+        replica = copy;
+        witness = witness.at(copy);
+    }
+
+    /** Which copy of the vault this is. */
+    public ReplicaId replica() {
+        return replica;
+    }
+
+    /**
+     * Opens another copy of this vault, with the same key.
+     *
+     * @param place taken over, closed with what is returned (also when this throws)
+     * @param make whether a place that holds nothing becomes a copy
+     * @throws NoSuchException when there is no vault and {@code make} is false
+     * @throws ExistsException when another vault is there
+     */
+    public Vault openReplica(Backend place, HeadWitness seen, boolean make) throws IOException {
+        try (VaultKey copy = new VaultKey(SecretBytes.copyOf(key.segment()))) {
+            return Replica.open(this, place, copy, seen, make);
+        }
+    }
+
+    /** Whether this host has seen another copy of this vault in which a session has gone further than in this one. */
+    public boolean isBehind(Head head) throws IOException {
+        return witness.isBehind(id, head.id(), head.generation());
+    }
+
+    /** Has this host forget that other copies have a session that has gone further: they are lost, or will become a branch. */
+    public void acceptBehind(Head head) throws IOException {
+        witness.acceptBehind(id, head.id(), head.generation());
+    }
+
     /** Its chunks. */
     public ChunkStore chunks() {
         return chunks;
+    }
+
+    ObjectSealer sealer() {
+        return sealer;
     }
 
     /** Where it is, e.g. for {@link Backend#openLog}; not to be closed. Names beginning {@code log/} are the upper parts'. */
@@ -734,6 +778,11 @@ public final class Vault implements AutoCloseable {
         String file = "images/" + image.id();
         byte[] stored = sealer.seal(ObjectSealer.Kind.IMAGE, file, payload);
         backend.replace(file, backend.get(file, OBJECT_BYTES_MAX), stored);
+        nameImage(image);
+    }
+
+    /** An image that is stored gets its name, and others that have it go. */
+    void nameImage(ImageManifest image) throws IOException {
         String nameFile = nameFile(NAME_OF_IMAGE, image.name());
         byte[] name = sealName(nameFile, image.id().high(), image.id().low());
         backend.replace(nameFile, backend.get(nameFile, OBJECT_BYTES_MAX), name);
@@ -780,10 +829,10 @@ public final class Vault implements AutoCloseable {
             if (present.isPresent()) {
                 try {
                     StoredLease lease = openLease(session, present.get());
-                    held = lease.held();
+                    held = lease.state() != LeaseState.FREE;
                     epoch = Math.max(epoch, lease.holder().epoch());
                     if (held && !takeOver) {
-                        throw inUse(session, lease.holder());
+                        throw inUse(session, lease);
                     }
                 } catch (DamagedException | ForgedException e) {
                     // Taking over is the way out when a lease can't be read any more.
@@ -795,7 +844,7 @@ public final class Vault implements AutoCloseable {
             }
             LeaseHolder holder =
                     new LeaseHolder(host, hostName, Instant.ofEpochMilli(System.currentTimeMillis()), epoch + 1);
-            byte[] stored = sealLease(session, holder, true);
+            byte[] stored = sealLease(session, holder, LeaseState.HELD);
             if (backend.replace(file, present, stored)) {
                 Lease lease = new Lease(this, session, holder, stored);
                 if (held) {
@@ -815,6 +864,16 @@ public final class Vault implements AutoCloseable {
         }
         StoredLease lease = openLease(session, stored.get());
         return lease.held() ? Optional.of(lease.holder()) : Optional.empty();
+    }
+
+    /** Who held a session in another copy of this vault when this one was last brought up to date. */
+    public Optional<LeaseHolder> holderElsewhere(SessionId session) throws IOException {
+        Optional<byte[]> stored = backend.get(leaseFile(session), OBJECT_BYTES_MAX);
+        if (stored.isEmpty()) {
+            return Optional.empty();
+        }
+        StoredLease lease = openLease(session, stored.get());
+        return lease.state() == LeaseState.ELSEWHERE ? Optional.of(lease.holder()) : Optional.empty();
     }
 
     /** Size and contents. */
@@ -931,7 +990,7 @@ public final class Vault implements AutoCloseable {
         }
     }
 
-    private Optional<StoredHead> readHead(SessionId session) throws IOException {
+    Optional<StoredHead> readHead(SessionId session) throws IOException {
         String file = headFile(session);
         Optional<byte[]> stored = backend.get(file, OBJECT_BYTES_MAX);
         if (stored.isEmpty()) {
@@ -983,7 +1042,38 @@ public final class Vault implements AutoCloseable {
 
     // ---- leases
 
-    record StoredLease(LeaseHolder holder, boolean held) {}
+    /** What a lease says of its session. */
+    enum LeaseState {
+        FREE(0),
+        HELD(1),
+
+        /** Held in another copy of this vault when this one was last brought up to date. */
+        ELSEWHERE(2),
+
+        /** Nobody's: its head is being replaced just now by who brings this copy up to date, or that broke off. */
+        MOVING(3);
+
+        private final int code;
+
+        LeaseState(int code) {
+            this.code = code;
+        }
+
+        static LeaseState of(int code, Decoder in) throws DamagedException {
+            for (LeaseState state : values()) {
+                if (state.code == code) {
+                    return state;
+                }
+            }
+            throw in.malformed();
+        }
+    }
+
+    record StoredLease(LeaseHolder holder, LeaseState state) {
+        boolean held() {
+            return state == LeaseState.HELD;
+        }
+    }
 
     static String leaseFile(SessionId session) {
         return "sessions/" + session + "/lease";
@@ -993,18 +1083,18 @@ public final class Vault implements AutoCloseable {
         String shown = "the lease of session " + session;
         Decoder in = new Decoder(sealer.open(ObjectSealer.Kind.LEASE, leaseFile(session), stored, shown), shown);
         long epoch = in.u64();
-        boolean held = in.flag();
+        LeaseState state = LeaseState.of(in.u8(), in);
         HostId host = new HostId(in.u64(), in.u64());
         String hostName = in.text();
         Instant since = Instant.ofEpochMilli(in.u64());
         in.end();
-        return new StoredLease(new LeaseHolder(host, hostName, since, epoch), held);
+        return new StoredLease(new LeaseHolder(host, hostName, since, epoch), state);
     }
 
-    byte[] sealLease(SessionId session, LeaseHolder holder, boolean held) {
+    byte[] sealLease(SessionId session, LeaseHolder holder, LeaseState state) {
         byte[] payload = new Encoder()
                 .u64(holder.epoch())
-                .u8(held ? 1 : 0)
+                .u8(state.code)
                 .u64(holder.host().high())
                 .u64(holder.host().low())
                 .text(holder.hostName())
@@ -1025,7 +1115,7 @@ public final class Vault implements AutoCloseable {
 
     void release(SessionId session, LeaseHolder holder, byte[] stored) throws IOException {
         // Stays as a record of the epoch; false means that somebody has taken over, and then it is theirs.
-        backend.replace(leaseFile(session), Optional.of(stored), sealLease(session, holder, false));
+        backend.replace(leaseFile(session), Optional.of(stored), sealLease(session, holder, LeaseState.FREE));
     }
 
     /** Rewrites the head under the new lease: a write of the former holder, who expects the old one, then fails. */
@@ -1061,6 +1151,26 @@ public final class Vault implements AutoCloseable {
                 "session " + session + " is in use on " + holder.hostName() + " since " + holder.since()
                         + ": suspend it there, or take it over",
                 holder);
+    }
+
+    private static InUseException inUse(SessionId session, StoredLease lease) {
+        LeaseHolder holder = lease.holder();
+        return switch (lease.state()) {
+            case FREE, HELD -> inUse(session, holder);
+            case ELSEWHERE ->
+                new InUseException(
+                        "session " + session + " ran on " + holder.hostName()
+                                + " in another copy of this vault when this copy was last brought up to date: suspend it there"
+                                + " and run 'satchel vault sync' again, or take it over",
+                        holder,
+                        true);
+            case MOVING ->
+                new InUseException(
+                        "session " + session + " is being brought up to date by " + holder.hostName()
+                                + ", or that broke off: try again in a moment, run 'satchel vault sync' again, or take it over",
+                        holder,
+                        true);
+        };
     }
 
     // ---- names
@@ -1100,7 +1210,7 @@ public final class Vault implements AutoCloseable {
                 ObjectSealer.Kind.NAME, file, new Encoder().u64(high).u64(low).toBytes());
     }
 
-    private void reserveName(String file, String name, SessionId session) throws IOException {
+    void reserveName(String file, String name, SessionId session) throws IOException {
         byte[] mine = sealName(file, session.high(), session.low());
         while (true) {
             Optional<StoredName> present = readName(file);
@@ -1126,7 +1236,7 @@ public final class Vault implements AutoCloseable {
         return new ExistsException("there is a session " + name + " already: choose another name");
     }
 
-    private void releaseName(String file, long high, long low) throws IOException {
+    void releaseName(String file, long high, long low) throws IOException {
         Optional<StoredName> present = readName(file);
         if (present.isPresent() && present.get().is(high, low)) {
             backend.delete(file);
@@ -1197,7 +1307,7 @@ public final class Vault implements AutoCloseable {
                 new ImageManifest(image, name, created, keysOf(domain), volume, diskBytes, bytesLogical, metadata));
     }
 
-    private static String keyFile(KeyDomainId domain) {
+    static String keyFile(KeyDomainId domain) {
         return Pack.directory(domain) + "/key";
     }
 

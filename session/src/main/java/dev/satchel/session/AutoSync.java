@@ -1,0 +1,315 @@
+package dev.satchel.session;
+
+import dev.satchel.linux.Fd;
+import dev.satchel.linux.MountEvents;
+import dev.satchel.vault.DirectoryBackend;
+import dev.satchel.vault.FileHeadWitness;
+import dev.satchel.vault.ProgressListener;
+import dev.satchel.vault.Replication;
+import dev.satchel.vault.Vault;
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Brings the copy of a vault up to date that this host keeps, in the background of a session that runs, and after it until it is done. It
+ * begins when the session does, after each snapshot, and when file systems are mounted while the copy is not there; in between it
+ * sleeps. While programs run it uses a quarter of the time and a bounded rate, and while the session is being frozen nothing.
+ * Thread-safe.
+ */
+public final class AutoSync implements AutoCloseable {
+    private static final long RATE_BYTES_MAX = 32 << 20;
+    private static final int REST = 3;
+    private static final long LOCKED_MILLIS = 500;
+    private static final double NANOS = 1e9;
+
+    private final Replicas replicas;
+    private final Vault keeper;
+    private final Path source;
+    private final Path destination;
+    private final FileHeadWitness seen;
+    private final Thread worker;
+
+    /** Something may be there that the copy lacks. Guarded by this, like all below. */
+    private boolean due = true;
+
+    private boolean held;
+    private boolean ended;
+    private boolean closed;
+    private boolean working;
+
+    /** It can't be done now; nothing is tried before something has changed. */
+    private boolean blocked;
+
+    /** Waits for file systems to be mounted; there while the copy is not. */
+    private @Nullable MountEvents mounts;
+
+    private AutoSync(Host host, Replicas replicas, Vault keeper, Path source, Path destination) {
+        this.replicas = replicas;
+        this.keeper = keeper;
+        this.source = source;
+        this.destination = destination;
+        seen = new FileHeadWitness(host.state().resolve("seen"));
+        worker = Thread.ofPlatform().daemon().name("auto-sync").unstarted(this::work);
+    }
+
+    /** Begins, if this host keeps a copy of the vault. */
+    static Optional<AutoSync> begin(Host host, Vault vault, Path source) throws IOException {
+        Replicas replicas = new Replicas(host, vault.id());
+        Optional<Path> destination = replicas.kept();
+        if (destination.isEmpty() || destination.get().equals(source)) {
+            return Optional.empty();
+        }
+        FileHeadWitness seen = new FileHeadWitness(host.state().resolve("seen"));
+        // Outlives the session's own, and has no index in memory, as nothing is read through it.
+        Vault keeper = vault.openReplica(new DirectoryBackend(source), seen, false);
+        AutoSync sync = new AutoSync(host, replicas, keeper, source, destination.get());
+        sync.worker.start();
+        return Optional.of(sync);
+    }
+
+    /** Where the copy is. */
+    public Path destination() {
+        return destination;
+    }
+
+    /** There is something new. */
+    synchronized void due() {
+        due = true;
+        blocked = false;
+        notifyAll();
+    }
+
+    /** Somebody is in a hurry: nothing is carried until {@link #goOn}. */
+    synchronized void hold() {
+        held = true;
+    }
+
+    synchronized void goOn() {
+        held = false;
+        notifyAll();
+    }
+
+    /** The session has ended: what is left is carried without rests, and then everything is let go. */
+    synchronized void sessionEnded() {
+        ended = true;
+        held = false;
+        notifyAll();
+    }
+
+    /**
+     * After the session has ended: returns when what is left has been carried, or can't be carried now. Interrupting the thread breaks
+     * it off.
+     *
+     * @return whether the copy has everything
+     */
+    public boolean finish() throws IOException {
+        sessionEnded();
+        try {
+            worker.join();
+        } catch (InterruptedException e) {
+            close();
+            Thread.currentThread().interrupt();
+            throw (IOException) new InterruptedIOException("interrupted: the next sync goes on").initCause(e);
+        }
+        synchronized (this) {
+            return !due;
+        }
+    }
+
+    /** Whether something is left to be carried, as far as is known. */
+    public synchronized boolean isDue() {
+        return due || working;
+    }
+
+    private void work() {
+        try {
+            while (awaitWork()) {
+                boolean reachable = replicas.isReachable(destination);
+                boolean done = false;
+                try {
+                    done = reachable && syncOnce();
+                } catch (IOException | RuntimeException e) {
+                    failed(e);
+                }
+                synchronized (this) {
+                    working = false;
+                    if (!done) {
+                        due = true;
+                        blocked = true;
+                        awaitMount(reachable);
+                    }
+                    notifyAll();
+                }
+            }
+        } finally {
+            letGo();
+        }
+    }
+
+    /** @return false when there is nothing left to be done, ever */
+    private synchronized boolean awaitWork() {
+        while (!closed && (held || !due || blocked)) {
+            if (ended) {
+                return false;
+            }
+            try {
+                wait();
+            } catch (InterruptedException e) {
+                closed = true;
+            }
+        }
+        if (closed) {
+            return false;
+        }
+        due = false;
+        working = true;
+        return true;
+    }
+
+    private void letGo() {
+        MountEvents events;
+        synchronized (this) {
+            events = mounts;
+        }
+        try {
+            if (events != null) {
+                events.close();
+            }
+            keeper.close();
+        } catch (IOException e) {
+            replicasFailed(e);
+        }
+    }
+
+    /** Nothing is tried again before something has changed: a file system came or went, or there is another snapshot. */
+    private synchronized void awaitMount(boolean wasReachable) {
+        if (closed || ended || mounts != null) {
+            return;
+        }
+        try {
+            MountEvents events = MountEvents.open();
+            mounts = events;
+            Thread ignored = Thread.ofPlatform()
+                    .daemon()
+                    .name("auto-sync-mounts")
+                    .start(() -> {
+                        try {
+                            events.await();
+                        } catch (IOException e) {
+                            replicasFailed(e);
+                        }
+                        synchronized (this) {
+                            mounts = null;
+                            blocked = false;
+                            notifyAll();
+                        }
+                    });
+            if (!wasReachable && replicas.isReachable(destination)) {
+                blocked = false; // it came before we listened
+            }
+        } catch (IOException e) {
+            replicasFailed(e);
+        }
+    }
+
+    private void failed(Exception e) {
+        synchronized (this) {
+            if (closed) {
+                return;
+            }
+        }
+        replicasFailed(e);
+    }
+
+    private void replicasFailed(Exception e) {
+        String why = String.valueOf(e.getMessage());
+        System.err.println("satchel: not synced to " + destination + ": " + why);
+        try {
+            replicas.noteFailed(why);
+        } catch (IOException again) {
+            System.err.println("satchel: " + again.getMessage());
+        }
+    }
+
+    private boolean syncOnce() throws IOException {
+        try (Fd _ = lock();
+                Vault from = keeper.openReplica(new DirectoryBackend(source), seen, false);
+                Vault to = replicas.open(from, destination, false).vault()) {
+            var report = replicas.run(
+                    from,
+                    to,
+                    new Replication.Options(Replication.Direction.PUSH, Set.of(), false, false, this::rest),
+                    ProgressListener.NONE);
+            if (report.damaged().isEmpty()) {
+                replicas.noteDone();
+            } else {
+                replicas.noteFailed(report.damaged().getFirst());
+            }
+        }
+        return true;
+    }
+
+    private Fd lock() throws IOException {
+        while (true) {
+            Optional<Fd> lock = replicas.tryLock();
+            if (lock.isPresent()) {
+                return lock.get();
+            }
+            pause(LOCKED_MILLIS);
+        }
+    }
+
+    private void rest(long bytes, long nanos) throws IOException {
+        synchronized (this) {
+            while (held && !closed) {
+                try {
+                    wait();
+                } catch (InterruptedException e) {
+                    closed = true;
+                }
+            }
+            if (ended && !closed) {
+                return;
+            }
+        }
+        pause(Math.max(nanos * REST, (long) (bytes * NANOS / RATE_BYTES_MAX)) / 1_000_000);
+    }
+
+    private synchronized void pause(long millis) throws IOException {
+        long deadline = System.nanoTime() + millis * 1_000_000;
+        try {
+            for (long left = millis; left > 0 && !closed && !ended; left = (deadline - System.nanoTime()) / 1_000_000) {
+                wait(left);
+            }
+        } catch (InterruptedException e) {
+            closed = true;
+        }
+        if (closed) {
+            throw new InterruptedIOException("broken off: the next sync goes on");
+        }
+    }
+
+    /** Breaks off what is being carried; the next sync goes on. */
+    @Override
+    public void close() {
+        synchronized (this) {
+            closed = true;
+            notifyAll();
+        }
+        boolean interrupted = false;
+        while (worker.isAlive()) {
+            try {
+                worker.join();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -95,15 +95,15 @@ public final class FileSystems {
      * system itself.
      */
     public static int deviceMinor(Path inside) throws LinuxException {
-        return (int) device(inside, STX_DEV_MINOR);
+        return device(inside, STX_DEV_MINOR);
     }
 
-    /** The device of the file system as sysfs(5) names it, {@code MAJOR:MINOR}; 0 is the major number of those without one. */
-    public static String device(Path inside) throws LinuxException {
-        return device(inside, STX_DEV_MAJOR) + ":" + device(inside, STX_DEV_MINOR);
+    /** The major device number of the file system (statx(2)); 0 is that of those without a device. */
+    public static int deviceMajor(Path inside) throws LinuxException {
+        return device(inside, STX_DEV_MAJOR);
     }
 
-    private static long device(Path inside, int field) throws LinuxException {
+    private static int device(Path inside, int field) throws LinuxException {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment statx = arena.allocate(256, 8);
             int result = (int) Libc.call(

@@ -8,7 +8,6 @@ import dev.satchel.vault.HostCache;
 import dev.satchel.vault.Vault;
 import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -103,30 +102,40 @@ public record ChunkPlaces(List<String> lookasides, OptionalLong cacheBytes) {
      */
     static boolean isNear(Path directory) {
         try {
-            String device = FileSystems.device(directory);
-            if (device.startsWith("0:")) {
-                return !FAR_TYPES.contains((int) FileSystems.usage(directory).type());
+            int major = FileSystems.deviceMajor(directory);
+            if (major == 0) {
+                return !isServed((int) FileSystems.usage(directory).type());
             }
-            Path disk = Path.of("/sys/dev/block", device);
-            String where = Files.readSymbolicLink(disk).toString();
-            return !where.contains("/usb");
-        } catch (NoSuchFileException e) {
-            return true;
+            if (!isScsi(major)) {
+                return true;
+            }
+            Path disk = Path.of("/sys/dev/block", major + ":" + FileSystems.deviceMinor(directory));
+            return !Files.readSymbolicLink(disk).toString().contains("/usb");
         } catch (IOException e) {
             return true;
         }
     }
 
-    /** statfs(2), linux/magic.h: NFS, SMB, CIFS, SMB2, FUSE, 9P, Ceph, AFS, Coda, VirtualBox's. */
-    private static final List<Integer> FAR_TYPES = List.of(
-            0x6969,
-            0x517B,
-            0xFF534D42,
-            0xFE534D42,
-            0x65735546,
-            0x01021997,
-            0x00C36400,
-            0x5346414F,
-            0x73757245,
-            0x786F4256);
+    /** What USB's disks are among, Documentation/admin-guide/devices.txt. */
+    private static boolean isScsi(int major) {
+        return major == 8 || (major >= 65 && major <= 71) || (major >= 128 && major <= 135);
+    }
+
+    /** Whether it is one of statfs(2), linux/magic.h: NFS, SMB, CIFS, SMB2, FUSE, 9P, Ceph, AFS, Coda, VirtualBox's. */
+    private static boolean isServed(int type) {
+        return switch (type) {
+            case 0x6969,
+                    0x517B,
+                    0xFF534D42,
+                    0xFE534D42,
+                    0x65735546,
+                    0x01021997,
+                    0x00C36400,
+                    0x5346414F,
+                    0x73757245,
+                    0x786F4256 ->
+                true;
+            default -> false;
+        };
+    }
 }

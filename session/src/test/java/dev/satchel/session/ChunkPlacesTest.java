@@ -4,10 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.satchel.vault.DirectoryBackend;
+import dev.satchel.vault.HeadWitness;
 import dev.satchel.vault.SourceReport;
 import dev.satchel.vault.Vault;
 import dev.satchel.vault.VaultKey;
-import dev.satchel.vault.HeadWitness;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -47,7 +47,9 @@ class ChunkPlacesTest extends LiveTest {
         try (var domains = Files.newDirectoryStream(vault.resolve("domains"))) {
             for (Path domain : domains) {
                 if (Files.exists(domain.resolve("key"))) {
-                    Path to = elsewhere.resolve("domains").resolve(domain.getFileName().toString());
+                    Path to = elsewhere
+                            .resolve("domains")
+                            .resolve(domain.getFileName().toString());
                     Files.createDirectories(to);
                     for (String part : List.of("packs", "index")) {
                         if (Files.exists(domain.resolve(part))) {
@@ -70,16 +72,17 @@ class ChunkPlacesTest extends LiveTest {
         moveImages(away.vault(), lookaside);
         assertThatThrownBy(() -> resume(host, name, ChunkPlaces.NONE)).isInstanceOf(IOException.class);
 
-        ChunkPlaces places =
-                new ChunkPlaces(List.of(lookaside.toString()), OptionalLong.of(64 << 20));
+        ChunkPlaces places = new ChunkPlaces(List.of(lookaside.toString()), OptionalLong.of(64 << 20));
         try (Running running = resume(host, name, places)) {
-            assertThat(Files.readString(running.root().resolve("etc/os-release"))).contains("Debian GNU/Linux");
+            assertThat(Files.readString(running.root().resolve("etc/os-release")))
+                    .contains("Debian GNU/Linux");
             assertThat(report(host, name, SourceReport.Kind.LOOKASIDE).chunks()).isPositive();
             assertThat(report(host, name, SourceReport.Kind.HOME).failures()).isZero();
             SuspendResult suspended = host.with(satchel -> satchel.suspend(name));
             assertThat(suspended.processes()).isPositive();
         }
-        // Ciphertext only: neither what every Debian has nor what a compressed frame begins with, in clear, at a record's content.
+        // Ciphertext only: neither what every Debian has nor what a compressed frame begins with, in clear, at a
+        // record's content.
         byte[] cached = Files.readAllBytes(host.host().state().resolve("cache/chunks"));
         assertThat(new String(cached, StandardCharsets.ISO_8859_1)).doesNotContain("Debian GNU/Linux", "#!/bin/sh");
         assertThat(host.with(Satchel::cache).orElseThrow().bytesUsed()).isPositive();
@@ -100,7 +103,8 @@ class ChunkPlacesTest extends LiveTest {
             ChunkPlaces byServer = new ChunkPlaces(List.of(server.link()), OptionalLong.empty());
             try (Running running = resume(other, name, byServer)) {
                 assertThat(running.result().processes()).isPositive();
-                assertThat(Files.readString(running.root().resolve("etc/os-release"))).contains("Debian GNU/Linux");
+                assertThat(Files.readString(running.root().resolve("etc/os-release")))
+                        .contains("Debian GNU/Linux");
                 SourceReport report = report(other, name, SourceReport.Kind.LOOKASIDE);
                 assertThat(report.chunks()).isPositive();
                 assertThat(report.location()).startsWith("http://127.0.0.1:").doesNotContain("k=");

@@ -295,8 +295,7 @@ class ChunkServerTest {
             // On a busy machine the vault may have been faster now and then.
             assertThat(reports.getFirst().chunks()).isBetween(1L, 10L);
             assertThat(reports.getFirst().state()).isNotEqualTo(SourceReport.State.IN_USE);
-            assertThat(reports.getFirst().chunks() + reports.getLast().chunks())
-                    .isEqualTo(CHUNKS);
+            assertThat(reports.getFirst().chunks() + reports.getLast().chunks()).isEqualTo(CHUNKS);
             assertThat(notes).hasSizeLessThanOrEqualTo(1);
         }
     }

@@ -211,7 +211,14 @@ public final class ChunkStore {
      */
     public void readThrough(
             Optional<HostCache> cache, List<ChunkSource> lookasides, boolean vaultIsNear, Consumer<String> notes) {
-        readThrough(new ChunkSources(this, cache, lookasides, vaultIsNear, notes, ChunkSources.FETCH_NANOS_MAX, ChunkSources.HEDGE_NANOS_MIN));
+        readThrough(new ChunkSources(
+                this,
+                cache,
+                lookasides,
+                vaultIsNear,
+                notes,
+                ChunkSources.FETCH_NANOS_MAX,
+                ChunkSources.HEDGE_NANOS_MIN));
     }
 
     void readThrough(ChunkSources others) {

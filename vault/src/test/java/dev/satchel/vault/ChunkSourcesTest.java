@@ -102,7 +102,13 @@ class ChunkSourcesTest {
     private void readThrough(Vault vault, boolean homeIsNear, Optional<HostCache> cache, ChunkSource... lookasides) {
         vault.chunks()
                 .readThrough(new ChunkSources(
-                        vault.chunks(), cache, List.of(lookasides), homeIsNear, notes::add, FETCH_NANOS_MAX, hedgeNanosMin));
+                        vault.chunks(),
+                        cache,
+                        List.of(lookasides),
+                        homeIsNear,
+                        notes::add,
+                        FETCH_NANOS_MAX,
+                        hedgeNanosMin));
     }
 
     private void readAll(Vault vault) throws IOException {

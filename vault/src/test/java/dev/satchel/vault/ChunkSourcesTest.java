@@ -390,6 +390,36 @@ class ChunkSourcesTest {
         }
     }
 
+    /** As whoever has an image's keys can: the tag is right, the content is not. */
+    @Test
+    void whatIsSealedUnderAnothersIdIsNotThatChunk() throws IOException {
+        try (Vault vault = TestVaults.open(home);
+                Arena arena = Arena.ofConfined();
+                ChunkCodec codec = new ChunkCodec();
+                dev.satchel.linux.crypto.SecretBytes key = dev.satchel.linux.crypto.SecretBytes.random(32)) {
+            KeyDomain domain = vault.chunks().ownDomain();
+            ChunkRef ref = refs.getFirst();
+            MemorySegment target = arena.allocate(ChunkRef.LENGTH_MAX);
+            for (boolean genuine : new boolean[] {true, false}) {
+                byte[] plaintext = genuine ? contents.getFirst() : TestVaults.noise(123, ref.length());
+                MemorySegment sealed = arena.allocate(SealedChunk.SEALED_BYTES_MAX);
+                Pack pack = codec.wrap(domain, key);
+                int length = codec.encode(key, ref.id(), 100, TestVaults.segment(arena, plaintext), sealed);
+                SealedChunk chunk = new SealedChunk(
+                        domain.id(),
+                        ref.id(),
+                        pack.high(),
+                        pack.low(),
+                        pack.wrapped(),
+                        100,
+                        codec.codec(),
+                        ref.length(),
+                        sealed.asSlice(0, length));
+                assertThat(vault.chunks().open(ref, chunk, target)).isEqualTo(genuine);
+            }
+        }
+    }
+
     @Test
     void aReplicaThatIsBehindIsPassedOver() throws IOException {
         byte[] content = TestVaults.noise(99, 70_000);

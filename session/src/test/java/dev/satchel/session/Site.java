@@ -68,6 +68,11 @@ final class Site {
         return new Site(directory, to);
     }
 
+    /** The same hosts' machine, and a vault that is there. */
+    Site at(Path other) {
+        return new Site(directory, other);
+    }
+
     /** A new host: a state directory that nothing was in. */
     TestHost host() throws IOException {
         Path state;

@@ -18,7 +18,17 @@ final class Replica {
     /** Which copy an opened vault is. */
     static ReplicaId read(Vault vault) throws IOException {
         Optional<byte[]> stored = vault.backend().get(FILE, Vault.OBJECT_BYTES_MAX);
-        return stored.isEmpty() ? ReplicaId.ORIGINAL : idIn(vault, stored.get());
+        if (stored.isEmpty()) {
+            return ReplicaId.ORIGINAL;
+        }
+        try {
+            return idIn(vault, stored.get());
+        } catch (DamagedException | ForgedException e) {
+            throw new ForgedException("the file " + FILE + " in "
+                    + vault.backend().location()
+                    + " is damaged or forged: remove it, the next 'satchel vault sync' with this copy makes another; before that,"
+                    + " see that the vault's sessions are as new as they should be");
+        }
     }
 
     private static ReplicaId idIn(Vault vault, byte[] stored) throws VaultException {

@@ -233,11 +233,12 @@ public final class Replication {
                 count(units);
                 return;
             }
+            int sent = 0;
+            Protected kept = protect(from, to, units);
+            // After the pin: a collection in the target removes keys of domains that nothing names.
             for (KeyDomainId domain : transfer.domains()) {
                 copyKeys(from, to, domain);
             }
-            int sent = 0;
-            Protected kept = protect(from, to, units);
             try {
                 // What the target was seen to have may have gone before the pin was there.
                 Set<String> packs = packsIn(to);

@@ -746,6 +746,92 @@ class ReplicationTest {
         }
     }
 
+    /** Syncs slowly, in a process that can be killed. */
+    public static final class Sender {
+        private Sender() {}
+
+        /** Arguments: vault, copy. */
+        public static void main(String[] arguments) throws IOException {
+            Replication.Pace slow = (bytes, nanos) -> {
+                System.out.println("piece");
+                try {
+                    Thread.sleep(20);
+                } catch (InterruptedException e) {
+                    throw new IOException(e);
+                }
+            };
+            try (Vault home = TestVaults.open(Path.of(arguments[0]));
+                    Vault copy =
+                            home.openReplica(new DirectoryBackend(Path.of(arguments[1])), HeadWitness.NONE, true)) {
+                ReplicationReport report = new Replication(
+                                home,
+                                copy,
+                                new Replication.Options(Replication.Direction.PUSH, Set.of(), false, false, slow),
+                                HERE,
+                                "here",
+                                ProgressListener.NONE)
+                        .run();
+                System.out.println("sent " + report.bytesSent());
+            }
+        }
+    }
+
+    @Test
+    void aSyncThatIsKilledIsGoneOnWithAndRepeatsNothingThatHasArrived() throws Exception {
+        for (int i = 0; i < 24; i++) {
+            goOn(home, WORK, "work", noise(3 * i), noise(3 * i + 1), noise(3 * i + 2));
+        }
+        Random random = new Random(4);
+        int kills = 0;
+        long named = 0;
+        for (boolean done = false; !done; ) {
+            Process sender = new ProcessBuilder(
+                            Path.of(System.getProperty("java.home"), "bin", "java")
+                                    .toString(),
+                            "--enable-native-access=ALL-UNNAMED",
+                            "-cp",
+                            System.getProperty("java.class.path"),
+                            Sender.class.getName(),
+                            directory.resolve("home").toString(),
+                            away.toString())
+                    .redirectError(ProcessBuilder.Redirect.INHERIT)
+                    .start();
+            try (var lines = sender.inputReader()) {
+                int piecesLeft = 6 + random.nextInt(6);
+                for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+                    if (line.startsWith("sent ")) {
+                        done = true;
+                    } else if (--piecesLeft == 0 && !done) {
+                        Thread.sleep(random.nextInt(30));
+                        assertThat(sender.toHandle().destroyForcibly()).isTrue();
+                        kills++;
+                    }
+                }
+            }
+            assertThat(sender.waitFor(60, java.util.concurrent.TimeUnit.SECONDS))
+                    .isTrue();
+            if (Files.exists(away.resolve("vault"))) {
+                long now = 0;
+                try (Vault copy = TestVaults.open(away)) {
+                    assertWhole(copy);
+                    for (String name : copy.backend().list("domains")) {
+                        now += copy.backend().size(name).orElse(0L);
+                    }
+                }
+                assertThat(now).isGreaterThanOrEqualTo(named);
+                named = now;
+            }
+            assertThat(kills).as("a sync that gets no further").isLessThan(40);
+        }
+        assertThat(kills).isGreaterThan(1);
+        try (Vault copy = TestVaults.open(away)) {
+            assertThat(push(home, copy).bytesSent()).isZero();
+            assertThat(copy.history(WORK)).hasSize(24);
+        }
+        assertThat(bytesIn(away)).isLessThan(bytesIn(directory.resolve("home")) + 10_000);
+        assertThat(away.resolve(".tmp")).isEmptyDirectory();
+    }
+
     /** Copies that go on, are synced in any pair and direction, and in the end with each other: all agree, and nothing is lost. */
     @Test
     void randomHistoriesOfThreeCopiesConverge() throws IOException {

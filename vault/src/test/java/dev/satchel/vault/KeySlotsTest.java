@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.satchel.linux.ThreadClock;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.ByteBuffer;
@@ -505,5 +506,9 @@ class KeySlotsTest {
         assertThat(here.parameters().memoryKib()).isEqualTo(65536);
         assertThat(here.parameters().passes()).isBetween(3, 64);
         assertThat(here.millis()).isPositive();
+        // Waiting costs nobody a guess.
+        long begin = ThreadClock.usedNanos();
+        java.util.concurrent.locks.LockSupport.parkNanos(second / 2);
+        assertThat(ThreadClock.usedNanos() - begin).isBetween(0L, second / 4);
     }
 }

@@ -189,7 +189,9 @@ public final class Vault implements AutoCloseable {
             if (!backend.replace(CONFIG, Optional.empty(), Bytes.copy(signed))) {
                 throw new ExistsException("somebody else has just made a vault in " + backend.location() + ": use it");
             }
-        } catch (IOException e) {
+        } catch (ExistsException e) {
+            // After any other failure the vault may be there all the same, and then this is its only key; if not, the
+            // next init removes it.
             if (slot != null) {
                 backend.delete(slot);
             }

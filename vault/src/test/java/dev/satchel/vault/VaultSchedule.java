@@ -219,8 +219,19 @@ final class VaultSchedule {
                 Vault.init(backend, TestVaults.PASSPHRASE, KdfParameters.FOR_TESTS);
                 made = true;
             } catch (ExistsException e) {
-                // An init that failed at its very end, or was killed there, has made it.
-                made = !process.isDead();
+                // An init that failed at its very end, or was killed there, has made it. It must be of use.
+                disk.defuse();
+                if (!process.isDead()) {
+                    Vault.unlock(process.backend(PLACE), TestVaults.PASSPHRASE).close();
+                    disk.cutPower();
+                    try (DirectoryBackend backend = disk.process().backend(PLACE)) {
+                        made = backend.get(Vault.CONFIG, 1000).isPresent();
+                        key = made ? Vault.unlock(backend, TestVaults.PASSPHRASE) : null;
+                    }
+                    if (made) {
+                        return;
+                    }
+                }
             } catch (IOException e) {
                 tell("init: " + e.getMessage());
                 require(disk.hasBurned(), "init failed by itself: " + e);
@@ -680,14 +691,16 @@ final class VaultSchedule {
 
     private void deleteImage(Host host) throws IOException {
         String name = "image " + random.nextInt(3);
+        boolean[] there = new boolean[1];
         boolean done = attempt(host, "deletes " + name, vault -> {
             Optional<ImageManifest> image = vault.image(name);
+            there[0] = image.isPresent();
             if (image.isPresent()) {
                 images.get(name).add(null);
                 vault.deleteImage(image.get().id());
             }
         });
-        if (done && images.containsKey(name)) {
+        if (done && there[0]) {
             images.get(name).clear();
             images.get(name).add(null);
         }

@@ -87,7 +87,7 @@ public final class ChunkStore {
      * can be read from once the image has been put into the vault, see {@link Vault#putImage}, or while the domain is open.
      */
     public ChunkWriter writer(KeyDomain domain) throws IOException {
-        DomainPacks packs = domains.get(domain.id());
+        DomainPacks packs = known(domain.id());
         if (packs == null) {
             packs = load(domain);
         } else {
@@ -396,11 +396,21 @@ public final class ChunkStore {
 
     /** The packs of a domain, whose keys are looked up if need be. */
     DomainPacks domain(KeyDomainId id) throws IOException {
-        DomainPacks packs = domains.get(id);
+        DomainPacks packs = known(id);
         if (packs != null) {
             return packs;
         }
         return load(id.equals(own.id()) ? own : domainKeys.keys(id));
+    }
+
+    /** A domain that has been used; without those of images that were never finished, whose makers have closed their keys. */
+    private @Nullable DomainPacks known(KeyDomainId id) {
+        DomainPacks packs = domains.get(id);
+        if (packs != null && packs.keys().isClosed()) {
+            domains.remove(id, packs);
+            return null;
+        }
+        return packs;
     }
 
     private DomainPacks load(KeyDomain keys) throws IOException {

@@ -19,6 +19,7 @@ public final class KeyDomain implements AutoCloseable {
     private final SecretBytes chunkIdKey;
     private final SecretBytes packWrapKey;
     private final SecretBytes indexKey;
+    private volatile boolean closed;
 
     /** Takes the secret over. */
     KeyDomain(SecretBytes secret) {
@@ -62,8 +63,13 @@ public final class KeyDomain implements AutoCloseable {
         return indexKey;
     }
 
+    boolean isClosed() {
+        return closed;
+    }
+
     @Override
     public void close() {
+        closed = true;
         secret.close();
         chunkIdKey.close();
         packWrapKey.close();

@@ -76,7 +76,7 @@ public final class Vault implements AutoCloseable {
         chunks = new ChunkStore(backend, ownKeys, this::keysOf, protection::condemned);
     }
 
-    private static SecretBytes derive(VaultKey key, String purpose) {
+    static SecretBytes derive(VaultKey key, String purpose) {
         return HmacSha256.expand(key.secret().segment(), ("satchel vault v1 " + purpose).getBytes(US_ASCII));
     }
 

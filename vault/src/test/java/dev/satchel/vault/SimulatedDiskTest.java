@@ -142,6 +142,22 @@ class SimulatedDiskTest {
     }
 
     @Test
+    void anImageThatWasNotFinishedHarmsNobodyInTheSameProcess() throws IOException {
+        SimulatedDisk disk = new SimulatedDisk(1, 1 << 20);
+        DirectoryBackend backend = disk.process().backend("/v");
+        Vault.init(backend, TestVaults.PASSPHRASE, KdfParameters.FOR_TESTS);
+        try (VaultKey key = Vault.unlock(backend, TestVaults.PASSPHRASE);
+                Vault vault = Vault.open(backend, key, HeadWitness.NONE)) {
+            try (KeyDomain keys = KeyDomain.random();
+                    ChunkWriter writer = vault.chunks().writer(keys)) {
+                TestVaults.put(writer, TestVaults.text(1, 100));
+                writer.commit();
+            }
+            assertThat(vault.verify(ProgressListener.NONE).errors()).isEmpty();
+        }
+    }
+
+    @Test
     void knownSchedulesLoseNothing() {
         for (long seed = 1; seed <= 4; seed++) {
             VaultSchedule.run(seed, 60);

@@ -14,6 +14,9 @@ import java.util.concurrent.TimeUnit;
 
 /** A supervisor in a process of its own, for tests that kill it: {@code STATE VAULT SESSION AT TAKE_OVER}. */
 final class SessionProcess implements AutoCloseable {
+    /** In place of a snapshot: boots from the disk, which a crash has left. */
+    static final String FRESH = "fresh";
+
     private static final String NONE = "-";
 
     private final Process process;
@@ -106,9 +109,10 @@ final class SessionProcess implements AutoCloseable {
         Host host =
                 Host.open(Path.of(arguments[0]), Site.tools(), Site.repository().resolve("images"));
         Satchel satchel = new Satchel(host, Path.of(arguments[1]), Site::passphrase, Progress.NONE);
-        Optional<String> at = arguments[3].equals(NONE) ? Optional.empty() : Optional.of(arguments[3]);
+        boolean fresh = arguments[3].equals(FRESH);
+        Optional<String> at = fresh || arguments[3].equals(NONE) ? Optional.empty() : Optional.of(arguments[3]);
         System.out.println("starts");
-        try (Supervisor supervisor = satchel.resume(new ResumeRequest(arguments[2], at, false, false))) {
+        try (Supervisor supervisor = satchel.resume(new ResumeRequest(arguments[2], at, fresh, false))) {
             System.out.println("runs");
             supervisor.serve();
         }

@@ -167,7 +167,7 @@ final class VaultSchedule {
         begin();
         for (int step = 0; step < steps; step++) {
             Host host = hosts.get(random.nextInt(HOSTS));
-            switch (random.nextInt(23)) {
+            switch (random.nextInt(25)) {
                 case 0, 1, 2 -> storeChunks(host);
                 case 3, 4, 5, 6, 7 -> storeSnapshot(host);
                 case 8, 9 -> newSession(host);
@@ -189,6 +189,7 @@ final class VaultSchedule {
                 }
                 case 19, 20 -> fork(host);
                 case 21 -> storeKnown(host);
+                case 22, 23 -> collect(host);
                 default -> renameSession(host);
             }
             afterwards();
@@ -498,6 +499,12 @@ final class VaultSchedule {
         Session session = new Session(SessionId.random(), "fork " + ++stamps);
         sessions.put(session.id, session);
         storeHead(host, session, Optional.of(all.getLast().id()), "makes ");
+    }
+
+    /** Frees what nothing refers to: chunks that no snapshot names are nobody's from then on. */
+    private void collect(Host host) throws IOException {
+        chunks.clear();
+        attempt(host, "collects", vault -> vault.collect(0, false, ProgressListener.NONE));
     }
 
     /** Stores a chunk that is there already, whoever has put it there. */

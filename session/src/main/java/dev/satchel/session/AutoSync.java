@@ -95,8 +95,14 @@ public final class AutoSync implements AutoCloseable {
 
     /** The session has ended: what is left is carried without rests, and then everything is let go. */
     synchronized void sessionEnded() {
+        if (ended) {
+            return;
+        }
         ended = true;
         held = false;
+        // Also when all snapshots are there: that nobody has the session any more is to be known in the copy.
+        due = true;
+        blocked = false;
         notifyAll();
     }
 

@@ -133,8 +133,7 @@ public record ChunkPlaces(List<String> lookasides, OptionalLong cacheBytes) {
                     0x00C36400,
                     0x5346414F,
                     0x73757245,
-                    0x786F4256 ->
-                true;
+                    0x786F4256 -> true;
             default -> false;
         };
     }

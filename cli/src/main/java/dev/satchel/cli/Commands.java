@@ -19,6 +19,9 @@ final class Commands {
             "ls",
             "inspect",
             "history",
+            "set",
+            "label",
+            "prune",
             "fork",
             "rm",
             "exec",
@@ -52,6 +55,9 @@ final class Commands {
             case "ls" -> new ListCommand();
             case "inspect" -> new InspectCommand();
             case "history" -> new HistoryCommand();
+            case "set" -> new SetCommand();
+            case "label" -> new LabelCommand();
+            case "prune" -> new PruneCommand();
             case "fork" -> new ForkCommand();
             case "rm" -> new RemoveCommand();
             case "exec" -> new ExecCommand();

@@ -62,6 +62,8 @@ final class CreateCommand extends Command {
             "--upload-max");
     private final OptionSpec suspendOnClose = flag("Suspend it when its last viewer goes.", "--suspend-on-close");
 
+    private final UpkeepOptions upkeep = new UpkeepOptions(this);
+
     CreateCommand() {
         super("create", "Make a session from an image");
         describe(
@@ -94,7 +96,8 @@ final class CreateCommand extends Command {
                         screen.orElse(GEOMETRY_DEFAULT),
                         largest.orElse(GEOMETRY_MAX_DEFAULT),
                         given(suspendOnClose),
-                        uploadBytes == null ? CreateRequest.UPLOAD_BYTES_MAX : uploadBytes));
+                        uploadBytes == null ? CreateRequest.UPLOAD_BYTES_MAX : uploadBytes,
+                        upkeep.change()));
         invocation.print(new SessionDoneReport(
                 new SessionReport(session, Instant.now()),
                 session.session() + " created from image " + session.image() + ": boot it with 'satchel resume "

@@ -7,8 +7,10 @@ import java.time.Instant;
 
 /** A snapshot in {@code history}. */
 record HistoryRow(String session, SnapshotInfo info, Instant now) implements Row {
+    private static final int WINDOWS_LENGTH_MAX = 40;
+
     static Table table() {
-        return new Table("SNAPSHOT", "KIND", "CREATED", "PARENT", ">PROCESSES", ">NEW", ">SIZE");
+        return new Table("SNAPSHOT", "KIND", "CREATED", "PARENT", ">PROCESSES", ">NEW", ">SIZE", "LABEL", "WINDOWS");
     }
 
     @Override
@@ -27,6 +29,7 @@ record HistoryRow(String session, SnapshotInfo info, Instant now) implements Row
             json.writeString(window);
         }
         json.writeEndArray();
+        json.writeStringField("label", info.label().orElse(null));
     }
 
     @Override
@@ -38,7 +41,25 @@ record HistoryRow(String session, SnapshotInfo info, Instant now) implements Row
             info.parent().isPresent() ? Snapshots.brief(info.parent().get()) : "-",
             info.processes() == 0 ? "-" : Integer.toString(info.processes()),
             Quantities.bytes(info.bytesNew()),
-            Quantities.bytes(info.bytesLogical())
+            Quantities.bytes(info.bytesLogical()),
+            info.label().orElse("-"),
+            windows()
         };
+    }
+
+    /** As much of the titles as a line has room for; what programs call their windows is not to be trusted by a terminal. */
+    private String windows() {
+        StringBuilder text = new StringBuilder();
+        for (String window : info.windows()) {
+            text.append(text.isEmpty() ? "" : ", ");
+            for (int i = 0; i < window.length() && text.length() < WINDOWS_LENGTH_MAX; i++) {
+                char c = window.charAt(i);
+                text.append(Character.isISOControl(c) ? ' ' : c);
+            }
+            if (text.length() >= WINDOWS_LENGTH_MAX) {
+                return text.append("…").toString();
+            }
+        }
+        return text.isEmpty() ? "-" : text.toString();
     }
 }

@@ -1,5 +1,6 @@
 package dev.satchel.cli;
 
+import dev.satchel.session.Retention;
 import java.time.Duration;
 import java.time.Instant;
 import picocli.CommandLine.ITypeConverter;
@@ -98,6 +99,26 @@ final class Quantities {
         @Override
         public Duration convert(String text) {
             return parseDuration(text);
+        }
+    }
+
+    /** A duration, or {@code off}, which is zero. */
+    static final class TimeOrOff implements ITypeConverter<Duration> {
+        @Override
+        public Duration convert(String text) {
+            return text.equals("off") ? Duration.ZERO : parseDuration(text);
+        }
+    }
+
+    /** What snapshots to keep. */
+    static final class Keeping implements ITypeConverter<Retention> {
+        @Override
+        public Retention convert(String text) {
+            try {
+                return Retention.parse(text);
+            } catch (IllegalArgumentException e) {
+                throw new TypeConversionException(String.valueOf(e.getMessage()));
+            }
         }
     }
 

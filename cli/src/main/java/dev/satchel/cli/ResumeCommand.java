@@ -3,7 +3,9 @@ package dev.satchel.cli;
 import dev.satchel.session.AutoSync;
 import dev.satchel.session.Door;
 import dev.satchel.session.ResumeRequest;
+import dev.satchel.session.SessionInfo;
 import dev.satchel.session.Supervisor;
+import dev.satchel.session.UpkeepChange;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.util.Optional;
@@ -17,12 +19,14 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 final class ResumeCommand extends Command {
     private final PositionalParamSpec name = session("NAME", "The session.");
     private final OptionSpec at =
-            option("SNAPSHOT", "Go on from this snapshot, see 'satchel history'; the first digits do.", "--at");
+            option("SNAPSHOT", "Go on from this snapshot, see 'satchel history': its label, or the first digits of its id.", "--at");
     private final OptionSpec fresh = flag("Boot it on its newest files, without the programs that ran.", "--fresh");
     private final OptionSpec takeOver = flag(
             "Take it from a host that has it and is gone; that host can't write to it any more. Also go on from a copy of the vault"
                     + " that is behind another one, or whose session runs elsewhere.",
             "--take-over");
+
+    private final UpkeepOptions upkeep = new UpkeepOptions(this);
 
     ResumeCommand() {
         super("resume", "Run a session here");
@@ -40,6 +44,10 @@ final class ResumeCommand extends Command {
     @Override
     int run(Invocation invocation) throws IOException {
         ResumeRequest request = new ResumeRequest(text(name), optional(at), given(fresh), given(takeOver));
+        UpkeepChange change = upkeep.change();
+        if (!change.isNone()) {
+            SessionInfo _ = invocation.satchel().configure(text(name), change);
+        }
         Optional<Launcher> launcher =
                 Launcher.waiting(invocation.variable(Launcher.STATUS_FD), invocation.variable(Launcher.INHERITED_FDS));
         Optional<Door> door;

@@ -28,13 +28,18 @@ record SessionReport(SessionInfo info, Instant now) implements Report, Row {
         json.writeNumberField("disk_bytes", info.diskBytes());
         json.writeStringField(
                 "supervisor_log", info.supervisorLog().map(Path::toString).orElse(null));
+        json.writeNumberField(
+                "snapshot_every_seconds",
+                info.snapshotEvery().isPresent() ? info.snapshotEvery().get().toSeconds() : 0);
+        json.writeStringField("keep", info.keep().toString());
+        json.writeStringField("trouble", info.trouble().orElse(null));
     }
 
     @Override
     public String[] cells() {
         return new String[] {
             info.session(),
-            state(),
+            info.trouble().isPresent() ? state() + " (!)" : state(),
             info.image(),
             snapshot(),
             info.host().orElse("-"),
@@ -57,10 +62,22 @@ record SessionReport(SessionInfo info, Instant now) implements Report, Row {
         table.add("Disk", Quantities.bytes(info.diskBytes()));
         table.add("Stored", Quantities.bytes(info.bytesStored()));
         table.add("Logical", Quantities.bytes(info.bytesLogical()));
+        table.add("Upkeep", upkeep(info));
+        if (info.trouble().isPresent()) {
+            table.add("Trouble", info.trouble().get());
+        }
         if (info.supervisorLog().isPresent()) {
             table.add("Log", info.supervisorLog().get() + " (the supervisor's)");
         }
         table.appendTo(text);
+    }
+
+    /** What is done about its snapshots, in words. */
+    static String upkeep(SessionInfo info) {
+        return (info.snapshotEvery().isPresent()
+                        ? "is saved every " + Quantities.duration(info.snapshotEvery().get())
+                        : "is saved when asked")
+                + (info.keep().keepsAll() ? ", keeps all snapshots" : ", keeps " + info.keep());
     }
 
     private String snapshot() {

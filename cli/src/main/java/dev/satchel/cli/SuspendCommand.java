@@ -3,11 +3,13 @@ package dev.satchel.cli;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Optional;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** {@code suspend}. */
 final class SuspendCommand extends Command {
     private final PositionalParamSpec name = session("NAME", "The session; it runs here.");
+    private final OptionSpec label = option("TEXT", "What to call the snapshot, see 'label'.", "-l", "--label");
 
     SuspendCommand() {
         super("suspend", "Put a running session into the vault, whole");
@@ -20,7 +22,8 @@ final class SuspendCommand extends Command {
 
     @Override
     int run(Invocation invocation) throws IOException {
-        invocation.print(new SuspendReport(invocation.satchel().suspend(text(name)), "suspended"));
+        Optional<String> called = optional(label);
+        invocation.print(new SuspendReport(invocation.satchel().suspend(text(name), called), "suspended"));
         Optional<Path> copy = invocation.satchel().keptCopy();
         if (copy.isPresent()) {
             invocation.note("its copy in " + copy.get()

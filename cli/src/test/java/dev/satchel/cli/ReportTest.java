@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
+import dev.satchel.session.Retention;
 import dev.satchel.session.ImageInfo;
 import dev.satchel.session.LossInfo;
 import dev.satchel.session.RepairResult;
@@ -22,6 +23,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
@@ -45,7 +47,10 @@ class ReportTest {
             "10.88.0.2",
             "work",
             8L << 30,
-            Optional.of(Path.of("/state/run/x/supervisor.log")));
+            Optional.of(Path.of("/state/run/x/supervisor.log")),
+            Optional.of(Duration.ofMinutes(10)),
+            Retention.parse("last=3"),
+            Optional.empty());
 
     @Test
     void suspend() throws Exception {
@@ -114,7 +119,7 @@ class ReportTest {
         SessionReport report = new SessionReport(RUNNING, NOW);
         String fields = "{\"session\":\"work\",\"state\":\"running\",\"image\":\"desktop\",\"snapshot\":\"" + ID
                 + "\",\"host\":\"tower\",\"created\":\"2026-11-20T10:00:00Z\",\"bytes_stored\":5242880,"
-                + "\"bytes_logical\":3221225472,\"address\":\"10.88.0.2\",\"hostname\":\"work\",\"disk_bytes\":8589934592,\"supervisor_log\":\"/state/run/x/supervisor.log\"}";
+                + "\"bytes_logical\":3221225472,\"address\":\"10.88.0.2\",\"hostname\":\"work\",\"disk_bytes\":8589934592,\"supervisor_log\":\"/state/run/x/supervisor.log\",\"snapshot_every_seconds\":600,\"keep\":\"last=3\",\"trouble\":null}";
 
         assertThat(json(report::fields)).isEqualTo(fields);
         assertThat(json(new SessionDoneReport(report, "done")::fields)).isEqualTo(fields);
@@ -137,15 +142,18 @@ class ReportTest {
                                 "10.88.0.3",
                                 "x",
                                 0,
-                                Optional.empty()),
+                                Optional.empty(),
+                                Optional.empty(),
+                                Retention.ALL,
+                                Optional.of("2026: full")),
                         NOW)
                 .cells());
         StringBuilder text = new StringBuilder();
         table.appendTo(text);
         assertThat(text.toString()).isEqualTo("""
-                SESSION         STATE     IMAGE     SNAPSHOT       HOST    CREATED         STORED
-                work            running   desktop   3f2a9c813f2a   tower   3 hours ago   5.00 MiB
-                a-longer-name   created   minimal   -              -       just now           0 B
+                SESSION         STATE         IMAGE     SNAPSHOT       HOST    CREATED         STORED
+                work            running       desktop   3f2a9c813f2a   tower   3 hours ago   5.00 MiB
+                a-longer-name   created (!)   minimal   -              -       just now           0 B
                 """);
     }
 
@@ -153,15 +161,15 @@ class ReportTest {
     void history() throws Exception {
         HistoryRow row = new HistoryRow(
                 "work",
-                new SnapshotInfo(ID, Optional.of(PARENT), THEN, "suspend", 100, 200, 42, true, List.of("a \"b\"")),
+                new SnapshotInfo(ID, Optional.of(PARENT), THEN, "suspend", 100, 200, 42, true, List.of("a \"b\""), Optional.of("good")),
                 NOW);
 
         assertThat(json(row::fields))
                 .isEqualTo("{\"session\":\"work\",\"snapshot\":\"" + ID + "\",\"parent\":\"" + PARENT
                         + "\",\"created\":\"2026-11-20T10:00:00Z\",\"kind\":\"suspend\",\"bytes_new\":100,"
-                        + "\"bytes_logical\":200,\"processes\":42,\"thumbnail\":true,\"windows\":[\"a \\\"b\\\"\"]}");
+                        + "\"bytes_logical\":200,\"processes\":42,\"thumbnail\":true,\"windows\":[\"a \\\"b\\\"\"],\"label\":\"good\"}");
         assertThat(row.cells())
-                .containsExactly("3f2a9c813f2a", "suspend", "3 hours ago", "0123456789ab", "42", "100 B", "200 B");
+                .containsExactly("3f2a9c813f2a", "suspend", "3 hours ago", "0123456789ab", "42", "100 B", "200 B", "good", "a \"b\"");
     }
 
     @Test

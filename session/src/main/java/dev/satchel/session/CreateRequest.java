@@ -17,6 +17,7 @@ import java.util.OptionalLong;
  * @param geometryMax the largest that viewers can make it
  * @param suspendOnClose suspend when the last viewer goes
  * @param uploadBytesMax of a file that a viewer sends into it; 0: they can send none
+ * @param upkeep what is done about its snapshots, beginning from nothing
  */
 public record CreateRequest(
         String name,
@@ -28,9 +29,36 @@ public record CreateRequest(
         String geometry,
         String geometryMax,
         boolean suspendOnClose,
-        long uploadBytesMax) {
+        long uploadBytesMax,
+        UpkeepChange upkeep) {
     /** Unless something else is said. */
     public static final long UPLOAD_BYTES_MAX = 4L << 30;
+
+    /** With nothing done about its snapshots unless somebody asks. */
+    public CreateRequest(
+            String name,
+            String image,
+            OptionalLong diskBytes,
+            OptionalLong memoryBytes,
+            Optional<Double> cpus,
+            Map<String, String> environment,
+            String geometry,
+            String geometryMax,
+            boolean suspendOnClose,
+            long uploadBytesMax) {
+        this(
+                name,
+                image,
+                diskBytes,
+                memoryBytes,
+                cpus,
+                environment,
+                geometry,
+                geometryMax,
+                suspendOnClose,
+                uploadBytesMax,
+                UpkeepChange.NONE);
+    }
 
     /** With the usual limit on what viewers send. */
     public CreateRequest(

@@ -162,6 +162,11 @@ final class RunDirectory implements AutoCloseable {
         return path.resolve("supervisor.log");
     }
 
+    /** Why the last snapshot in the background could not be taken; there is none if it could. */
+    Path trouble() {
+        return path.resolve("trouble");
+    }
+
     /** Notes what others need to know. */
     void note(String vault, long initPid) throws IOException {
         Path fresh = path.resolve("note.new");

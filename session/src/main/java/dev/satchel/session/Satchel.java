@@ -47,6 +47,7 @@ import java.lang.foreign.MemorySegment;
 import java.net.SocketException;
 import java.net.URI;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.SecureRandom;
@@ -56,6 +57,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -417,7 +419,8 @@ public final class Satchel implements AutoCloseable {
                 hostname(request.name()),
                 // Apart from ids that hosts give to people and other containers, and seldom the same for two sessions.
                 PodSpec.ID_COUNT * (16384 + random.nextInt(16384)),
-                random.nextInt(Settings.NETWORKS));
+                random.nextInt(Settings.NETWORKS),
+                Upkeep.NONE.changed(request.upkeep()));
         Vault vault = vault();
         try (Lease lease = vault.acquire(id, host.id(), host.name(), false);
                 Pin _ = vault.pin(id, List.of(image.volume()))) {
@@ -645,23 +648,21 @@ public final class Satchel implements AutoCloseable {
         if (start.boot() || checkpoint.isEmpty() || Snapshots.isOfPresentFormat(start.snapshot())) {
             return start;
         }
-        SnapshotDraft draft;
         try (ChunkWriter writer = vault.chunks().writer(vault.chunks().ownDomain())) {
             Checkpoint upgraded = CheckpointFormats.upgrade(vault.chunks(), writer, checkpoint.get());
             if (upgraded.equals(checkpoint.get())) {
                 return start;
             }
             progress.at("bringing the session's memory to the present format", 0, 0);
-            draft = Snapshots.upgraded(
-                    start.snapshot(),
-                    start.head().id(),
-                    upgraded,
-                    writer.commit().bytesNew());
+            SnapshotDraft draft = Snapshots.upgraded(
+                    start.snapshot(), start.head().id(), upgraded, writer.commit().bytesNew());
+            try (Pin _ = vault.pin(head.id(), draft.trees().values(), writer)) {
+                SnapshotId id = vault.put(draft);
+                Head next = start.head().next(Optional.of(id), start.head().settings());
+                vault.putHead(next, lease);
+                return new Supervisor.Start(next, vault.snapshot(id), start.boot(), start.log());
+            }
         }
-        SnapshotId id = vault.put(draft);
-        Head next = start.head().next(Optional.of(id), start.head().settings());
-        vault.putHead(next, lease);
-        return new Supervisor.Start(next, vault.snapshot(id), start.boot(), start.log());
     }
 
     /** Decides what a resume goes on from. */
@@ -754,10 +755,18 @@ public final class Satchel implements AutoCloseable {
         }
     }
 
-    /** A snapshot of a session by its id or a prefix of that. */
+    /** A snapshot of a session by its label, its id or a prefix of that. */
     static Snapshot snapshot(Vault vault, Head head, String prefix) throws IOException {
         List<Snapshot> found = new ArrayList<>();
-        for (Snapshot snapshot : vault.history(head.id())) {
+        Map<SnapshotId, String> labels =
+                Settings.fromJson(head.settings()).upkeep().labels();
+        List<Snapshot> all = vault.history(head.id());
+        for (Snapshot snapshot : all) {
+            if (prefix.equals(labels.get(snapshot.id()))) {
+                return snapshot; // the newest of that name
+            }
+        }
+        for (Snapshot snapshot : all) {
             if (snapshot.id().toString().startsWith(prefix)) {
                 found.add(snapshot);
             }
@@ -812,12 +821,32 @@ public final class Satchel implements AutoCloseable {
 
     /** {@code suspend}: when this returns all of it is durable and nothing of it is left here. */
     public SuspendResult suspend(String session) throws IOException {
-        return Results.suspend(ask(session, Map.of("do", "suspend")));
+        return suspend(session, Optional.empty());
+    }
+
+    /** The same, and the snapshot gets a label. */
+    public SuspendResult suspend(String session, Optional<String> label) throws IOException {
+        return Results.suspend(ask(session, labelled("suspend", label)));
+    }
+
+    private static Map<String, Object> labelled(String command, Optional<String> label) throws SatchelException {
+        Map<String, Object> request = new LinkedHashMap<>();
+        request.put("do", command);
+        if (label.isPresent()) {
+            checkLabel(label.get());
+            request.put("label", label.get());
+        }
+        return request;
     }
 
     /** {@code snapshot}: the same, and it goes on. */
     public SuspendResult snapshot(String session) throws IOException {
-        return Results.suspend(ask(session, Map.of("do", "snapshot")));
+        return snapshot(session, Optional.empty());
+    }
+
+    /** The same, and it gets a label. */
+    public SuspendResult snapshot(String session, Optional<String> label) throws IOException {
+        return Results.suspend(ask(session, labelled("snapshot", label)));
     }
 
     /** {@code stop}: clean shutdown; files kept, no process state. */
@@ -1098,7 +1127,18 @@ public final class Satchel implements AutoCloseable {
                 settings.address(),
                 settings.hostname(),
                 settings.diskBytes(),
-                Optional.of(RunDirectory.of(host, head.id()).supervisorLog()).filter(Files::exists));
+                Optional.of(RunDirectory.of(host, head.id()).supervisorLog()).filter(Files::exists),
+                settings.upkeep().every(),
+                settings.upkeep().keep(),
+                trouble(RunDirectory.of(host, head.id())));
+    }
+
+    private static Optional<String> trouble(RunDirectory run) throws IOException {
+        try {
+            return Optional.of(Files.readString(run.trouble()));
+        } catch (NoSuchFileException e) {
+            return Optional.empty();
+        }
     }
 
     private static SessionInfo.State atRest(Optional<Snapshot> newest) throws IOException {
@@ -1118,7 +1158,10 @@ public final class Satchel implements AutoCloseable {
     /** Newest first. */
     public List<SnapshotInfo> history(String session) throws IOException {
         List<SnapshotInfo> history = new ArrayList<>();
-        for (Snapshot snapshot : vault().history(head(session).id())) {
+        Head head = head(session);
+        Map<SnapshotId, String> labels =
+                Settings.fromJson(head.settings()).upkeep().labels();
+        for (Snapshot snapshot : vault().history(head.id())) {
             history.add(new SnapshotInfo(
                     snapshot.id(),
                     snapshot.parent(),
@@ -1128,9 +1171,128 @@ public final class Satchel implements AutoCloseable {
                     snapshot.bytesLogical(),
                     Snapshots.processes(snapshot),
                     Snapshots.hasThumbnail(snapshot),
-                    Snapshots.windows(snapshot)));
+                    Snapshots.windows(snapshot),
+                    Optional.ofNullable(labels.get(snapshot.id()))));
         }
         return history;
+    }
+
+    /** {@code set}: changes how a session is looked after, whether it runs here or not at all. */
+    public SessionInfo configure(String session, UpkeepChange change) throws IOException {
+        Map<String, Object> request = new LinkedHashMap<>();
+        request.put("do", "configure");
+        change.every().ifPresent(time -> request.put("every_seconds", time.toSeconds()));
+        change.keep().ifPresent(keep -> request.put("keep", keep.toString()));
+        if (RunDirectory.of(host, head(session).id()).supervised()) {
+            askInVain(session, request);
+        } else {
+            changeUpkeep(session, upkeep -> upkeep.changed(change));
+        }
+        return inspect(session);
+    }
+
+    /**
+     * {@code label}: names a snapshot, which retention then leaves alone.
+     *
+     * @param label empty: takes its name
+     * @return the snapshot
+     */
+    public SnapshotId label(String session, String snapshot, String label) throws IOException {
+        checkLabel(label);
+        SnapshotId id = snapshot(vault(), head(session), snapshot).id();
+        if (RunDirectory.of(host, head(session).id()).supervised()) {
+            askInVain(session, Map.of("do", "label", "snapshot", id.toString(), "label", label));
+        } else {
+            changeUpkeep(session, upkeep -> upkeep.labelled(id, label));
+        }
+        return id;
+    }
+
+    static void checkLabel(String label) throws SatchelException {
+        if (label.length() > Upkeep.LABEL_LENGTH_MAX || label.chars().anyMatch(Character::isISOControl)) {
+            throw new SatchelException(
+                    SatchelException.Kind.FAILED,
+                    "a label has up to " + Upkeep.LABEL_LENGTH_MAX + " characters, all of them printable: choose another");
+        }
+    }
+
+    private interface Change {
+        Upkeep of(Upkeep upkeep) throws IOException;
+    }
+
+    /** Of a session that does not run here; nobody else may have it. */
+    private void changeUpkeep(String session, Change change) throws IOException {
+        Head head = head(session);
+        RunDirectory run = RunDirectory.of(host, head.id());
+        if (!run.claim()) {
+            throw new SatchelException(
+                    SatchelException.Kind.FAILED,
+                    "'" + session + "' starts or ends here just now: try it again in a moment");
+        }
+        try (run;
+                Lease lease = lease(head, false)) {
+            Head present = head(session);
+            Settings settings = Settings.fromJson(present.settings());
+            Settings next = settings.with(change.of(settings.upkeep()));
+            vault().putHead(present.next(present.snapshot(), next.toJson()), lease);
+        }
+    }
+
+    /**
+     * {@code prune}: removes those of a session's own snapshots that its rules, or others, do not keep. Those with labels stay, and those
+     * where any session stands. The space is given back by {@link #collect}.
+     *
+     * @param keep instead of the session's own rules
+     * @param dryRun removes nothing
+     * @return what went, or would go, newest first
+     */
+    public List<SnapshotInfo> prune(String session, Optional<Retention> keep, boolean dryRun) throws IOException {
+        Head head = head(session);
+        List<Snapshot> excess = excess(vault(), head, keep);
+        Set<SnapshotId> removed = new HashSet<>();
+        for (Snapshot snapshot : excess) {
+            removed.add(snapshot.id());
+        }
+        List<SnapshotInfo> gone = new ArrayList<>();
+        for (SnapshotInfo snapshot : history(session)) {
+            if (removed.contains(snapshot.snapshot())) {
+                gone.add(snapshot);
+            }
+        }
+        if (!dryRun && !removed.isEmpty()) {
+            Set<SnapshotId> went = vault().remove(removed);
+            gone.removeIf(snapshot -> !went.contains(snapshot.snapshot()));
+        }
+        return gone;
+    }
+
+    /** What a session's rules do not keep of its own snapshots. */
+    static List<Snapshot> excess(Vault vault, Head head, Optional<Retention> keep) throws IOException {
+        Upkeep upkeep = Settings.fromJson(head.settings()).upkeep();
+        record Dated(Snapshot snapshot) implements Retention.Dated {
+            @Override
+            public Instant created() {
+                return snapshot.created();
+            }
+        }
+        Set<SnapshotId> stoodAt = new HashSet<>();
+        for (Head other : vault.heads()) {
+            other.snapshot().ifPresent(stoodAt::add);
+        }
+        List<Dated> own = new ArrayList<>();
+        for (Snapshot snapshot : vault.history(head.id())) {
+            if (snapshot.session().equals(head.id())) {
+                own.add(new Dated(snapshot));
+            }
+        }
+        List<Snapshot> excess = new ArrayList<>();
+        for (Dated dated : keep.orElse(upkeep.keep()).excess(own)) {
+            SnapshotId id = dated.snapshot().id();
+            if (!stoodAt.contains(id) && !upkeep.labels().containsKey(id)) {
+                excess.add(dated.snapshot());
+            }
+        }
+        return excess;
     }
 
     /** {@code fork NAME[@SNAPSHOT] NEW}; of a running session and no snapshot named, from this instant. */

@@ -2,6 +2,7 @@ package dev.satchel.session;
 
 import dev.satchel.vault.SnapshotId;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
 
@@ -13,6 +14,9 @@ import java.util.Optional;
  * @param bytesStored its newest snapshot's own new bytes in the vault, summed over its history
  * @param bytesLogical disk and memory of its newest snapshot, before deduplication and compression
  * @param supervisorLog what its supervisor on this host has to say, as long as that runs; one that died leaves it to the next resume
+ * @param snapshotEvery time between snapshots in the background
+ * @param keep which snapshots stay
+ * @param trouble why the last snapshot in the background could not be taken
  */
 public record SessionInfo(
         String session,
@@ -26,7 +30,10 @@ public record SessionInfo(
         String address,
         String hostname,
         long diskBytes,
-        Optional<Path> supervisorLog) {
+        Optional<Path> supervisorLog,
+        Optional<Duration> snapshotEvery,
+        Retention keep,
+        Optional<String> trouble) {
     /** The life of a session. */
     public enum State {
         /** Never booted. */

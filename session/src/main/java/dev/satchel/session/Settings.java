@@ -15,6 +15,7 @@ import java.util.OptionalLong;
  * @param image name of the image that it was made from
  * @param uploadBytesMax of a file that is sent into it
  * @param network number of its private network, see {@link #address}
+ * @param upkeep what is done about its snapshots
  */
 record Settings(
         String image,
@@ -30,7 +31,8 @@ record Settings(
         long uploadBytesMax,
         String hostname,
         long idBase,
-        int network) {
+        int network,
+        Upkeep upkeep) {
     /** The private networks that sessions live in: the /30s of 10.96.0.0/12. The host that a session runs on does not see them. */
     static final int NETWORKS = 1 << 18;
 
@@ -66,6 +68,25 @@ record Settings(
         return new PodSpec(command, all, hostname, idBase, memoryBytes, cpus);
     }
 
+    Settings with(Upkeep next) {
+        return new Settings(
+                image,
+                created,
+                diskBytes,
+                memoryBytes,
+                cpus,
+                command,
+                environment,
+                geometry,
+                geometryMax,
+                suspendOnClose,
+                uploadBytesMax,
+                hostname,
+                idBase,
+                network,
+                next);
+    }
+
     byte[] toJson() throws IOException {
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("image", image);
@@ -82,6 +103,7 @@ record Settings(
         json.put("hostname", hostname);
         json.put("id_base", idBase);
         json.put("network", network);
+        upkeep.toJson(json);
         return Json.write(json);
     }
 
@@ -101,6 +123,7 @@ record Settings(
                 json.number("upload_bytes_max", CreateRequest.UPLOAD_BYTES_MAX),
                 json.text("hostname"),
                 json.number("id_base"),
-                (int) json.number("network"));
+                (int) json.number("network"),
+                Upkeep.fromJson(json));
     }
 }

@@ -8,11 +8,12 @@ import java.util.Optional;
 /**
  * A snapshot as {@code history} shows it.
  *
- * @param kind what made it: "create", "suspend", "snapshot", "stop" or "crash"
+ * @param kind what made it: "create", "suspend", "snapshot", "stop", "crash" or, in the background, "auto"
  * @param bytesNew bytes it added to the vault
  * @param bytesLogical disk and memory it holds
  * @param thumbnail whether it has a picture of what the screen showed
  * @param windows titles of the windows that were open
+ * @param label what somebody called it
  */
 public record SnapshotInfo(
         SnapshotId snapshot,
@@ -23,7 +24,8 @@ public record SnapshotInfo(
         long bytesLogical,
         int processes,
         boolean thumbnail,
-        List<String> windows) {
+        List<String> windows,
+        Optional<String> label) {
     public SnapshotInfo {
         windows = List.copyOf(windows);
     }

@@ -36,6 +36,9 @@ final class Snapshots {
     /** Files and processes; the session went on. */
     static final String SNAPSHOT = "snapshot";
 
+    /** The same, in the background and unasked. */
+    static final String AUTO = "auto";
+
     /** Files, after a clean shutdown. */
     static final String STOP = "stop";
 

@@ -32,7 +32,9 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -41,6 +43,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -108,6 +111,20 @@ public final class Supervisor implements AutoCloseable {
     private boolean awaited;
     private volatile @Nullable AutoSync autoSync;
 
+    /** What is done unasked; the newest, {@link #settings} may be older. */
+    private volatile Upkeep upkeep;
+
+    private Optional<String> labelOfNext = Optional.empty();
+
+    /** When the newest snapshot was taken, or the session came up. */
+    private volatile long snapshotNanos = System.nanoTime();
+
+    /** What programs had done by then. */
+    private String activity = "";
+
+    /** The last snapshot in the background. Of the serving thread. */
+    private @Nullable Future<?> background;
+
     /** Whether the newest snapshot holds all there is, so that nothing of the log needs to be kept. */
     private boolean safe;
 
@@ -119,6 +136,7 @@ public final class Supervisor implements AutoCloseable {
         this.host = host;
         this.head = head;
         this.settings = Settings.fromJson(head.settings());
+        this.upkeep = settings.upkeep();
         this.door = door;
         undo.push(vault::close);
         undo.push(lease::close);
@@ -345,6 +363,9 @@ public final class Supervisor implements AutoCloseable {
                 trimmed = true;
                 trimMemory();
             }
+            if (!ended && isSnapshotDue()) {
+                snapshotInBackground();
+            }
             if (System.nanoTime() - lookedNanos > LEASE_POLL_NANOS) {
                 lookedNanos = System.nanoTime();
                 if (isLost()) {
@@ -416,8 +437,16 @@ public final class Supervisor implements AutoCloseable {
 
     private JsonObject command(JsonObject request, Progress progress) throws IOException {
         return switch (request.text("do")) {
-            case "suspend" -> Results.toJson(suspend(progress));
-            case "snapshot" -> Results.toJson(snapshot(progress));
+            case "suspend" -> Results.toJson(suspend(progress, request.optionalText("label")));
+            case "snapshot" -> Results.toJson(snapshot(progress, request.optionalText("label")));
+            case "configure" -> {
+                configure(request);
+                yield NOTHING;
+            }
+            case "label" -> {
+                label(SnapshotId.parse(request.text("snapshot")), request.text("label"));
+                yield NOTHING;
+            }
             case "fork" -> fork(request, progress);
             case "stop" -> {
                 stop(progress);
@@ -496,6 +525,10 @@ public final class Supervisor implements AutoCloseable {
                 one.put("bytes_new", snapshot.bytesNew());
                 one.put("thumbnail", Snapshots.hasThumbnail(snapshot));
                 one.put("windows", Snapshots.windows(snapshot));
+                String label = upkeep.labels().get(snapshot.id());
+                if (label != null) {
+                    one.put("label", label);
+                }
                 history.add(one);
             }
             return history;
@@ -549,8 +582,12 @@ public final class Supervisor implements AutoCloseable {
 
     /** Takes files and processes into the vault; when this returns all of it is durable and nothing is left here. */
     synchronized SuspendResult suspend(Progress progress) throws IOException {
+        return suspend(progress, Optional.empty());
+    }
+
+    private synchronized SuspendResult suspend(Progress progress, Optional<String> label) throws IOException {
         long startNanos = System.nanoTime();
-        SuspendResult taken = capture(Snapshots.SUSPEND, false, progress);
+        SuspendResult taken = capture(Snapshots.SUSPEND, false, progress, label);
         safe = true;
         awaited = present(display).lookedAt();
         close();
@@ -589,11 +626,121 @@ public final class Supervisor implements AutoCloseable {
 
     /** The same, and the session goes on. */
     synchronized SuspendResult snapshot(Progress progress) throws IOException {
+        return snapshot(progress, Optional.empty());
+    }
+
+    private synchronized SuspendResult snapshot(Progress progress, Optional<String> label) throws IOException {
+        return snapshot(Snapshots.SNAPSHOT, progress, label);
+    }
+
+    private SuspendResult snapshot(String kind, Progress progress, Optional<String> label) throws IOException {
         try {
-            return capture(Snapshots.SNAPSHOT, true, progress);
+            SuspendResult taken = capture(kind, true, progress, label);
+            activity = activity();
+            snapshotNanos = System.nanoTime();
+            return taken;
         } finally {
             trimMemory();
         }
+    }
+
+    // ---- in the background
+
+    /** Whether it is time for a snapshot that nobody asked for. Cheap, and does nothing for a session without them. */
+    private boolean isSnapshotDue() {
+        Optional<Duration> every = upkeep.every();
+        return every.isPresent()
+                && System.nanoTime() - snapshotNanos > every.get().toNanos()
+                && (background == null || background.isDone());
+    }
+
+    /** Takes one, unless no program has run since the last. Whatever becomes of it, the session goes on. */
+    private void snapshotInBackground() {
+        background = executor.submit(() -> {
+            synchronized (this) {
+                if (closed || !isTimeOver()) {
+                    return;
+                }
+                try {
+                    String now = activity();
+                    if (now.equals(activity)) {
+                        snapshotNanos = System.nanoTime();
+                        return;
+                    }
+                    SuspendResult _ = snapshot(Snapshots.AUTO, Progress.NONE, Optional.empty());
+                    Files.deleteIfExists(run.trouble());
+                    List<SnapshotId> excess = new ArrayList<>();
+                    for (Snapshot snapshot : Satchel.excess(vault, head, Optional.empty())) {
+                        excess.add(snapshot.id());
+                    }
+                    if (!excess.isEmpty()) {
+                        Set<SnapshotId> _ = vault.remove(Set.copyOf(excess));
+                    }
+                } catch (IOException | RuntimeException e) {
+                    // Not sooner than if it had been taken.
+                    snapshotNanos = System.nanoTime();
+                    tellTrouble(e);
+                }
+            }
+        });
+    }
+
+    /** Somebody may have taken a snapshot while this one waited for its turn. */
+    private boolean isTimeOver() {
+        Optional<Duration> every = upkeep.every();
+        return every.isPresent() && System.nanoTime() - snapshotNanos > every.get().toNanos();
+    }
+
+    private void tellTrouble(Exception e) {
+        String line = Instant.now() + ": no snapshot in the background: " + e.getMessage();
+        System.err.println("satchel: " + line);
+        try {
+            Files.writeString(run.trouble(), line);
+        } catch (IOException again) {
+            System.err.println("satchel: nor can it be noted in " + run.trouble() + ": " + again.getMessage());
+        }
+    }
+
+    /** Changes whenever a program runs: processes and the processor time they, and those that ended, have had. */
+    private String activity() throws IOException {
+        StringBuilder text = new StringBuilder();
+        for (long pid : present(pod).processes()) {
+            try {
+                String stat = Files.readString(Path.of("/proc/" + pid + "/stat"));
+                // proc_pid_stat(5): 14 to 17 are utime, stime, cutime and cstime; behind the name they are 12 to 15.
+                String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ", 17);
+                text.append(pid);
+                for (int field = 11; field <= 14; field++) {
+                    text.append(' ').append(fields[field]);
+                }
+                text.append('\n');
+            } catch (NoSuchFileException e) {
+                text.append(pid).append(" ended\n");
+            }
+        }
+        return text.toString();
+    }
+
+    private synchronized void configure(JsonObject request) throws IOException {
+        requireRunning();
+        Optional<Duration> every = request.has("every_seconds")
+                ? Optional.of(Duration.ofSeconds(request.number("every_seconds")))
+                : Optional.empty();
+        putUpkeep(upkeep.changed(
+                new UpkeepChange(every, request.optionalText("keep").map(Retention::parse))));
+    }
+
+    private synchronized void label(SnapshotId snapshot, String label) throws IOException {
+        requireRunning();
+        putUpkeep(upkeep.labelled(snapshot, label));
+    }
+
+    private void putUpkeep(Upkeep next) throws IOException {
+        Head changed = head.next(
+                head.snapshot(), Settings.fromJson(head.settings()).with(next).toJson());
+        vault.putHead(changed, lease);
+        head = changed;
+        upkeep = next;
     }
 
     /** After resumes and snapshots, which need far more of it than what follows. */
@@ -602,8 +749,10 @@ public final class Supervisor implements AutoCloseable {
         OwnMemory.trim();
     }
 
-    private SuspendResult capture(String kind, boolean leaveRunning, Progress progress) throws IOException {
+    private SuspendResult capture(String kind, boolean leaveRunning, Progress progress, Optional<String> label)
+            throws IOException {
         requireRunning();
+        labelOfNext = label;
         SessionDisplay shown = present(display);
         // Beside what else there is to do before programs are stopped.
         thumbnail = executor.submit(shown::thumbnail);
@@ -849,9 +998,15 @@ public final class Supervisor implements AutoCloseable {
                 head.settings());
         try (Pin _ = vault.pin(head.id(), draft.trees().values(), stored)) {
             SnapshotId id = vault.put(draft);
-            Head next = head.next(Optional.of(id), head.settings());
+            Upkeep looked = labelOfNext.isPresent() ? upkeep.labelled(id, labelOfNext.get()) : upkeep;
+            Head next = head.next(
+                    Optional.of(id),
+                    looked == upkeep
+                            ? head.settings()
+                            : Settings.fromJson(head.settings()).with(looked).toJson());
             vault.putHead(next, lease);
             head = next;
+            upkeep = looked;
             return id;
         }
     }

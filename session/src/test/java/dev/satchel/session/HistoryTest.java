@@ -3,149 +3,150 @@ package dev.satchel.session;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import com.microsoft.playwright.Page;
-import dev.satchel.vault.Snapshot;
-import java.awt.image.BufferedImage;
-import java.io.ByteArrayInputStream;
+import dev.satchel.vault.CollectReport;
+import dev.satchel.vault.SnapshotId;
 import java.io.IOException;
-import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 
-/** Snapshots show what there was to be seen, and sessions are forked from them. */
+/** A session's past while it goes on: snapshots nobody asks for, what is kept of them, and what they are called. */
 class HistoryTest extends LiveTest {
-    private static HttpResponse<byte[]> get(HttpClient client, String link, String path) throws Exception {
-        URI uri = URI.create(link);
-        return client.send(
-                HttpRequest.newBuilder(URI.create("http://" + uri.getAuthority() + "/api/" + path))
-                        .header("Authorization", "Bearer " + uri.getQuery().substring(2))
-                        .build(),
-                HttpResponse.BodyHandlers.ofByteArray());
+    private static final long PATIENCE_MILLIS = 60_000;
+
+    private List<SnapshotInfo> history(String name) throws IOException {
+        return a.with(satchel -> satchel.history(name));
     }
 
-    /** A terminal in one colour, of which the left half of the screen consists, and not only its own window. */
-    private void paint(Running session, String title, String color) throws IOException {
-        session.start("exec xterm -title '" + title + "' -geometry 200x200+0+0 -bg '" + color + "' -fg '" + color
-                + "' -e sleep 1000");
-        int wanted = Integer.parseInt(color.substring(1), 16);
-        Eventually.holds(30_000, "a window " + title + " that is seen", () -> {
-            // The desktop's own first window may come later, and would lie above.
-            String ignored =
-                    session.sh("DISPLAY=:0 xdotool search --onlyvisible --name '^" + title + "$' windowraise || true");
-            return (a.screen(session.name)[240 * 640 + 300] & 0xffffff) == wanted;
-        });
-    }
-
-    private static void assertNear(int pixel, int color) {
-        for (int shift = 0; shift < 24; shift += 8) {
-            assertThat(pixel >> shift & 0xff).isCloseTo(color >> shift & 0xff, org.assertj.core.data.Offset.offset(40));
-        }
+    private static UpkeepChange every(Duration time) {
+        return new UpkeepChange(Optional.of(time), Optional.empty());
     }
 
     @Test
-    void aSnapshotShowsWhatThereWasToBeSeen() throws Exception {
-        String name = name("shown");
+    void aSessionIsSavedPrunedLabelledAndCollectedWhileItRuns() throws IOException {
+        String name = name("saved");
+        String fork = name("saved-fork");
         a.create(name);
-        try (Running here = a.resume(name);
-                HttpClient client = HttpClient.newHttpClient()) {
-            paint(here, "Roter Brief", "#ff0000");
-            String first = here.snapshot().snapshot().toString();
-            paint(here, "Blue letter", "#0000ff");
-            String second = here.snapshot().snapshot().toString();
-            String link = here.result().viewUrl();
-
-            HttpResponse<byte[]> red = get(client, link, "history/" + first + "/thumbnail");
-            assertThat(red.headers().firstValue("Content-Type")).hasValue("image/jpeg");
-            BufferedImage picture = ImageIO.read(new ByteArrayInputStream(red.body()));
-            assertThat(picture.getWidth()).isEqualTo(320);
-            assertThat(picture.getHeight()).isEqualTo(240);
-            assertNear(picture.getRGB(150, 120), 0xff0000);
-            picture = ImageIO.read(new ByteArrayInputStream(
-                    get(client, link, "history/" + second + "/thumbnail").body()));
-            assertNear(picture.getRGB(150, 120), 0x0000ff);
-
-            JsonObject history = Json.read(get(client, link, "history").body());
-            List<?> snapshots = (List<?>) history.fields().get("snapshots");
-            assertThat(snapshots).hasSize(3);
-            assertThat(((Map<?, ?>) snapshots.get(0)).get("thumbnail")).isEqualTo(true);
-            assertThat((List<?>) ((Map<?, ?>) snapshots.get(0)).get("windows"))
-                    .asString()
-                    .contains("Roter Brief", "Blue letter");
-            assertThat((List<?>) ((Map<?, ?>) snapshots.get(1)).get("windows"))
-                    .asString()
-                    .contains("Roter Brief")
-                    .doesNotContain("Blue letter");
-            // One that was made without a picture.
-            Map<?, ?> created = (Map<?, ?>) snapshots.get(2);
-            assertThat(created.get("thumbnail")).isEqualTo(false);
-            assertThat(get(client, link, "history/" + created.get("snapshot") + "/thumbnail")
-                            .statusCode())
-                    .isEqualTo(404);
-            assertThat(get(client, link, "history/0000/thumbnail").statusCode()).isEqualTo(404);
-
-            here.suspend();
-        }
-        List<SnapshotInfo> history = a.with(satchel -> satchel.history(name));
-        assertThat(history.getFirst().thumbnail()).isTrue();
-        assertThat(history.getFirst().windows()).contains("Blue letter");
-        assertThat(history.getLast().thumbnail()).isFalse();
-        assertThat(site.verify().errors()).isEmpty();
-        // It is sealed like all else.
-        Snapshot newest = site.inVault(vault ->
-                vault.snapshot(vault.head(name).orElseThrow().snapshot().orElseThrow()));
-        Optional<byte[]> jpeg = site.inVault(vault -> Snapshots.thumbnail(newest, vault.chunks()));
-        assertThat(jpeg).isPresent();
-    }
-
-    @Test
-    void aPageForksWhatItShows() throws Exception {
-        String name = name("forked");
-        a.create(name);
-        try (Chromium browser = new Chromium()) {
-            try (Running here = a.resume(name)) {
-                here.startCounting();
-                String earlier = here.snapshot().snapshot().toString();
-                here.sh("echo later >later");
-                Page page = browser.open(here.result().viewUrl());
-                Chromium.awaitSame("the desktop in the browser", page, a, name);
-                page.click("[data-panel=panel-fork]");
-                page.fill("#fork-name", name + "-now");
-                page.keyboard().press("Enter");
-                page.waitForSelector("#fork-done-command >> text=satchel resume " + name + "-now");
-                page.click("#fork-done button");
-                // From the picture of an earlier instant.
-                page.click("[data-panel=panel-history]");
-                page.waitForSelector("#snapshots img");
-                page.locator("#snapshots li").nth(1).getByText("Fork from here").click();
-                page.fill("#fork-name", name + "-then");
-                page.click("#fork .main");
-                page.waitForSelector("#fork-done-command >> text=satchel resume " + name + "-then");
-                page.click("#fork-done button");
-                // A name that is taken.
-                page.click("[data-panel=panel-fork]");
-                page.fill("#fork-name", name);
-                page.click("#fork .main");
-                page.waitForSelector(".toast.problem >> text=there is a session '" + name + "' already");
-
-                assertThat(a.with(satchel -> satchel.inspect(name + "-then"))
-                                .snapshot()
-                                .orElseThrow()
-                                .toString())
-                        .isEqualTo(earlier);
-                Running.Count count = here.count();
-                try (Running now = a.resume(name + "-now")) {
-                    assertThat(now.read("home/user/later")).isEqualTo("later\n");
-                    assertThat(now.count().pid()).isEqualTo(count.pid());
+        SuspendResult first;
+        SuspendResult last;
+        try (Running here = a.resume(name).startCounting()) {
+            here.sh("head -c 4000000 /dev/urandom >/home/user/thrown; echo early >/home/user/file; sync");
+            first = a.with(satchel -> satchel.snapshot(name, Optional.of("before all")));
+            here.sh("head -c 4000000 /dev/urandom >/home/user/thrown; echo late >/home/user/file; sync");
+            Running.Count before = here.count();
+            SessionInfo saved = a.with(satchel -> satchel.configure(
+                    name,
+                    new UpkeepChange(Optional.of(Duration.ofSeconds(1)), Optional.of(Retention.parse("last=2")))));
+            assertThat(saved.snapshotEvery()).contains(Duration.ofSeconds(1));
+            assertThat(saved.keep()).hasToString("last=2");
+            List<SnapshotId> seen = new ArrayList<>();
+            Eventually.holds(PATIENCE_MILLIS, name + " is saved", () -> {
+                SnapshotId newest = history(name).getFirst().snapshot();
+                if (!newest.equals(first.snapshot()) && !seen.contains(newest)) {
+                    seen.add(newest);
                 }
-                assertThatThrownBy(() -> a.with(satchel -> satchel.inspect(name + "-none")))
-                        .isInstanceOf(SatchelException.class);
+                return seen.size() > 3;
+            });
+            a.with(satchel -> satchel.configure(name, every(Duration.ZERO)));
+            List<SnapshotInfo> history = history(name);
+            // The newest two, what has a name, and what the last one had no time to remove.
+            assertThat(history).hasSizeBetween(3, 4);
+            assertThat(history.getFirst().kind()).isEqualTo("auto");
+            assertThat(history.getLast().label()).contains("before all");
+            assertThat(history.getLast().snapshot()).isEqualTo(first.snapshot());
+            assertThat(history).extracting(SnapshotInfo::snapshot).doesNotContain(seen.getFirst());
+            here.assertGoesOnFrom(before);
+
+            // Beside it, and its fork.
+            a.with(satchel -> satchel.fork(name, Optional.of("before all"), fork));
+            try (Running beside = a.resume(fork)) {
+                CollectReport report = a.with(satchel -> satchel.collect(false));
+                assertThat(report.packsRemoved() + report.packsRewritten()).isPositive();
+                assertThat(report.bytesFreed()).isPositive();
+                assertThat(site.verify().errors()).isEmpty();
+                assertThat(beside.sh("cat /home/user/file")).isEqualTo("early\n");
+                assertThat(here.sh("cat /home/user/file")).isEqualTo("late\n");
+                assertThat(here.sh("md5sum </home/user/thrown | wc -c")).isEqualTo("36\n");
+                beside.assertGoesOnFrom(before);
+                here.assertGoesOnFrom(before);
+                SuspendResult stored = beside.suspend();
+                assertThat(stored.processes()).isPositive();
             }
+            assertThat(a.with(satchel -> satchel.collect(false)).bytesFreed()).isNotNegative();
+
+            // Off is off.
+            SnapshotId newest = history(name).getFirst().snapshot();
+            last = a.with(satchel -> satchel.suspend(name, Optional.of("evening")));
+            here.awaitEnd();
+            assertThat(history(name).get(1).snapshot()).isEqualTo(newest);
+        }
+        assertThat(history(name).getFirst().label()).contains("evening");
+        a.with(satchel -> satchel.label(name, "before all", "morning"));
+        assertThat(history(name).getLast().label()).contains("morning");
+        assertThatThrownBy(() -> a.with(satchel -> satchel.fork(name, Optional.of("before all"), name("none"))))
+                .hasMessageContaining("has no snapshot before all");
+        List<SnapshotInfo> would = a.with(satchel -> satchel.prune(name, Optional.of(Retention.parse("last=1")), true));
+        assertThat(would).isNotEmpty().extracting(SnapshotInfo::snapshot).doesNotContain(first.snapshot(), last.snapshot());
+        List<SnapshotInfo> went = a.with(satchel -> satchel.prune(name, Optional.of(Retention.parse("last=1")), false));
+        assertThat(went).isEqualTo(would);
+        assertThat(history(name)).extracting(SnapshotInfo::snapshot).containsExactly(last.snapshot(), first.snapshot());
+        try (Running again = a.resumeAt(name, "morning")) {
+            assertThat(again.sh("cat /home/user/file")).isEqualTo("early\n");
+        }
+        assertThat(site.verify().errors()).isEmpty();
+    }
+
+    @Test
+    void whatCannotBeSavedIsToldAndWhatRestsIsNotSavedAgain() throws IOException {
+        String name = name("resting");
+        a.create(name);
+        try (Running here = a.resume(name)) {
+            a.with(satchel -> satchel.configure(name, every(Duration.ofSeconds(1))));
+            here.put("traced.py", """
+                    import ctypes, os, time
+                    child = os.fork()
+                    if child == 0:
+                        time.sleep(1000)
+                    ctypes.CDLL(None).ptrace(0x4206, child, None, None)
+                    open("/home/user/traced", "w").write(str(os.getpid()))
+                    while True:
+                        time.sleep(0.01)
+                    """);
+            here.start("exec python3 traced.py");
+            here.awaitFile("home/user/traced");
+            Eventually.holds(PATIENCE_MILLIS, name + " tells its trouble", () -> a.with(satchel -> satchel.inspect(name))
+                    .trouble()
+                    .isPresent());
+            assertThat(a.with(satchel -> satchel.inspect(name)).trouble().orElseThrow())
+                    .contains("no snapshot in the background: '" + name + "' can't be frozen");
+            here.sh("kill -KILL $(cat /home/user/traced)");
+            Eventually.holds(PATIENCE_MILLIS, name + " is well again", () -> a.with(satchel -> satchel.inspect(name))
+                    .trouble()
+                    .isEmpty());
+            SnapshotId[] newest = {history(name).getFirst().snapshot()};
+            assertThat(history(name).getFirst().kind()).isEqualTo("auto");
+            // Nothing runs any more that would not wait for something.
+            Eventually.holds(PATIENCE_MILLIS, name + " is saved no more", () -> {
+                sleep(4_000);
+                SnapshotId before = newest[0];
+                newest[0] = history(name).getFirst().snapshot();
+                return newest[0].equals(before);
+            });
+            here.sh("echo something >/home/user/new");
+            Eventually.holds(PATIENCE_MILLIS, name + " is saved again", () -> !history(name)
+                    .getFirst()
+                    .snapshot()
+                    .equals(newest[0]));
+        }
+    }
+
+    private static void sleep(long millis) {
+        try {
+            Thread.sleep(millis);
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
         }
     }
 }

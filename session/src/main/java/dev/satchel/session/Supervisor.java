@@ -572,6 +572,8 @@ public final class Supervisor implements AutoCloseable {
     }
 
     private synchronized List<String> execLine(JsonObject request) throws IOException {
+        // What it does may be over before anybody looks at what processes have done.
+        activity = "";
         return present(pod)
                 .execLine(
                         request.optionalText("user"),

@@ -77,8 +77,8 @@ final class Runc {
         config.putObject("root").put("path", root.toString()).put("readonly", false);
 
         ObjectNode process = config.putObject("process");
-        process.put("terminal", false).put("cwd", "/").put("noNewPrivileges", false);
-        process.putObject("user").put("uid", 0).put("gid", 0);
+        process.put("terminal", false).put("cwd", spec.directory()).put("noNewPrivileges", false);
+        process.putObject("user").put("uid", spec.uid()).put("gid", spec.gid());
         ArrayNode arguments = process.putArray("args");
         spec.command().forEach(arguments::add);
         ArrayNode environment = process.putArray("env");

@@ -23,8 +23,11 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
@@ -53,7 +56,8 @@ final class ImageBuilder {
     }
 
     private interface Filler {
-        void fill(Path root) throws IOException;
+        /** @return what the image itself wants to be run, if it says so */
+        Optional<OciImage.Config> fill(Path root) throws IOException;
     }
 
     ImageInfo build(String name, String recipe) throws IOException {
@@ -63,17 +67,31 @@ final class ImageBuilder {
                     SatchelException.Kind.NOT_FOUND,
                     "there is no recipe '" + recipe + "': name 'minimal', 'desktop' or a recipe's directory");
         }
-        return make(
-                name,
-                root -> run(
-                        List.of(host.recipes().resolve("build").toString(), directory.toString(), root.toString())));
+        return make(name, root -> {
+            run(List.of(host.recipes().resolve("build").toString(), directory.toString(), root.toString()));
+            return Optional.empty();
+        });
     }
 
-    ImageInfo importTar(String name, Path tar) throws IOException {
-        if (!Files.isReadable(tar)) {
+    /** From a container image (OCI layout or archive, docker's archive), or from the tar of a root file system. */
+    ImageInfo importFrom(String name, Path path) throws IOException {
+        if (!Files.isReadable(path)) {
             throw new SatchelException(
-                    SatchelException.Kind.NOT_FOUND, "there is no file " + tar + " to import: check its path");
+                    SatchelException.Kind.NOT_FOUND, "there is nothing at " + path + " to import: check its path");
         }
+        Optional<OciImage> container = OciImage.at(path);
+        if (container.isEmpty()) {
+            return importTar(name, path);
+        }
+        try (OciImage image = container.get()) {
+            return make(name, root -> {
+                image.unpack(root, DISK_BYTES, progress);
+                return Optional.of(image.config());
+            });
+        }
+    }
+
+    private ImageInfo importTar(String name, Path tar) throws IOException {
         return make(name, root -> {
             progress.at("unpacking", 0, 0);
             run(List.of(
@@ -90,6 +108,7 @@ final class ImageBuilder {
                     "--acls",
                     "--xattrs",
                     "--xattrs-include=*"));
+            return Optional.empty();
         });
     }
 
@@ -120,11 +139,26 @@ final class ImageBuilder {
             Path work = directory.resolve("volume");
             progress.at("making a file system", 0, 0);
             MountedVolume.format(volume, work);
-            List<String> command;
+            Map<String, Object> metadata = new LinkedHashMap<>();
             long bytes;
             try (MountedVolume mounted = MountedVolume.mount(volume, work, mountPoint)) {
-                filler.fill(mountPoint);
-                command = prepare(mountPoint);
+                Optional<OciImage.Config> wanted = filler.fill(mountPoint);
+                List<String> command = prepare(mountPoint, wanted);
+                metadata.put("command", command);
+                if (wanted.isPresent()) {
+                    long[] ids = OciImage.ids(mountPoint, wanted.get().user());
+                    if (OciImage.prepareLog(mountPoint, ids[0], ids[1]) && command.size() > 2) {
+                        List<String> logged = new ArrayList<>(command.subList(0, 2));
+                        logged.addAll(OciImage.LOGGED);
+                        logged.addAll(command.subList(2, command.size()));
+                        metadata.put("command", logged);
+                    }
+                    metadata.put("environment", wanted.get().environment());
+                    metadata.put("uid", ids[0]);
+                    metadata.put("gid", ids[1]);
+                    metadata.put("directory", wanted.get().directory());
+                    metadata.put("labels", wanted.get().labels());
+                }
                 mounted.sync();
                 mounted.trim();
                 FileSystems.Usage usage = FileSystems.usage(mountPoint);
@@ -145,7 +179,7 @@ final class ImageBuilder {
                         map,
                         DISK_BYTES,
                         bytes,
-                        Json.write(Map.of("command", command)));
+                        Json.write(metadata));
                 try (Pin _ = vault.pin(disk, List.of(map), writer)) {
                     vault.putImage(image);
                 }
@@ -160,7 +194,7 @@ final class ImageBuilder {
     }
 
     /** What the first process of sessions of this image is; an image without one of ours gets an init that waits. */
-    private static List<String> prepare(Path root) throws IOException {
+    private static List<String> prepare(Path root, Optional<OciImage.Config> wanted) throws IOException {
         for (String part :
                 new String[] {"dev", "dev/pts", "dev/shm", "dev/mqueue", "proc", "sys", "run", "tmp", "etc", "var"}) {
             makeDirectory(root.resolve(part));
@@ -184,7 +218,10 @@ final class ImageBuilder {
                 own.resolve("tini"),
                 StandardCopyOption.COPY_ATTRIBUTES,
                 StandardCopyOption.REPLACE_EXISTING);
-        return List.of("/usr/lib/satchel/tini", "--", "/bin/sleep", "infinity");
+        List<String> command = new ArrayList<>(List.of("/usr/lib/satchel/tini", "--"));
+        List<String> asked = wanted.map(OciImage.Config::command).orElse(List.of());
+        command.addAll(asked.isEmpty() ? List.of("/bin/sleep", "infinity") : asked);
+        return command;
     }
 
     /** Makes a directory that is missing. A link in its place would lead out of the image, onto this host: nothing is written there. */

@@ -360,9 +360,9 @@ public final class Satchel implements AutoCloseable {
         return new ImageBuilder(host, vault(), progress).build(name, recipe);
     }
 
-    /** {@code image import} of a root file system tar, compressed or not. */
-    public ImageInfo importImage(String name, Path tar) throws IOException {
-        return new ImageBuilder(host, vault(), progress).importTar(name, tar);
+    /** {@code image import} of a container image (a directory or an archive) or of a root file system's tar, compressed or not. */
+    public ImageInfo importImage(String name, Path path) throws IOException {
+        return new ImageBuilder(host, vault(), progress).importFrom(name, path);
     }
 
     /** By name. */
@@ -404,6 +404,9 @@ public final class Satchel implements AutoCloseable {
                     "a disk of " + disk + " bytes is too small for image '" + request.image() + "': give --disk "
                             + (image.diskBytes() + MEBIBYTE - 1) / MEBIBYTE + "M or more, or none");
         }
+        Map<String, String> environment =
+                new LinkedHashMap<>(imageSettings.has("environment") ? imageSettings.textMap("environment") : Map.of());
+        environment.putAll(request.environment());
         Settings settings = new Settings(
                 request.image(),
                 Instant.now().truncatedTo(ChronoUnit.MILLIS),
@@ -411,7 +414,10 @@ public final class Satchel implements AutoCloseable {
                 request.memoryBytes(),
                 request.cpus(),
                 imageSettings.texts("command"),
-                request.environment(),
+                imageSettings.number("uid", 0),
+                imageSettings.number("gid", 0),
+                imageSettings.has("directory") ? imageSettings.text("directory") : "",
+                environment,
                 request.geometry(),
                 atLeast(request.geometryMax(), request.geometry()),
                 request.suspendOnClose(),

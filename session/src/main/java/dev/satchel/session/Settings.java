@@ -13,6 +13,8 @@ import java.util.OptionalLong;
  * What a session is for life; kept sealed in its head.
  *
  * @param image name of the image that it was made from
+ * @param uid whom the command runs as, and {@code gid}: its group
+ * @param directory where the command runs; empty: in the root directory
  * @param uploadBytesMax of a file that is sent into it
  * @param network number of its private network, see {@link #address}
  * @param upkeep what is done about its snapshots
@@ -24,6 +26,9 @@ record Settings(
         OptionalLong memoryBytes,
         Optional<Double> cpus,
         List<String> command,
+        long uid,
+        long gid,
+        String directory,
         Map<String, String> environment,
         String geometry,
         String geometryMax,
@@ -65,7 +70,8 @@ record Settings(
         Map<String, String> all = new LinkedHashMap<>(environment);
         all.put("SATCHEL_GEOMETRY", geometry);
         all.put("SATCHEL_GEOMETRY_MAX", geometryMax);
-        return new PodSpec(command, all, hostname, idBase, memoryBytes, cpus);
+        return new PodSpec(
+                command, uid, gid, directory.isEmpty() ? "/" : directory, all, hostname, idBase, memoryBytes, cpus);
     }
 
     Settings with(Upkeep next) {
@@ -95,6 +101,9 @@ record Settings(
         memoryBytes.ifPresent(bytes -> json.put("memory_bytes", bytes));
         cpus.ifPresent(count -> json.put("cpus", count));
         json.put("command", command);
+        json.put("uid", uid);
+        json.put("gid", gid);
+        json.put("directory", directory);
         json.put("environment", environment);
         json.put("geometry", geometry);
         json.put("geometry_max", geometryMax);
@@ -116,6 +125,9 @@ record Settings(
                 json.has("memory_bytes") ? OptionalLong.of(json.number("memory_bytes")) : OptionalLong.empty(),
                 json.optionalFraction("cpus"),
                 json.texts("command"),
+                json.number("uid", 0),
+                json.number("gid", 0),
+                json.optionalText("directory").orElse(""),
                 json.textMap("environment"),
                 json.text("geometry"),
                 json.text("geometry_max"),

@@ -33,7 +33,7 @@ public final class Zstd implements AutoCloseable {
         }
     }
 
-    private static MemorySegment function(String name) {
+    static MemorySegment function(String name) {
         return LIBRARY.find(name)
                 .orElseThrow(() -> new UnsupportedOperationException("libzstd.so.1 has no " + name + "()"));
     }

@@ -26,6 +26,10 @@ final class ResumeCommand extends Command {
                     + " that is behind another one, or whose session runs elsewhere.",
             "--take-over");
 
+    private final OptionSpec lazy = flag(
+            "Have its programs run before their memory has arrived, and bring it when they touch it. The default.",
+            "--lazy");
+    private final OptionSpec eager = flag("Bring all of its memory before its programs run.", "--no-lazy");
     private final UpkeepOptions upkeep = new UpkeepOptions(this);
 
     ResumeCommand() {
@@ -34,16 +38,25 @@ final class ResumeCommand extends Command {
                 "Goes on where the newest snapshot was taken, or boots the session if it has none. When it returns, the"
                         + " session's programs run, and a supervisor process serves it in the background.",
                 "A session runs on one host at a time: if another has it, the command fails with exit code 6 and says which."
-                        + " If that host is gone for good, --take-over takes the session from it.");
+                        + " If that host is gone for good, --take-over takes the session from it.",
+                "Programs run before all of their memory has arrived: what they touch is brought at once, the rest behind"
+                        + " that. If the vault can't be read meanwhile, the session stands still until it can.");
         examples(
                 "satchel resume work",
                 "satchel resume work --at 3f2a9c          # back to an earlier instant",
                 "satchel resume work --fresh              # like switching it off and on");
     }
 
+    private Optional<Boolean> lazy() {
+        if (given(lazy) && given(eager)) {
+            throw new UsageException("--lazy and --no-lazy exclude each other: give one of them");
+        }
+        return given(lazy) || given(eager) ? Optional.of(given(lazy)) : Optional.empty();
+    }
+
     @Override
     int run(Invocation invocation) throws IOException {
-        ResumeRequest request = new ResumeRequest(text(name), optional(at), given(fresh), given(takeOver));
+        ResumeRequest request = new ResumeRequest(text(name), optional(at), given(fresh), given(takeOver), lazy());
         UpkeepChange change = upkeep.change();
         if (!change.isNone()) {
             SessionInfo _ = invocation.satchel().configure(text(name), change);

@@ -57,6 +57,7 @@ public final class Fd implements Closeable {
     private static final int FALLOC_FL_PUNCH_HOLE = 2;
     private static final int POSIX_FADV_WILLNEED = 3;
     private static final int SYNC_FILE_RANGE_WRITE = 2;
+    private static final int LOCK_SH = 1;
     private static final int LOCK_EX = 2;
     private static final int LOCK_NB = 4;
     private static final int PROT_READ = 1;
@@ -313,6 +314,15 @@ public final class Fd implements Closeable {
         }
         check(result, "flock", "LOCK_EX|LOCK_NB");
         return true;
+    }
+
+    /** flock(2) shared: waits for who holds it exclusively, and gives up an exclusive lock that this has. */
+    public void lockShared() throws LinuxException {
+        int result;
+        do {
+            result = (int) Libc.call(Rare.FLOCK, number, LOCK_SH);
+        } while (result < 0 && Libc.errno() == Errno.EINTR);
+        check(result, "flock", "LOCK_SH");
     }
 
     /**

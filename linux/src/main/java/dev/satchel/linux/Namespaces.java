@@ -1,8 +1,5 @@
 package dev.satchel.linux;
 
-import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -100,11 +97,8 @@ public final class Namespaces {
         try (Arena arena = Arena.ofConfined();
                 Fd.Pipe stop = Fd.pipe();
                 Fd.Pipe ready = Fd.pipe()) {
-            int pid = spawn(
-                    arena,
-                    List.of("unshare", "--user", "--", "sh", "-c", "echo && read line"),
-                    stop.reader(),
-                    ready.writer());
+            int pid = Processes.start(
+                    List.of("unshare", "--user", "--", "sh", "-c", "echo && read line"), stop.reader(), ready.writer());
             try {
                 stop.reader().close();
                 ready.writer().close();
@@ -117,8 +111,7 @@ public final class Namespaces {
                 return Fd.open(Path.of("/proc/" + pid + "/ns/user"), Fd.O_RDONLY);
             } finally {
                 stop.writer().close();
-                MemorySegment status = arena.allocate(JAVA_INT);
-                while ((int) Libc.call(Calls.WAITPID, pid, status.address(), 0) < 0 && Libc.errno() == Errno.EINTR) {}
+                Processes.awaitEnd(pid);
             }
         }
     }
@@ -141,58 +134,10 @@ public final class Namespaces {
         }
     }
 
-    /**
-     * posix_spawnp(3) with these as standard input and output and no other descriptor. Ten times as fast as {@link ProcessBuilder}
-     * in a cold JVM, and the parent reaps.
-     */
-    private static int spawn(Arena arena, List<String> command, Fd input, Fd output) throws LinuxException {
-        MemorySegment argv = arena.allocate(8L * (command.size() + 1), 8);
-        for (int i = 0; i < command.size(); i++) {
-            argv.setAtIndex(JAVA_LONG, i, Libc.string(arena, command.get(i)));
-        }
-        MemorySegment environment = arena.allocate(16, 8);
-        environment.set(JAVA_LONG, 0, Libc.string(arena, "PATH=/usr/sbin:/usr/bin:/sbin:/bin"));
-        MemorySegment pid = arena.allocate(JAVA_INT);
-        // posix_spawn_file_actions_t is opaque, 80 bytes in glibc.
-        MemorySegment actions = arena.allocate(256, 16);
-        long address = actions.fill((byte) 0).address();
-        Libc.call(Spawn.ACTIONS_INIT, address);
-        try {
-            Libc.call(Spawn.ACTIONS_DUP2, address, input.number(), 0);
-            Libc.call(Spawn.ACTIONS_DUP2, address, output.number(), 1);
-            Libc.call(Spawn.ACTIONS_CLOSE_FROM, address, 3);
-            int errno = (int) Libc.call(
-                    Spawn.SPAWN,
-                    pid.address(),
-                    argv.get(JAVA_LONG, 0),
-                    address,
-                    0,
-                    argv.address(),
-                    environment.address());
-            if (errno != 0) {
-                throw new LinuxException("posix_spawnp(" + String.join(" ", command) + ")", errno);
-            }
-        } finally {
-            Libc.call(Spawn.ACTIONS_DESTROY, address);
-        }
-        return pid.get(JAVA_INT, 0);
-    }
-
     private static final class Calls {
         static final MemorySegment SETNS = Libc.function("setns");
         static final MemorySegment UNSHARE = Libc.function("unshare");
-        static final MemorySegment WAITPID = Libc.function("waitpid");
 
         private Calls() {}
-    }
-
-    private static final class Spawn {
-        static final MemorySegment SPAWN = Libc.function("posix_spawnp");
-        static final MemorySegment ACTIONS_INIT = Libc.function("posix_spawn_file_actions_init");
-        static final MemorySegment ACTIONS_DESTROY = Libc.function("posix_spawn_file_actions_destroy");
-        static final MemorySegment ACTIONS_DUP2 = Libc.function("posix_spawn_file_actions_adddup2");
-        static final MemorySegment ACTIONS_CLOSE_FROM = Libc.function("posix_spawn_file_actions_addclosefrom_np");
-
-        private Spawn() {}
     }
 }

@@ -183,10 +183,77 @@ public final class Processes {
         }
     }
 
+    /**
+     * posix_spawnp(3) with these as standard input and output, this process's standard error and no other descriptor. Ten times as
+     * fast as {@link ProcessBuilder} in a cold JVM; the caller waits for it with {@link #awaitEnd}.
+     *
+     * @param command looked up in PATH if its first word has no slash; its environment is a PATH and no more
+     * @return its process id
+     */
+    public static int start(List<String> command, Fd input, Fd output) throws LinuxException {
+        try (Arena arena = Arena.ofConfined()) {
+            return start(arena, command, input, output);
+        }
+    }
+
+    private static int start(Arena arena, List<String> command, Fd input, Fd output) throws LinuxException {
+        MemorySegment argv = arena.allocate(8L * (command.size() + 1), 8);
+        for (int i = 0; i < command.size(); i++) {
+            argv.setAtIndex(JAVA_LONG, i, Libc.string(arena, command.get(i)));
+        }
+        MemorySegment environment = arena.allocate(16, 8);
+        environment.set(JAVA_LONG, 0, Libc.string(arena, "PATH=/usr/sbin:/usr/bin:/sbin:/bin"));
+        MemorySegment pid = arena.allocate(JAVA_INT);
+        // posix_spawn_file_actions_t is opaque, 80 bytes in glibc.
+        MemorySegment actions = arena.allocate(256, 16);
+        long address = actions.fill((byte) 0).address();
+        Libc.call(Spawn.ACTIONS_INIT, address);
+        try {
+            Libc.call(Spawn.ACTIONS_DUP2, address, input.number(), 0);
+            Libc.call(Spawn.ACTIONS_DUP2, address, output.number(), 1);
+            Libc.call(Spawn.ACTIONS_CLOSE_FROM, address, 3);
+            int errno = (int) Libc.call(
+                    Spawn.SPAWN,
+                    pid.address(),
+                    argv.get(JAVA_LONG, 0),
+                    address,
+                    0,
+                    argv.address(),
+                    environment.address());
+            if (errno != 0) {
+                throw new LinuxException("posix_spawnp(" + String.join(" ", command) + ")", errno);
+            }
+        } finally {
+            Libc.call(Spawn.ACTIONS_DESTROY, address);
+        }
+        return pid.get(JAVA_INT, 0);
+    }
+
+    /** waitpid(2): waits until a child that Java did not start has ended, and takes notice of it. */
+    public static void awaitEnd(long child) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment status = arena.allocate(JAVA_INT);
+            int result;
+            do {
+                result = (int) Libc.call(Calls.WAITPID, child, status.address(), 0);
+            } while (result < 0 && Libc.errno() == Errno.EINTR);
+        }
+    }
+
     private static void prctl(int option, String name, boolean on) throws LinuxException {
         if ((int) Libc.call(Calls.PRCTL, option, on ? 1 : 0) < 0) {
             throw new LinuxException("prctl(" + name + ", " + (on ? 1 : 0) + ")", Libc.errno());
         }
+    }
+
+    private static final class Spawn {
+        static final MemorySegment SPAWN = Libc.function("posix_spawnp");
+        static final MemorySegment ACTIONS_INIT = Libc.function("posix_spawn_file_actions_init");
+        static final MemorySegment ACTIONS_DESTROY = Libc.function("posix_spawn_file_actions_destroy");
+        static final MemorySegment ACTIONS_DUP2 = Libc.function("posix_spawn_file_actions_adddup2");
+        static final MemorySegment ACTIONS_CLOSE_FROM = Libc.function("posix_spawn_file_actions_addclosefrom_np");
+
+        private Spawn() {}
     }
 
     private static final class Calls {

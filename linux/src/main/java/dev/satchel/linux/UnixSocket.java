@@ -19,6 +19,8 @@ public final class UnixSocket implements Closeable {
     private static final MemorySegment LISTEN = Libc.function("listen");
     private static final MemorySegment ACCEPT4 = Libc.function("accept4");
     private static final MemorySegment RECVMSG = Libc.function("recvmsg");
+    private static final MemorySegment SENDMSG = Libc.function("sendmsg");
+    private static final MemorySegment SOCKETPAIR = Libc.function("socketpair");
 
     private static final int AF_UNIX = 1;
     private static final int SOCK_STREAM = 1;
@@ -26,6 +28,8 @@ public final class UnixSocket implements Closeable {
     private static final int SOL_SOCKET = 1;
     private static final int SCM_RIGHTS = 1;
     private static final int MSG_CTRUNC = 8;
+    private static final int MSG_DONTWAIT = 0x40;
+    private static final int MSG_NOSIGNAL = 0x4000;
     private static final int MSG_CMSG_CLOEXEC = 0x40000000;
 
     /** {@code struct sockaddr_un}: family u16, path with a NUL after it. */
@@ -69,6 +73,29 @@ public final class UnixSocket implements Closeable {
             }
         }
         return new UnixSocket(fd);
+    }
+
+    /** Two that are connected with each other. */
+    public record Pair(UnixSocket one, UnixSocket other) implements Closeable {
+        @Override
+        public void close() throws LinuxException {
+            try (one) {
+                other.close();
+            }
+        }
+    }
+
+    /** socketpair(2). */
+    public static Pair pair() throws LinuxException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment ends = arena.allocate(8, 4);
+            if ((int) Libc.call(SOCKETPAIR, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.address()) < 0) {
+                throw new LinuxException("socketpair(AF_UNIX)", Libc.errno());
+            }
+            return new Pair(
+                    new UnixSocket(Fd.owning(ends.get(JAVA_INT, 0), "socket's one end")),
+                    new UnixSocket(Fd.owning(ends.get(JAVA_INT, 4), "socket's other end")));
+        }
     }
 
     /** What {@link Poll} takes; stays owned by this. */
@@ -145,6 +172,41 @@ public final class UnixSocket implements Closeable {
                 throw new EOFException(fd + " passes no descriptor for " + name);
             }
             return Fd.owning(control.get(JAVA_INT, 16), name);
+        }
+    }
+
+    /**
+     * Sends one byte with a descriptor beside it, SCM_RIGHTS, without waiting. As long as nobody has received it, what it stands for
+     * stays open, even if nobody else has it open any more.
+     *
+     * @return false if there is no room for it
+     */
+    public boolean sendDescriptor(Fd passed) throws LinuxException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment vector = arena.allocate(16, 8);
+            vector.set(JAVA_LONG, 0, arena.allocate(8, 8).address());
+            vector.set(JAVA_LONG, 8, 1);
+            MemorySegment control = arena.allocate(CONTROL_BYTES, 8);
+            control.set(JAVA_LONG, 0, 20);
+            control.set(JAVA_INT, 8, SOL_SOCKET);
+            control.set(JAVA_INT, 12, SCM_RIGHTS);
+            control.set(JAVA_INT, 16, passed.number());
+            MemorySegment message = arena.allocate(MESSAGE_BYTES, 8);
+            message.set(JAVA_LONG, 16, vector.address());
+            message.set(JAVA_LONG, 24, 1);
+            message.set(JAVA_LONG, 32, control.address());
+            message.set(JAVA_LONG, 40, CONTROL_BYTES);
+            long n;
+            do {
+                n = Libc.call(SENDMSG, fd.number(), message.address(), MSG_DONTWAIT | MSG_NOSIGNAL);
+            } while (n < 0 && Libc.errno() == Errno.EINTR);
+            if (n < 0 && Libc.errno() == Errno.EAGAIN) {
+                return false;
+            }
+            if (n < 0) {
+                throw new LinuxException("sendmsg(" + fd + ", SCM_RIGHTS)", Libc.errno());
+            }
+            return true;
         }
     }
 

@@ -158,6 +158,22 @@ final class Cgroup implements AutoCloseable {
         return ids;
     }
 
+    /** Has all of its processes stand still, or go on; they may take a moment to stop (cgroups(7), {@code cgroup.freeze}). */
+    void freeze(boolean still) throws IOException {
+        for (Path directory : directories) {
+            Path unified = directory.resolve("cgroup.freeze");
+            Path freezer = directory.resolve("freezer.state");
+            if (Files.exists(unified)) {
+                Files.writeString(unified, still ? "1" : "0");
+                return;
+            }
+            if (Files.exists(freezer)) {
+                Files.writeString(freezer, still ? "FROZEN" : "THAWED");
+                return;
+            }
+        }
+    }
+
     /** Removes the group; its processes must be gone or going. */
     @Override
     public void close() throws IOException {

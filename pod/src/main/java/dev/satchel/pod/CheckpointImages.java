@@ -5,13 +5,16 @@ import dev.satchel.linux.fuse.FuseFile;
 import dev.satchel.linux.fuse.FuseMount;
 import dev.satchel.vault.ChunkMap;
 import dev.satchel.vault.ChunkStore;
+import java.io.Closeable;
 import java.io.IOException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,6 +31,8 @@ final class CheckpointImages implements AutoCloseable {
     private final WindowScratch scratch = new WindowScratch();
     private @Nullable FuseMount pagesMount;
     private @Nullable PagesReadAhead readAhead;
+    private Map<Integer, AddressSpace> spaces = Map.of();
+    private boolean lent;
 
     private CheckpointImages(Path directory) {
         this.directory = directory;
@@ -60,11 +65,15 @@ final class CheckpointImages implements AutoCloseable {
         }
     }
 
-    /** A directory below {@code run} that shows a checkpoint. */
-    static CheckpointImages of(Path run, ChunkStore chunks, Checkpoint checkpoint) throws IOException {
+    /**
+     * A directory below {@code run} that shows a checkpoint.
+     *
+     * @param lazy whether processes are to be restored without their {@link #spaces lazy pages}
+     */
+    static CheckpointImages of(Path run, ChunkStore chunks, Checkpoint checkpoint, boolean lazy) throws IOException {
         CheckpointImages images = empty(run);
         try {
-            images.show(chunks, checkpoint);
+            images.show(chunks, checkpoint, lazy);
             return images;
         } catch (IOException | RuntimeException e) {
             images.close();
@@ -72,7 +81,7 @@ final class CheckpointImages implements AutoCloseable {
         }
     }
 
-    private void show(ChunkStore chunks, Checkpoint checkpoint) throws IOException {
+    private void show(ChunkStore chunks, Checkpoint checkpoint, boolean lazy) throws IOException {
         ChunkMap map = ChunkMap.load(chunks, checkpoint.pages());
         Map<String, FuseFile> served = new HashMap<>();
         for (PagesFile file : ImageArchive.extract(chunks, checkpoint.images(), directory)) {
@@ -86,6 +95,12 @@ final class CheckpointImages implements AutoCloseable {
             // Relative: CRIU, in the pod's user namespace, could not walk here from the root directory.
             Files.createSymbolicLink(directory.resolve(file.name()), Path.of(PAGES, file.name()));
         }
+        if (lazy) {
+            spaces = readSpaces();
+            for (AddressSpace space : spaces.values()) {
+                space.pages().leaveOut(space.lazyPages());
+            }
+        }
         Files.createDirectories(pagesDirectory);
         FuseMount mount = FuseMount.mount(
                 pagesDirectory,
@@ -96,8 +111,48 @@ final class CheckpointImages implements AutoCloseable {
         readAhead = new PagesReadAhead(mount, pages);
     }
 
+    private Map<Integer, AddressSpace> readSpaces() throws IOException {
+        Map<Integer, AddressSpace> found = new HashMap<>();
+        try (DirectoryStream<Path> pagemaps = Files.newDirectoryStream(directory)) {
+            for (Path pagemap : pagemaps) {
+                String name = String.valueOf(pagemap.getFileName());
+                OptionalInt pid = Pagemap.pid(name);
+                if (pid.isPresent()) {
+                    found.put(pid.getAsInt(), AddressSpace.of(pagemap, this::pages));
+                }
+            }
+        }
+        return found;
+    }
+
+    private CheckpointPages pages(long id) throws IOException {
+        String name = PagesFile.name(id);
+        for (CheckpointPages file : pages) {
+            if (file.name().equals(name)) {
+                return file;
+            }
+        }
+        throw new IOException("the checkpoint lacks " + name);
+    }
+
     Path directory() {
         return directory;
+    }
+
+    /** By pid in the pod, if it is to be restored lazily. */
+    Map<Integer, AddressSpace> spaces() {
+        return spaces;
+    }
+
+    /** Hands over what {@link #spaces} read from, which then stays when this is closed. */
+    Closeable lendPages() {
+        lent = true;
+        return this::closePages;
+    }
+
+    private void closePages() {
+        pages.forEach(CheckpointPages::close);
+        scratch.close();
     }
 
     @Override
@@ -110,8 +165,9 @@ final class CheckpointImages implements AutoCloseable {
                 pagesMount.close();
             }
         } finally {
-            pages.forEach(CheckpointPages::close);
-            scratch.close();
+            if (!lent) {
+                closePages();
+            }
             Mounts.unmount(directory, Mounts.MNT_DETACH);
             Files.delete(directory);
         }

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.BitSet;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -111,8 +112,26 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
         return (int) (starts[window + 1] - starts[window]);
     }
 
-    /** Puts a window together. @return its length */
-    private int decode(int window, MemorySegment dst) throws IOException {
+    /** The window that a page is in, by its number from the beginning of the file. */
+    int windowOf(int page) {
+        int at = Arrays.binarySearch(starts, (long) page * AddressSpace.PAGE_BYTES);
+        return at >= 0 ? at : -at - 2;
+    }
+
+    /** The first page of a window; of the number of windows: how many pages there are. */
+    int firstPage(int window) {
+        return (int) (starts[window] / AddressSpace.PAGE_BYTES);
+    }
+
+    /** Has {@link #readAhead} leave out the windows that have no other pages than these. */
+    void leaveOut(BitSet pages) {
+        for (int window = 0; window < refs.length; window++) {
+            begun[window] |= pages.nextClearBit(firstPage(window)) >= firstPage(window + 1);
+        }
+    }
+
+    /** Puts a window together. By any thread. @return its length */
+    int decode(int window, MemorySegment dst) throws IOException {
         ChunkRef base = refs[window];
         ChunkRef delta = deltas[window];
         if (delta == null) {

@@ -111,9 +111,10 @@ final class Criu {
     /**
      * Brings a pod back from {@code images}; when this returns its programs run.
      *
+     * @param lazy whether a {@link LazyMemory} that listens in {@code work} has the lazy pages
      * @return its first process, in the host's pid namespace
      */
-    long restore(Path root, Path images, Path work, Cgroup cgroup, Hooks hooks) throws IOException {
+    long restore(Path root, Path images, Path work, Cgroup cgroup, Hooks hooks, boolean lazy) throws IOException {
         Path pidFile = work.resolve("restored.pid");
         Files.deleteIfExists(pidFile);
         List<String> line = new ArrayList<>(List.of(
@@ -133,6 +134,9 @@ final class Criu {
                 "--action-script",
                 hooks.script().toString()));
         common(line);
+        if (lazy) {
+            line.add("--lazy-pages");
+        }
         run(Launcher.inCgroup(cgroup, line), RESTORE_ENVIRONMENT, work, work.resolve("restore.log"), hooks, "restore");
         return Long.parseLong(Files.readString(pidFile).strip());
     }

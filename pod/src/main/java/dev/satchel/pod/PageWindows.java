@@ -170,7 +170,7 @@ final class PageWindows {
     /** Cuts a pages file. @return its number */
     static long cut(String name, byte[] pagemap, Cuts cuts) throws IOException {
         long[] at = {-1, 0}; // window, its length
-        long id = Pagemap.read(name, ByteBuffer.wrap(pagemap), (address, length) -> {
+        long id = Pagemap.read(name, ByteBuffer.wrap(pagemap), (address, length, _) -> {
             long from = address;
             long left = length;
             while (left > 0) {

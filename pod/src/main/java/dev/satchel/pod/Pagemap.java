@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.OptionalInt;
 
 /**
  * A {@code pagemap-*.img}: which pages of an address space are in a pages file, in the order they are there. The format is CRIU's
@@ -15,16 +16,22 @@ final class Pagemap {
     /** How their names begin; then comes a process's id, or "shmem-" and a shared memory's. */
     static final String PREFIX = "pagemap-";
 
+    private static final String SUFFIX = ".img";
+
     private static final int MAGIC_COMMON = 0x54564319;
     private static final int MAGIC_PAGEMAP = 0x56084025;
+    private static final int LAZY = 2;
     private static final int PRESENT = 4;
     private static final int PAGE_BYTES = 4096;
     private static final int FILE_BYTES_MAX = 256 << 20;
 
     /** Called for each run of pages that the pages file holds, in file order. */
     interface RunListener {
-        /** @param address of the first page in its address space; for shared memory, from the object's start */
-        void run(long address, long lengthBytes);
+        /**
+         * @param address of the first page in its address space; for shared memory, from the object's start
+         * @param lazy whether the process can run before it has them: private memory, but for stacks
+         */
+        void run(long address, long lengthBytes, boolean lazy);
     }
 
     private final String file;
@@ -33,6 +40,20 @@ final class Pagemap {
     private Pagemap(String file, ByteBuffer bytes) {
         this.file = file;
         this.bytes = bytes;
+    }
+
+    /** Whose memory a file's name says it is; empty if it is no process's. */
+    static OptionalInt pid(String name) {
+        if (!name.startsWith(PREFIX) || !name.endsWith(SUFFIX)) {
+            return OptionalInt.empty();
+        }
+        String pid = name.substring(PREFIX.length(), name.length() - SUFFIX.length());
+        for (int i = 0; i < pid.length(); i++) {
+            if (pid.charAt(i) < '0' || pid.charAt(i) > '9') {
+                return OptionalInt.empty();
+            }
+        }
+        return pid.isEmpty() || pid.length() > 9 ? OptionalInt.empty() : OptionalInt.of(Integer.parseInt(pid));
     }
 
     /**
@@ -81,7 +102,7 @@ final class Pagemap {
                 throw unexpected(pages + " pages");
             }
             if (present && pages > 0) {
-                listener.run(fields[1], pages * PAGE_BYTES);
+                listener.run(fields[1], pages * PAGE_BYTES, (fields[4] & LAZY) != 0);
             }
         }
         if (pagesId < 0) {

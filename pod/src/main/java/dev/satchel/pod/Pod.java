@@ -5,6 +5,7 @@ import dev.satchel.linux.Fd;
 import dev.satchel.linux.LinuxException;
 import dev.satchel.linux.PidFd;
 import dev.satchel.linux.Processes;
+import dev.satchel.linux.Userfaultfd;
 import dev.satchel.pod.filter.ImageFilter;
 import dev.satchel.pod.filter.InterruptedWaits;
 import dev.satchel.pod.filter.MessageQueues;
@@ -78,6 +79,19 @@ public final class Pod implements AutoCloseable {
         Checkpoint store() throws IOException;
     }
 
+    /** Is told when programs had to be stopped for lack of memory that can't be read; on another thread. */
+    public interface Stalls {
+        /**
+         * All of them stand still.
+         *
+         * @param reason what can't be read, for a person
+         */
+        void stalled(String reason);
+
+        /** They go on. */
+        void goingOn();
+    }
+
     private static final String DUMP_ACTIONS = "pre-dump network-lock post-dump network-unlock";
     private static final String RESTORE_ACTIONS = "setup-namespaces post-restore pre-resume";
     private static final int PASSWD_BYTES_MAX = 1 << 20;
@@ -94,6 +108,9 @@ public final class Pod implements AutoCloseable {
     private final PidFd init;
     private boolean closed;
     private CompletableFuture<Void> imagesClosed = CompletableFuture.completedFuture(null);
+
+    /** Of a pod that was restored before its memory was there. */
+    private Optional<LazyMemory> memory = Optional.empty();
 
     private Pod(
             String id,
@@ -164,31 +181,44 @@ public final class Pod implements AutoCloseable {
         }
     }
 
-    /** Makes a checkpoint's images ready; depends on nothing else of the session. */
-    public static Images images(Path run, ChunkStore chunks, Checkpoint checkpoint) throws IOException {
-        return new Images(CheckpointImages.of(run, chunks, checkpoint));
+    /**
+     * Makes a checkpoint's images ready; depends on nothing else of the session.
+     *
+     * @param lazy whether programs are to run before their memory has arrived; without effect where {@link #canBeLazy} does not hold
+     */
+    public static Images images(Path run, ChunkStore chunks, Checkpoint checkpoint, boolean lazy) throws IOException {
+        return new Images(CheckpointImages.of(run, chunks, checkpoint, lazy && canBeLazy()));
+    }
+
+    /** Whether this host's kernel can bring memory when it is touched. */
+    public static boolean canBeLazy() {
+        return Userfaultfd.available();
     }
 
     /** Brings a pod back from a checkpoint; see {@link #boot}. When this returns its programs run. */
-    public static Pod restore(String id, PodSpec spec, Path run, Path root, Plug network, Path criu, Images images)
+    public static Pod restore(
+            String id, PodSpec spec, Path run, Path root, Plug network, Path criu, Images images, Stalls stalls)
             throws IOException {
         Cgroup cgroup = Cgroup.create(cgroupPath(id), spec.memoryBytes(), spec.cpus());
         // While CRIU restores: it must be done only before the programs run.
         CompletableFuture<Mending> mending = CompletableFuture.supplyAsync(() -> Mending.of(images.images.directory()));
-        try (Hooks hooks = Hooks.start(run, RESTORE_ACTIONS, (action, initPid) -> {
-            switch (action) {
-                case "setup-namespaces" -> {
-                    network.plug(initPid);
-                    await(mending).queues().create(initPid, spec.idBase());
-                }
-                case "post-restore" -> await(mending).mend(cgroup, initPid);
-                case "pre-resume" -> network.restored(initPid);
-                default -> throw new IllegalStateException(action);
-            }
-        })) {
+        Optional<LazyMemory> memory = listenForMemory(run, images.images, cgroup, stalls);
+        try (Closeable _ = memory.isPresent() ? FaultPermission.give() : () -> {};
+                Hooks hooks = Hooks.start(run, RESTORE_ACTIONS, (action, initPid) -> {
+                    switch (action) {
+                        case "setup-namespaces" -> {
+                            network.plug(initPid);
+                            await(mending).queues().create(initPid, spec.idBase());
+                        }
+                        case "post-restore" -> await(mending).mend(cgroup, initPid);
+                        case "pre-resume" -> network.restored(initPid);
+                        default -> throw new IllegalStateException(action);
+                    }
+                })) {
             Criu program = new Criu(criu);
-            long initPid = program.restore(root, images.images.directory(), run, cgroup, hooks);
+            long initPid = program.restore(root, images.images.directory(), run, cgroup, hooks, memory.isPresent());
             Pod pod = new Pod(id, spec, run, root, cgroup, network, program, new Runc(run), PidFd.open(initPid));
+            pod.memory = memory;
             // The kernel takes its time over it, and nobody waits for it but the next checkpoint.
             pod.imagesClosed = CompletableFuture.runAsync(() -> {
                 try {
@@ -199,7 +229,42 @@ public final class Pod implements AutoCloseable {
             });
             return pod;
         } catch (IOException | RuntimeException e) {
-            undo(e, () -> cleanUp(id), images::close);
+            undo(
+                    e,
+                    () -> cleanUp(id),
+                    () -> {
+                        if (memory.isPresent()) {
+                            memory.get().close();
+                        }
+                    },
+                    images::close);
+            throw e;
+        }
+    }
+
+    private static Optional<LazyMemory> listenForMemory(Path run, CheckpointImages images, Cgroup cgroup, Stalls stalls)
+            throws IOException {
+        if (images.spaces().isEmpty()) {
+            return Optional.empty();
+        }
+        MemoryGuard guard = MemoryGuard.of(cgroup.processFiles().getFirst());
+        LazyMemory.Valve valve = new LazyMemory.Valve() {
+            @Override
+            public void stop(String reason) throws IOException {
+                cgroup.freeze(true);
+                stalls.stalled(reason);
+            }
+
+            @Override
+            public void go() throws IOException {
+                cgroup.freeze(false);
+                stalls.goingOn();
+            }
+        };
+        try {
+            return Optional.of(LazyMemory.listen(run, images.spaces(), images.lendPages(), guard, valve));
+        } catch (IOException | RuntimeException e) {
+            guard.close();
             throw e;
         }
     }
@@ -245,6 +310,13 @@ public final class Pod implements AutoCloseable {
     /** Waits until what a restore left behind is gone. */
     private void awaitImagesClosed() throws IOException {
         await(imagesClosed);
+    }
+
+    /** Waits until its programs have all of their memory, and depend on nobody for it. */
+    public void awaitMemory() throws IOException {
+        if (memory.isPresent()) {
+            memory.get().complete();
+        }
     }
 
     private static <T> T await(CompletableFuture<T> future) throws IOException {
@@ -310,6 +382,8 @@ public final class Pod implements AutoCloseable {
                 ? CompletableFuture.completedFuture(PageWindows.NONE)
                 : CompletableFuture.supplyAsync(() -> PageWindows.ofReadable(chunks, before.get()));
         awaitImagesClosed();
+        // CRIU takes what is missing for what has never been touched.
+        awaitMemory();
         MessageQueues queues = MessageQueues.find(init.pid());
         try (CheckpointImages images = CheckpointImages.empty(run);
                 PageStore pages = new PageStore(images.directory(), leaveRunning);
@@ -460,6 +534,9 @@ public final class Pod implements AutoCloseable {
         try (cgroup;
                 init) {
             end();
+            if (memory.isPresent()) {
+                memory.get().close();
+            }
             awaitImagesClosed();
         }
     }
@@ -472,6 +549,7 @@ public final class Pod implements AutoCloseable {
     public static void cleanUp(String id, Path run) throws IOException {
         Hooks.cleanUp(run);
         cleanUp(id);
+        FaultPermission.settle();
     }
 
     /** Ends what is in its control group. */

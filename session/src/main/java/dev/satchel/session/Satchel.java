@@ -697,10 +697,11 @@ public final class Satchel implements AutoCloseable {
                     current,
                     chosen,
                     request.fresh() || Snapshots.checkpoint(chosen).isEmpty(),
-                    DISCARD);
+                    DISCARD,
+                    lazy(request));
         }
         if (request.fresh()) {
-            return new Supervisor.Start(current, newest, true, VolumeOptions.ExistingLog.REPLAY);
+            return new Supervisor.Start(current, newest, true, VolumeOptions.ExistingLog.REPLAY, lazy(request));
         }
         if (newest.kind().equals(Snapshots.CRASH)) {
             Optional<SnapshotId> before = newest.parent();
@@ -714,8 +715,19 @@ public final class Satchel implements AutoCloseable {
                                     .orElse(""));
         }
         return new Supervisor.Start(
-                current, newest, crashed || Snapshots.checkpoint(newest).isEmpty(), VolumeOptions.ExistingLog.REPLAY);
+                current,
+                newest,
+                crashed || Snapshots.checkpoint(newest).isEmpty(),
+                VolumeOptions.ExistingLog.REPLAY,
+                lazy(request));
     }
+
+    private static boolean lazy(ResumeRequest request) {
+        return request.lazy().orElse(LAZY_BY_DEFAULT);
+    }
+
+    /** What programs do not touch at once is most of their memory. */
+    private static final boolean LAZY_BY_DEFAULT = true;
 
     private static final VolumeOptions.ExistingLog DISCARD = VolumeOptions.ExistingLog.DISCARD;
 

@@ -80,8 +80,9 @@ public final class Supervisor implements AutoCloseable {
      * How {@link #start} is to bring the session up.
      *
      * @param head the session's newest, which deciding this may have moved
+     * @param lazy whether its programs are to run before their memory has arrived
      */
-    record Start(Head head, Snapshot snapshot, boolean boot, VolumeOptions.ExistingLog log) {}
+    record Start(Head head, Snapshot snapshot, boolean boot, VolumeOptions.ExistingLog log, boolean lazy) {}
 
     private interface Undo {
         void run() throws IOException;
@@ -154,7 +155,7 @@ public final class Supervisor implements AutoCloseable {
             // What a pod needs does not depend on each other: files, network and images are made side by side.
             Future<Network> networkMade = making(() -> Network.create(run, settings));
             Optional<Future<Pod.Images>> imagesMade =
-                    checkpoint.map(state -> making(() -> Pod.images(run.pod(), vault.chunks(), state)));
+                    checkpoint.map(state -> making(() -> Pod.images(run.pod(), vault.chunks(), state, start.lazy())));
             Path root = mountFiles(start);
             Network connected = get(networkMade);
             network = connected;
@@ -166,7 +167,7 @@ public final class Supervisor implements AutoCloseable {
             Instant booting = Instant.now().minusMillis(FILE_TIME_MILLIS);
             long podNanos = System.nanoTime();
             Pod running = images != null
-                    ? Pod.restore(run.podId(), spec, run.pod(), root, connected, host.criu(), images)
+                    ? Pod.restore(run.podId(), spec, run.pod(), root, connected, host.criu(), images, new Stalls())
                     : Pod.boot(run.podId(), spec, run.pod(), root, connected, host.criu());
             pod = running;
             safe = false;
@@ -207,6 +208,20 @@ public final class Supervisor implements AutoCloseable {
                 throw refusal;
             }
             throw e;
+        }
+    }
+
+    /** Tells of memory that can't be read: whoever reads the supervisor's log. */
+    private final class Stalls implements Pod.Stalls {
+        @Override
+        public void stalled(String reason) {
+            System.err.println("satchel: '" + head.name() + "' stands still, as memory that it needs can't be read ("
+                    + reason + "): it goes on by itself when it can be");
+        }
+
+        @Override
+        public void goingOn() {
+            System.err.println("satchel: '" + head.name() + "' goes on: its memory can be read again");
         }
     }
 
@@ -756,6 +771,8 @@ public final class Supervisor implements AutoCloseable {
         requireRunning();
         labelOfNext = label;
         SessionDisplay shown = present(display);
+        progress.at("bringing the rest of its memory", 0, 0);
+        present(pod).awaitMemory();
         // Beside what else there is to do before programs are stopped.
         thumbnail = executor.submit(shown::thumbnail);
         shown.letGo(leaveRunning ? "Taking a snapshot" : "Suspending");

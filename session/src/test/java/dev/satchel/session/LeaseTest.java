@@ -106,7 +106,7 @@ class LeaseTest extends LiveTest {
             here.snapshot();
             here.sh("echo synced >/home/user/file; sync /home/user/file");
             // It waits for the other to let go; what that had made durable is not lost.
-            assertThatThrownBy(() -> b.resume(new ResumeRequest(name, Optional.empty(), false, true)))
+            assertThatThrownBy(() -> b.resume(new ResumeRequest(name, Optional.empty(), false, true, Optional.empty())))
                     .isInstanceOf(SatchelException.class)
                     .hasMessageContaining("--fresh");
             endsAsLost(here);
@@ -126,7 +126,7 @@ class LeaseTest extends LiveTest {
         try (SessionProcess loser =
                 SessionProcess.start(a, name, Optional.empty()).awaitRunning()) {
             loser.pause();
-            assertThatThrownBy(() -> b.resume(new ResumeRequest(name, Optional.empty(), false, true)))
+            assertThatThrownBy(() -> b.resume(new ResumeRequest(name, Optional.empty(), false, true, Optional.empty())))
                     .satisfies(LeaseTest::isInUse)
                     .hasMessageContaining("still writes")
                     .hasMessageNotContaining("\n");
@@ -153,7 +153,7 @@ class LeaseTest extends LiveTest {
             died.kill();
         }
         assertThatThrownBy(() -> b.resume(name)).satisfies(LeaseTest::isInUseNamingTheHost);
-        assertThatThrownBy(() -> b.resume(new ResumeRequest(name, Optional.empty(), false, true)))
+        assertThatThrownBy(() -> b.resume(new ResumeRequest(name, Optional.empty(), false, true, Optional.empty())))
                 .isInstanceOf(SatchelException.class)
                 .hasMessageContaining("--at " + kept.substring(0, 12));
         try (Running there = b.resumeAt(name, kept)) {

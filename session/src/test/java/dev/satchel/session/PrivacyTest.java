@@ -138,7 +138,7 @@ class PrivacyTest extends LiveTest {
         for (TestHost.Command<?> command : List.<TestHost.Command<?>>of(
                 satchel -> satchel.sessions(damaged -> {}),
                 Satchel::images,
-                satchel -> satchel.resume(new ResumeRequest(name, Optional.empty(), false, false)))) {
+                satchel -> satchel.resume(new ResumeRequest(name, Optional.empty(), false, false, Optional.empty())))) {
             assertThatThrownBy(() -> stranger.with(command))
                     .isInstanceOf(WrongPassphraseException.class)
                     .message()

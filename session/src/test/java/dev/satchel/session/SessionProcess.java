@@ -112,7 +112,8 @@ final class SessionProcess implements AutoCloseable {
         boolean fresh = arguments[3].equals(FRESH);
         Optional<String> at = fresh || arguments[3].equals(NONE) ? Optional.empty() : Optional.of(arguments[3]);
         System.out.println("starts");
-        try (Supervisor supervisor = satchel.resume(new ResumeRequest(arguments[2], at, fresh, false))) {
+        try (Supervisor supervisor =
+                satchel.resume(new ResumeRequest(arguments[2], at, fresh, false, Optional.empty()))) {
             System.out.println("runs");
             supervisor.serve();
         }

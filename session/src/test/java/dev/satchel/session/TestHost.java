@@ -67,15 +67,15 @@ record TestHost(Site site, Host host, PassphraseSource passphrases) {
     }
 
     Running resume(String name) throws IOException {
-        return resume(new ResumeRequest(name, Optional.empty(), false, false));
+        return resume(new ResumeRequest(name, Optional.empty(), false, false, Optional.empty()));
     }
 
     Running resumeAt(String name, String snapshot) throws IOException {
-        return resume(new ResumeRequest(name, Optional.of(snapshot), false, false));
+        return resume(new ResumeRequest(name, Optional.of(snapshot), false, false, Optional.empty()));
     }
 
     Running resumeFresh(String name) throws IOException {
-        return resume(new ResumeRequest(name, Optional.empty(), true, false));
+        return resume(new ResumeRequest(name, Optional.empty(), true, false, Optional.empty()));
     }
 
     /** Runs a session in this JVM, which becomes its supervisor. */

@@ -1,0 +1,453 @@
+package dev.satchel.pod;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import dev.satchel.linux.Fd;
+import dev.satchel.linux.Poll;
+import dev.satchel.linux.Uninterruptible;
+import dev.satchel.linux.UnixSocket;
+import dev.satchel.linux.Userfaultfd;
+import dev.satchel.vault.ChunkRef;
+import java.io.Closeable;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The memory that processes are restored without: brought when they touch it, and all the rest behind that, until nothing is
+ * missing. Stands where CRIU expects its own {@code lazy-pages} daemon (criu/uffd.c): for each process CRIU passes a userfaultfd(2)
+ * over a socket, and at last says that all are restored.
+ *
+ * <p>As long as something is missing the processes depend on this one: they would read zeros if it ended. A page that can't be read
+ * stops the whole session until it can.
+ */
+final class LazyMemory implements Closeable {
+    /** What CRIU connects to, in its working directory. */
+    static final String SOCKET = "lazy-pages.socket";
+
+    /** What CRIU sends behind the last process: "RSTF". */
+    private static final int RESTORED = 0x5253_5446;
+
+    private static final int FILLERS_MAX = 4;
+    private static final long EVENT_MILLIS = 1;
+    private static final long RETRY_MILLIS_FIRST = 250;
+    private static final long RETRY_MILLIS_MAX = 5_000;
+
+    /** Stops and continues the processes that depend on what can't be read. By any thread. */
+    interface Valve {
+        /** @param reason what went wrong, for a person */
+        void stop(String reason) throws IOException;
+
+        /** It has been read after all. */
+        void go() throws IOException;
+    }
+
+    /** What may be ready to be read, in {@link #poll}. */
+    private sealed interface Ready {
+        record Woken() implements Ready {}
+
+        record Asked() implements Ready {}
+
+        record Told(UnixSocket criu) implements Ready {}
+
+        record Happened(ServedMemory memory) implements Ready {}
+    }
+
+    private final Map<Integer, AddressSpace> spaces;
+    private final Closeable images;
+    private final MemoryGuard guard;
+    private final Valve valve;
+    private final Fd directory;
+    private final UnixSocket server;
+    private final Fd.Pipe wake;
+    private final Poll<Ready> poll = new Poll<>();
+    private final Thread listener;
+    private final List<Thread> fillers = new ArrayList<>(); // the listener's, until it has ended
+    private final AtomicBoolean released = new AtomicBoolean();
+
+    // Guarded by this.
+    private final List<Progress> served = new ArrayList<>();
+    private boolean restored;
+    private boolean whole;
+    private boolean closed;
+    private @Nullable IOException failure;
+
+    /** What is the matter as long as nothing can be read. */
+    private @Nullable IOException unreadable;
+
+    /** How far filling has come with a process. Guarded by the outer one. */
+    private static final class Progress {
+        private final ServedMemory memory;
+        private int next; // window
+
+        Progress(ServedMemory memory) {
+            this.memory = memory;
+        }
+    }
+
+    /** A window that a filler is to bring. */
+    private record Task(ServedMemory memory, int window) {}
+
+    private LazyMemory(
+            Map<Integer, AddressSpace> spaces,
+            Closeable images,
+            MemoryGuard guard,
+            Valve valve,
+            Fd directory,
+            UnixSocket server)
+            throws IOException {
+        this.spaces = spaces;
+        this.images = images;
+        this.guard = guard;
+        this.valve = valve;
+        this.directory = directory;
+        this.server = server;
+        wake = Fd.pipe();
+        listener = Thread.ofPlatform().name("memory").daemon().start(this::listen);
+    }
+
+    /**
+     * Begins to listen for CRIU.
+     *
+     * @param work CRIU's working directory
+     * @param spaces by pid in the pod
+     * @param images what they are read from; closed when nothing is missing any more, or by {@link #close}
+     * @param guard closed likewise
+     */
+    static LazyMemory listen(
+            Path work, Map<Integer, AddressSpace> spaces, Closeable images, MemoryGuard guard, Valve valve)
+            throws IOException {
+        Files.deleteIfExists(work.resolve(SOCKET));
+        Fd directory = Fd.open(work, Fd.O_PATH | Fd.O_DIRECTORY | Fd.O_CLOEXEC);
+        try {
+            // By a name that is short enough for a socket's address wherever the directory is.
+            return new LazyMemory(
+                    spaces,
+                    images,
+                    guard,
+                    valve,
+                    directory,
+                    UnixSocket.listen(directory.path().resolve(SOCKET)));
+        } catch (IOException | RuntimeException e) {
+            directory.close();
+            throw e;
+        }
+    }
+
+    private void listen() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment window = arena.allocate(ChunkRef.LENGTH_MAX, 64);
+            poll.add(wake.reader(), new Ready.Woken());
+            poll.add(server.fd(), new Ready.Asked());
+            while (!ended()) {
+                poll.await();
+                for (int i = poll.size() - 1; i >= 0; i--) {
+                    if (poll.ready(i)) {
+                        attend(i, window);
+                    }
+                }
+            }
+            if (!isClosed()) {
+                release();
+            }
+        } catch (IOException | RuntimeException e) {
+            fail(e);
+        }
+    }
+
+    private synchronized boolean isClosed() {
+        return closed;
+    }
+
+    private synchronized boolean ended() {
+        return closed || whole;
+    }
+
+    private synchronized void fail(Exception e) {
+        if (failure == null) {
+            failure = e instanceof IOException known ? known : new IOException(e);
+        }
+        notifyAll();
+    }
+
+    private void attend(int index, MemorySegment window) throws IOException {
+        switch (poll.member(index)) {
+            case Ready.Woken _ -> settle();
+            case Ready.Asked _ -> {
+                UnixSocket criu = server.accept();
+                poll.add(criu.fd(), new Ready.Told(criu));
+            }
+            case Ready.Told told -> {
+                if (!hear(told.criu())) {
+                    poll.remove(index);
+                    told.criu().close();
+                }
+            }
+            case Ready.Happened happened -> follow(happened.memory(), window);
+        }
+    }
+
+    /** @return false if CRIU has said all it has to say */
+    private boolean hear(UnixSocket criu) throws IOException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment number = arena.allocate(4, 4);
+            if (!criu.receive(number)) {
+                return false;
+            }
+            int pid = number.get(JAVA_INT, 0);
+            if (pid == RESTORED) {
+                fillUp();
+                return true;
+            }
+            if (pid < 0) {
+                return true; // a zombie has no memory
+            }
+            Userfaultfd faults = new Userfaultfd(criu.receiveDescriptor("userfaultfd of process " + pid));
+            AddressSpace space = spaces.get(pid);
+            if (space == null) {
+                faults.close();
+                throw new IOException("the checkpoint has no memory of process " + pid);
+            }
+            serve(ServedMemory.of(space, faults));
+            return true;
+        }
+    }
+
+    private void serve(ServedMemory memory) throws IOException {
+        guard.keep(memory.faults());
+        synchronized (this) {
+            served.add(new Progress(memory));
+            notifyAll();
+        }
+        poll.add(memory.faults().fd(), new Ready.Happened(memory));
+    }
+
+    /** Does what a process waits for. */
+    private void follow(ServedMemory memory, MemorySegment window) throws IOException {
+        ArrayDeque<Long> waiting = new ArrayDeque<>();
+        while (!ended()) {
+            ServedMemory.Request request = memory.next();
+            switch (request) {
+                case null -> {
+                    if (waiting.isEmpty()) {
+                        return;
+                    }
+                    if (bring(memory, waiting.getFirst(), window) == ServedMemory.Outcome.DONE) {
+                        waiting.removeFirst();
+                    }
+                }
+                case ServedMemory.Request.Page page -> waiting.addLast(page.address());
+                case ServedMemory.Request.Child child -> serve(child.memory());
+                case ServedMemory.Request.Nothing _ -> {}
+            }
+        }
+    }
+
+    private ServedMemory.Outcome bring(ServedMemory memory, long address, MemorySegment buffer) throws IOException {
+        int window = memory.window(address);
+        if (window < 0) {
+            return memory.zero(address);
+        }
+        decodeForSure(memory.space().pages(), window, buffer);
+        return memory.bring(window, buffer, isRestored());
+    }
+
+    /** Has everybody stand still as long as a page that somebody needs can't be read. */
+    private void decodeForSure(CheckpointPages pages, int window, MemorySegment buffer) throws IOException {
+        boolean stopped = false;
+        for (long pause = RETRY_MILLIS_FIRST; ; pause = Math.min(2 * pause, RETRY_MILLIS_MAX)) {
+            try {
+                pages.decode(window, buffer);
+                readable(null);
+                break;
+            } catch (IOException e) {
+                readable(e);
+                if (!stopped) {
+                    stopped = true;
+                    valve.stop(String.valueOf(e.getMessage()));
+                }
+                if (!pause(pause)) {
+                    throw e;
+                }
+            }
+        }
+        if (stopped) {
+            valve.go();
+        }
+    }
+
+    private synchronized void readable(@Nullable IOException trouble) {
+        boolean was = unreadable != null;
+        unreadable = trouble;
+        if (was || trouble != null) {
+            notifyAll();
+        }
+    }
+
+    /** @return false if this was closed meanwhile */
+    private synchronized boolean pause(long millis) {
+        long end = System.nanoTime() + millis * 1_000_000;
+        for (long left = millis; !closed && left > 0; left = (end - System.nanoTime()) / 1_000_000) {
+            try {
+                wait(left);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return false;
+            }
+        }
+        return !closed;
+    }
+
+    private synchronized boolean isRestored() {
+        return restored;
+    }
+
+    /** All processes are there: begins to bring what none of them has asked for. */
+    private synchronized void fillUp() {
+        restored = true;
+        for (int i = 0; i < FILLERS_MAX && i < Runtime.getRuntime().availableProcessors(); i++) {
+            fillers.add(Thread.ofPlatform().name("memory-" + i).daemon().start(this::fill));
+        }
+    }
+
+    private void fill() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment buffer = arena.allocate(ChunkRef.LENGTH_MAX, 64);
+            long pause = RETRY_MILLIS_FIRST;
+            for (Task task = nextTask(); task != null; task = nextTask()) {
+                try {
+                    task.memory().space().pages().decode(task.window(), buffer);
+                    readable(null);
+                    pause = RETRY_MILLIS_FIRST;
+                } catch (IOException e) {
+                    readable(e); // nobody has asked for it yet
+                    if (!pause(pause)) {
+                        return;
+                    }
+                    pause = Math.min(2 * pause, RETRY_MILLIS_MAX);
+                    continue;
+                }
+                if (task.memory().bring(task.window(), buffer, true) == ServedMemory.Outcome.EVENT) {
+                    pause(EVENT_MILLIS); // the listener reads it
+                }
+            }
+        } catch (IOException | RuntimeException e) {
+            fail(e);
+        }
+    }
+
+    /** @return null if there is nothing to do any more */
+    private synchronized @Nullable Task nextTask() {
+        if (closed) {
+            return null;
+        }
+        for (Progress one : served) {
+            int window = one.memory.nextMissing(one.next);
+            if (window < 0 && one.next > 0) {
+                window = one.memory.nextMissing(0); // what could not be brought at once
+            }
+            if (window >= 0) {
+                one.next = window + 1;
+                return new Task(one.memory, window);
+            }
+        }
+        wake();
+        return null;
+    }
+
+    /** Has the listener look around; it is there, or nobody but {@link #close} calls this. */
+    private void wake() {
+        try (Arena arena = Arena.ofConfined()) {
+            wake.writer().write(arena.allocate(1));
+        } catch (IOException e) {
+            fail(e);
+        }
+    }
+
+    /** Looks whether nothing is missing any more. Until then processes that have all are served, too: the guard has a part in them. */
+    private void settle() throws IOException {
+        try (Arena arena = Arena.ofConfined()) {
+            wake.reader().read(arena.allocate(64));
+        }
+        synchronized (this) {
+            for (Progress one : served) {
+                if (!restored || !one.memory.isWhole()) {
+                    return;
+                }
+            }
+            whole = true;
+            notifyAll();
+        }
+    }
+
+    /**
+     * Waits until nothing is missing any more.
+     *
+     * @throws IOException at once if what is missing can't be read now
+     */
+    synchronized void complete() throws IOException {
+        while (!whole) {
+            IOException cause = failure != null ? failure : unreadable;
+            if (cause != null) {
+                throw new IOException(
+                        "part of the session's memory is still in the vault and can't be read (" + cause.getMessage()
+                                + "): make it reachable and try again",
+                        cause);
+            }
+            if (closed) {
+                throw new IOException("the session has ended");
+            }
+            try {
+                wait();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new IOException("interrupted while the session's memory was being brought", e);
+            }
+        }
+    }
+
+    /** When something is missing yet, the processes must have ended: whoever waits reads zeros. */
+    @Override
+    public void close() throws IOException {
+        synchronized (this) {
+            if (closed) {
+                return;
+            }
+            closed = true;
+            notifyAll();
+        }
+        if (!released.get()) {
+            wake();
+        }
+        Uninterruptible.join(listener);
+        release();
+    }
+
+    /** Gives back what is not needed any more. By the listener, or when that has ended. */
+    private void release() throws IOException {
+        if (!released.compareAndSet(false, true)) {
+            return;
+        }
+        fillers.forEach(Uninterruptible::join);
+        guard.close();
+        for (int i = 0; i < poll.size(); i++) {
+            switch (poll.member(i)) {
+                case Ready.Told told -> told.criu().close();
+                case Ready.Happened happened -> happened.memory().close();
+                case Ready.Woken _, Ready.Asked _ -> {}
+            }
+        }
+        wake.close();
+        server.close();
+        directory.close();
+        images.close();
+    }
+}

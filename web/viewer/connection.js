@@ -33,6 +33,10 @@ import { ack, hello, parse, ping, pingNumber, ProtocolError, SUBPROTOCOL } from 
 
 const DELAY_MILLIS_MIN = 300;
 const DELAY_MILLIS_MAX = 8_000;
+/** RFC 6455 §7.4.1, "going away": somebody else is about to answer at the same port, or nobody. */
+const GOING_AWAY = 1001;
+const DELAY_MILLIS_SUCCESSOR = 40;
+const SUCCESSOR_TRIES = 15;
 /** Where the cookie is not known: a server answers ten wrong ones a minute, and then nobody. */
 const DELAY_MILLIS_REFUSED = 20_000;
 const HELLO_MILLIS_MAX = 15_000;
@@ -49,6 +53,8 @@ export class Connection {
     /** @type {Status} */
     #status = 'connecting';
     #failures = 0;
+    /** How often to try, without delay, for who comes after a server that went. */
+    #tries = 0;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     #timer;
     #bytes = 0;
@@ -111,6 +117,9 @@ export class Connection {
                 if (performance.now() - startedAt > GOOD_MILLIS && this.#status === 'open') {
                     this.#failures = 0;
                 }
+                if (event.code === GOING_AWAY) {
+                    this.#tries = SUCCESSOR_TRIES;
+                }
                 this.#lost(event.reason || 'The connection was lost.');
             }
         };
@@ -171,6 +180,7 @@ export class Connection {
                 clearTimeout(this.#timer);
                 this.#latencyMillis = undefined;
                 this.#pingOut = undefined;
+                this.#tries = 0;
                 this.#setStatus('open', '');
                 // Not behind the first picture: that would tell how large it is.
                 this.#pinger = setTimeout(() => this.#ping(), 1_000);
@@ -225,6 +235,12 @@ export class Connection {
         this.#socket = undefined;
         clearTimeout(this.#timer);
         clearTimeout(this.#pinger);
+        if (this.#tries > 0) {
+            this.#tries--;
+            this.#setStatus('waiting', reason);
+            this.#timer = setTimeout(() => this.connect(), DELAY_MILLIS_SUCCESSOR);
+            return;
+        }
         this.#failures++;
         // At random, so that many viewers of a server that comes back don't all come at once.
         const delay = Math.min(DELAY_MILLIS_MAX, DELAY_MILLIS_MIN * 1.7 ** (this.#failures - 1)) * (0.5 + Math.random() / 2);

@@ -18,6 +18,8 @@ import java.util.OptionalInt;
 
 /** This process and others: identity, signals, prctl(2). See {@link PidFd} for waiting. */
 public final class Processes {
+    private static final int PRIO_PROCESS = 0;
+
     public static final int SIGHUP = 1;
     public static final int SIGINT = 2;
     public static final int SIGKILL = 9;
@@ -240,6 +242,16 @@ public final class Processes {
         }
     }
 
+    /**
+     * setpriority(2) of the calling thread, which must be a platform thread: on Linux a thread has a nice value of its own. A hint, so
+     * its failure is of no interest.
+     *
+     * @param nice 0 to 19: the higher, the more others have of the processor
+     */
+    public static void beNice(int nice) {
+        Libc.call(Priority.SETPRIORITY, PRIO_PROCESS, 0, nice);
+    }
+
     private static void prctl(int option, String name, boolean on) throws LinuxException {
         if ((int) Libc.call(Calls.PRCTL, option, on ? 1 : 0) < 0) {
             throw new LinuxException("prctl(" + name + ", " + (on ? 1 : 0) + ")", Libc.errno());
@@ -254,6 +266,12 @@ public final class Processes {
         static final MemorySegment ACTIONS_CLOSE_FROM = Libc.function("posix_spawn_file_actions_addclosefrom_np");
 
         private Spawn() {}
+    }
+
+    private static final class Priority {
+        static final MemorySegment SETPRIORITY = Libc.function("setpriority");
+
+        private Priority() {}
     }
 
     private static final class Calls {

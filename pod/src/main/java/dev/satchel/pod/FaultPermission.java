@@ -56,8 +56,12 @@ final class FaultPermission implements Closeable {
 
     /** Puts back what a process left that was killed. */
     static void settle() throws IOException {
-        if (Files.exists(FILE)) {
-            open(FILE, Userfaultfd.PERMISSION).close();
+        settle(FILE, Userfaultfd.PERMISSION);
+    }
+
+    static void settle(Path file, Path setting) throws IOException {
+        if (Files.exists(file)) {
+            open(file, setting).close();
         }
     }
 

@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.satchel.linux.Fd;
 import dev.satchel.linux.Poll;
+import dev.satchel.linux.Processes;
 import dev.satchel.linux.Uninterruptible;
 import dev.satchel.linux.UnixSocket;
 import dev.satchel.linux.Userfaultfd;
@@ -37,6 +38,7 @@ final class LazyMemory implements Closeable {
     private static final int RESTORED = 0x5253_5446;
 
     private static final int FILLERS_MAX = 4;
+    private static final int FILLER_NICE = 10;
     private static final long EVENT_MILLIS = 1;
     private static final long RETRY_MILLIS_FIRST = 250;
     private static final long RETRY_MILLIS_MAX = 5_000;
@@ -78,6 +80,7 @@ final class LazyMemory implements Closeable {
     private boolean restored;
     private boolean whole;
     private boolean closed;
+    private int helpers;
     private @Nullable IOException failure;
 
     /** What is the matter as long as nothing can be read. */
@@ -319,6 +322,20 @@ final class LazyMemory implements Closeable {
     }
 
     private void fill() {
+        Processes.beNice(FILLER_NICE); // programs first
+        try {
+            bringTheRest(true);
+        } catch (IOException | RuntimeException e) {
+            fail(e);
+        }
+    }
+
+    /**
+     * Brings what nobody has asked for, until there is no more of it, or this is closed.
+     *
+     * @param patient whether to try again, for ever, what can't be read
+     */
+    private void bringTheRest(boolean patient) throws IOException {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment buffer = arena.allocate(ChunkRef.LENGTH_MAX, 64);
             long pause = RETRY_MILLIS_FIRST;
@@ -328,8 +345,8 @@ final class LazyMemory implements Closeable {
                     readable(null);
                     pause = RETRY_MILLIS_FIRST;
                 } catch (IOException e) {
-                    readable(e); // nobody has asked for it yet
-                    if (!pause(pause)) {
+                    readable(e); // no program has asked for it yet
+                    if (!patient || !pause(pause)) {
                         return;
                     }
                     pause = Math.min(2 * pause, RETRY_MILLIS_MAX);
@@ -339,8 +356,6 @@ final class LazyMemory implements Closeable {
                     pause(EVENT_MILLIS); // the listener reads it
                 }
             }
-        } catch (IOException | RuntimeException e) {
-            fail(e);
         }
     }
 
@@ -389,11 +404,47 @@ final class LazyMemory implements Closeable {
     }
 
     /**
-     * Waits until nothing is missing any more.
+     * Waits until nothing is missing any more, and helps.
      *
      * @throws IOException at once if what is missing can't be read now
      */
-    synchronized void complete() throws IOException {
+    void complete() throws IOException {
+        if (beginToHelp()) {
+            try {
+                bringTheRest(false);
+            } finally {
+                endHelp();
+            }
+        }
+        awaitWhole();
+    }
+
+    private synchronized boolean beginToHelp() {
+        boolean needed = restored && !whole && !closed && failure == null && unreadable == null;
+        helpers += needed ? 1 : 0;
+        return needed;
+    }
+
+    private synchronized void endHelp() {
+        helpers--;
+        notifyAll();
+    }
+
+    private synchronized void awaitHelpers() {
+        boolean interrupted = false;
+        while (helpers > 0) {
+            try {
+                wait();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private synchronized void awaitWhole() throws IOException {
         while (!whole) {
             IOException cause = failure != null ? failure : unreadable;
             if (cause != null) {
@@ -437,6 +488,7 @@ final class LazyMemory implements Closeable {
             return;
         }
         fillers.forEach(Uninterruptible::join);
+        awaitHelpers();
         guard.close();
         for (int i = 0; i < poll.size(); i++) {
             switch (poll.member(i)) {

@@ -19,6 +19,7 @@ import java.util.OptionalLong;
  * both where a host mounts them side by side.
  */
 final class Cgroup implements AutoCloseable {
+    static final String THAWED = "THAWED";
     private static final int CPU_PERIOD_MICROS = 100_000;
     private static final int REMOVE_TRIES_MAX = 100;
 
@@ -160,18 +161,32 @@ final class Cgroup implements AutoCloseable {
 
     /** Has all of its processes stand still, or go on; they may take a moment to stop (cgroups(7), {@code cgroup.freeze}). */
     void freeze(boolean still) throws IOException {
+        Optional<Path> freezer = freezer();
+        if (freezer.isPresent()) {
+            Files.writeString(freezer.get(), still ? "FROZEN" : THAWED);
+            return;
+        }
         for (Path directory : directories) {
-            Path unified = directory.resolve("cgroup.freeze");
-            Path freezer = directory.resolve("freezer.state");
-            if (Files.exists(unified)) {
-                Files.writeString(unified, still ? "1" : "0");
-                return;
-            }
-            if (Files.exists(freezer)) {
-                Files.writeString(freezer, still ? "FROZEN" : "THAWED");
+            Path file = directory.resolve("cgroup.freeze");
+            if (Files.exists(file)) {
+                Files.writeString(file, still ? "1" : "0");
                 return;
             }
         }
+    }
+
+    /**
+     * The {@code freezer.state} of a hierarchy of version 1. A process that it has frozen hears SIGKILL when {@link #THAWED} is written
+     * there; one that version 2 has frozen hears it at once.
+     */
+    Optional<Path> freezer() {
+        for (Path directory : directories) {
+            Path file = directory.resolve("freezer.state");
+            if (Files.exists(file)) {
+                return Optional.of(file);
+            }
+        }
+        return Optional.empty();
     }
 
     /** Removes the group; its processes must be gone or going. */
@@ -204,6 +219,7 @@ final class Cgroup implements AutoCloseable {
             for (long pid : pids) {
                 Processes.kill(pid, Processes.SIGKILL);
             }
+            group.freeze(false);
             pause();
         }
         group.close();

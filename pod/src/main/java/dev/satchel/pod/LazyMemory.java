@@ -174,11 +174,20 @@ final class LazyMemory implements Closeable {
         return closed || whole;
     }
 
-    private synchronized void fail(Exception e) {
-        if (failure == null) {
+    /** Nothing can be brought any more: nobody is to go on without. */
+    private void fail(Exception e) {
+        synchronized (this) {
+            if (failure != null || closed) {
+                return;
+            }
             failure = e instanceof IOException known ? known : new IOException(e);
+            notifyAll();
         }
-        notifyAll();
+        try {
+            valve.stop(String.valueOf(e.getMessage()));
+        } catch (IOException | RuntimeException again) {
+            e.addSuppressed(again);
+        }
     }
 
     private void attend(int index, MemorySegment window) throws IOException {

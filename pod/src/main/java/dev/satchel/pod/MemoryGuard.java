@@ -18,12 +18,16 @@ import java.util.List;
  * each of them open, on its way through a socket that nobody reads. When the supervisor ends, the shell kills the pod, and ends.
  */
 final class MemoryGuard implements Closeable {
-    /** Begins when its standard input ends, without the word that all is well. Its argument is the file that lists processes. */
+    /**
+     * Begins when its standard input ends, without the word that all is well. Its arguments are the file that lists processes, and
+     * what is to be written where, so that who is frozen is ended, too.
+     */
     private static final String SCRIPT = """
             trap '' HUP INT QUIT TERM
             read -r _ && exit 0
             while any=; do
               while read -r process; do any=1; kill -9 "$process"; done <"$1"
+              [ -z "$2" ] || echo "$3" >"$2"
               [ -n "$any" ] || exit 0
             done 2>/dev/null
             """;
@@ -38,14 +42,21 @@ final class MemoryGuard implements Closeable {
         this.process = process;
     }
 
-    /** @param processes a control group's {@code cgroup.procs} */
-    static MemoryGuard of(Path processes) throws IOException {
+    /** @param pod the processes to be killed */
+    static MemoryGuard of(Cgroup pod) throws IOException {
         Fd.Pipe life = Fd.pipe();
         try {
             UnixSocket.Pair keep = UnixSocket.pair();
             try {
                 int process = Processes.start(
-                        List.of("/bin/sh", "-c", SCRIPT, "satchel-guard", processes.toString()),
+                        List.of(
+                                "/bin/sh",
+                                "-c",
+                                SCRIPT,
+                                "satchel-guard",
+                                pod.processFiles().getFirst().toString(),
+                                pod.freezer().map(Path::toString).orElse(""),
+                                Cgroup.THAWED),
                         life.reader(),
                         keep.other().fd());
                 life.reader().close();

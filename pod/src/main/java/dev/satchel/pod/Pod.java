@@ -202,7 +202,13 @@ public final class Pod implements AutoCloseable {
         Cgroup cgroup = Cgroup.create(cgroupPath(id), spec.memoryBytes(), spec.cpus());
         // While CRIU restores: it must be done only before the programs run.
         CompletableFuture<Mending> mending = CompletableFuture.supplyAsync(() -> Mending.of(images.images.directory()));
-        Optional<LazyMemory> memory = listenForMemory(run, images.images, cgroup, stalls);
+        Optional<LazyMemory> memory;
+        try {
+            memory = listenForMemory(run, images.images, cgroup, stalls);
+        } catch (IOException | RuntimeException e) {
+            undo(e, () -> cleanUp(id), images::close);
+            throw e;
+        }
         try (Closeable _ = memory.isPresent() ? FaultPermission.give() : () -> {};
                 Hooks hooks = Hooks.start(run, RESTORE_ACTIONS, (action, initPid) -> {
                     switch (action) {
@@ -247,7 +253,7 @@ public final class Pod implements AutoCloseable {
         if (images.spaces().isEmpty()) {
             return Optional.empty();
         }
-        MemoryGuard guard = MemoryGuard.of(cgroup.processFiles().getFirst());
+        MemoryGuard guard = MemoryGuard.of(cgroup);
         LazyMemory.Valve valve = new LazyMemory.Valve() {
             @Override
             public void stop(String reason) throws IOException {
@@ -519,6 +525,9 @@ public final class Pod implements AutoCloseable {
 
     private void end() throws IOException {
         init.signal(Processes.SIGKILL);
+        if (memory.isPresent()) {
+            cgroup.freeze(false); // who stands still for lack of memory would not hear it
+        }
         if (!init.awaitExit(END_TIMEOUT_MILLIS)) {
             throw new IOException("the session's first process " + init.pid() + " does not end: it waits for a device");
         }

@@ -185,7 +185,7 @@ class LazyMemoryTest {
                 directory,
                 Map.of(PID, stored.space()),
                 stored.closing()::run,
-                MemoryGuard.of(cgroup.processFiles().getFirst()),
+                MemoryGuard.of(cgroup),
                 new LazyMemory.Valve() {
                     @Override
                     public void stop(String reason) {

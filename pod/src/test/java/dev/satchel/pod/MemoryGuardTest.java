@@ -36,7 +36,7 @@ class MemoryGuardTest {
                 boolean zombie = program.receive(arena.allocate(4));
                 boolean process = program.receive(arena.allocate(4));
                 Userfaultfd faults = new Userfaultfd(program.receiveDescriptor("userfaultfd"));
-                MemoryGuard guard = MemoryGuard.of(Path.of(arguments[1]));
+                MemoryGuard guard = MemoryGuard.of(Cgroup.create(arguments[1], OptionalLong.empty(), Optional.empty()));
                 guard.keep(faults);
                 System.out.println(zombie && process ? "guarding" : "nobody there");
             }
@@ -52,9 +52,8 @@ class MemoryGuardTest {
         }
         Path present = Files.writeString(directory.resolve("present"), "0\n1\n2\n");
         Path socket = directory.resolve("socket");
-        try (Cgroup cgroup = Cgroup.create(
-                "satchel-test/guard-" + ProcessHandle.current().pid(), OptionalLong.empty(), Optional.empty())) {
-            Path processes = cgroup.processFiles().getFirst();
+        String path = "satchel-test/guard-" + ProcessHandle.current().pid();
+        try (Cgroup cgroup = Cgroup.create(path, OptionalLong.empty(), Optional.empty())) {
             Process supervisor = new ProcessBuilder(
                             Path.of(System.getProperty("java.home"), "bin/java").toString(),
                             "--enable-native-access=ALL-UNNAMED",
@@ -62,7 +61,7 @@ class MemoryGuardTest {
                             System.getProperty("java.class.path"),
                             MemoryGuardTest.class.getName(),
                             socket.toString(),
-                            processes.toString())
+                            path)
                     .redirectError(ProcessBuilder.Redirect.INHERIT)
                     .start();
             try (BufferedReader says = supervisor.inputReader()) {
@@ -78,6 +77,7 @@ class MemoryGuardTest {
                     assertThat(said.readLine()).isEqualTo("touching");
                     assertThat(says.readLine()).isEqualTo("guarding");
                     assertThat(program.waitFor(300, TimeUnit.MILLISECONDS)).isFalse();
+                    cgroup.freeze(true); // as when what it waits for can't be read
 
                     supervisor.destroyForcibly();
 

@@ -666,7 +666,7 @@ public final class Satchel implements AutoCloseable {
                 SnapshotId id = vault.put(draft);
                 Head next = start.head().next(Optional.of(id), start.head().settings());
                 vault.putHead(next, lease);
-                return new Supervisor.Start(next, vault.snapshot(id), start.boot(), start.log());
+                return new Supervisor.Start(next, vault.snapshot(id), start.boot(), start.log(), start.lazy());
             }
         }
     }

@@ -27,7 +27,7 @@ class ChunkPlacesTest extends LiveTest {
                     host,
                     name,
                     host.site().sessionId(name),
-                    satchel.resume(new ResumeRequest(name, Optional.empty(), false, false)));
+                    satchel.resume(new ResumeRequest(name, Optional.empty(), false, false, Optional.empty())));
         }
     }
 

@@ -71,7 +71,7 @@ class HostileImagesTest {
         byte[] genuine = java.util.Arrays.copyOf(out.array(), out.position());
         survives(genuine, (bytes, random) -> {
             long[] total = new long[1];
-            long unused = Pagemap.read("pagemap-1.img", ByteBuffer.wrap(bytes), (address, length) -> {
+            long unused = Pagemap.read("pagemap-1.img", ByteBuffer.wrap(bytes), (address, length, _) -> {
                 assertThat(length).isPositive();
                 total[0] += length;
             });

@@ -20,6 +20,9 @@ import java.util.Set;
 public record Retention(List<Integer> counts) {
     private static final int COUNT_MAX = 100_000;
 
+    /** In the order of their counts. */
+    private static final List<Rule> RULES = List.of(Rule.values());
+
     /** Keeps all: there are no rules. */
     public static final Retention ALL = new Retention(List.of(0, 0, 0, 0, 0, 0));
 
@@ -51,7 +54,7 @@ public record Retention(List<Integer> counts) {
 
     public Retention {
         counts = List.copyOf(counts);
-        if (counts.size() != Rule.values().length) {
+        if (counts.size() != RULES.size()) {
             throw new IllegalArgumentException(counts.size() + " rules");
         }
     }
@@ -74,9 +77,9 @@ public record Retention(List<Integer> counts) {
         for (String part : text.split(",", -1)) {
             int equals = part.indexOf('=');
             int rule = -1;
-            for (Rule each : Rule.values()) {
+            for (Rule each : RULES) {
                 if (equals > 0 && each.text().equals(part.substring(0, equals))) {
-                    rule = each.ordinal();
+                    rule = RULES.indexOf(each);
                 }
             }
             int count = rule < 0 ? -1 : count(part.substring(equals + 1));
@@ -111,10 +114,13 @@ public record Retention(List<Integer> counts) {
     @Override
     public String toString() {
         StringBuilder text = new StringBuilder();
-        for (Rule rule : Rule.values()) {
-            int count = counts.get(rule.ordinal());
+        for (Rule rule : RULES) {
+            int count = counts.get(RULES.indexOf(rule));
             if (count > 0) {
-                text.append(text.isEmpty() ? "" : ",").append(rule.text()).append('=').append(count);
+                text.append(text.isEmpty() ? "" : ",")
+                        .append(rule.text())
+                        .append('=')
+                        .append(count);
             }
         }
         return text.isEmpty() ? "all" : text.toString();
@@ -130,8 +136,8 @@ public record Retention(List<Integer> counts) {
             return List.of();
         }
         Set<Integer> kept = new HashSet<>();
-        for (Rule rule : Rule.values()) {
-            int left = counts.get(rule.ordinal());
+        for (Rule rule : RULES) {
+            int left = counts.get(RULES.indexOf(rule));
             long before = Long.MIN_VALUE;
             for (int i = 0; i < newestFirst.size() && left > 0; i++) {
                 long period = rule.period(newestFirst.get(i).created(), i);

@@ -661,7 +661,10 @@ public final class Satchel implements AutoCloseable {
             }
             progress.at("bringing the session's memory to the present format", 0, 0);
             SnapshotDraft draft = Snapshots.upgraded(
-                    start.snapshot(), start.head().id(), upgraded, writer.commit().bytesNew());
+                    start.snapshot(),
+                    start.head().id(),
+                    upgraded,
+                    writer.commit().bytesNew());
             try (Pin _ = vault.pin(head.id(), draft.trees().values(), writer)) {
                 SnapshotId id = vault.put(draft);
                 Head next = start.head().next(Optional.of(id), start.head().settings());
@@ -1230,7 +1233,8 @@ public final class Satchel implements AutoCloseable {
         if (label.length() > Upkeep.LABEL_LENGTH_MAX || label.chars().anyMatch(Character::isISOControl)) {
             throw new SatchelException(
                     SatchelException.Kind.FAILED,
-                    "a label has up to " + Upkeep.LABEL_LENGTH_MAX + " characters, all of them printable: choose another");
+                    "a label has up to " + Upkeep.LABEL_LENGTH_MAX
+                            + " characters, all of them printable: choose another");
         }
     }
 

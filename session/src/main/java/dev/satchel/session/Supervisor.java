@@ -705,7 +705,8 @@ public final class Supervisor implements AutoCloseable {
     /** Somebody may have taken a snapshot while this one waited for its turn. */
     private boolean isTimeOver() {
         Optional<Duration> every = upkeep.every();
-        return every.isPresent() && System.nanoTime() - snapshotNanos > every.get().toNanos();
+        return every.isPresent()
+                && System.nanoTime() - snapshotNanos > every.get().toNanos();
     }
 
     private void tellTrouble(Exception e) {

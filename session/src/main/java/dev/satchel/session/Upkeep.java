@@ -42,16 +42,15 @@ record Upkeep(Optional<Duration> every, Retention keep, Map<SnapshotId, String> 
         if (next.size() > LABELS_MAX) {
             throw new SatchelException(
                     SatchelException.Kind.FAILED,
-                    "a session has " + LABELS_MAX + " labels at most: take some away with 'satchel label NAME@LABEL --remove'");
+                    "a session has " + LABELS_MAX
+                            + " labels at most: take some away with 'satchel label NAME@LABEL --remove'");
         }
         return new Upkeep(every, keep, next);
     }
 
     Upkeep changed(UpkeepChange change) {
         return new Upkeep(
-                change.every().isPresent()
-                        ? change.every().filter(time -> !time.isZero())
-                        : every,
+                change.every().isPresent() ? change.every().filter(time -> !time.isZero()) : every,
                 change.keep().orElse(keep),
                 labels);
     }

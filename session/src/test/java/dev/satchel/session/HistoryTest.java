@@ -88,7 +88,10 @@ class HistoryTest extends LiveTest {
         assertThatThrownBy(() -> a.with(satchel -> satchel.fork(name, Optional.of("before all"), name("none"))))
                 .hasMessageContaining("has no snapshot before all");
         List<SnapshotInfo> would = a.with(satchel -> satchel.prune(name, Optional.of(Retention.parse("last=1")), true));
-        assertThat(would).isNotEmpty().extracting(SnapshotInfo::snapshot).doesNotContain(first.snapshot(), last.snapshot());
+        assertThat(would)
+                .isNotEmpty()
+                .extracting(SnapshotInfo::snapshot)
+                .doesNotContain(first.snapshot(), last.snapshot());
         List<SnapshotInfo> went = a.with(satchel -> satchel.prune(name, Optional.of(Retention.parse("last=1")), false));
         assertThat(went).isEqualTo(would);
         assertThat(history(name)).extracting(SnapshotInfo::snapshot).containsExactly(last.snapshot(), first.snapshot());
@@ -116,15 +119,17 @@ class HistoryTest extends LiveTest {
                     """);
             here.start("exec python3 traced.py");
             here.awaitFile("home/user/traced");
-            Eventually.holds(PATIENCE_MILLIS, name + " tells its trouble", () -> a.with(satchel -> satchel.inspect(name))
-                    .trouble()
-                    .isPresent());
+            Eventually.holds(
+                    PATIENCE_MILLIS,
+                    name + " tells its trouble",
+                    () -> a.with(satchel -> satchel.inspect(name)).trouble().isPresent());
             assertThat(a.with(satchel -> satchel.inspect(name)).trouble().orElseThrow())
                     .contains("no snapshot in the background: '" + name + "' can't be frozen");
             here.sh("kill -KILL $(cat /home/user/traced)");
-            Eventually.holds(PATIENCE_MILLIS, name + " is well again", () -> a.with(satchel -> satchel.inspect(name))
-                    .trouble()
-                    .isEmpty());
+            Eventually.holds(
+                    PATIENCE_MILLIS,
+                    name + " is well again",
+                    () -> a.with(satchel -> satchel.inspect(name)).trouble().isEmpty());
             SnapshotId[] newest = {history(name).getFirst().snapshot()};
             assertThat(history(name).getFirst().kind()).isEqualTo("auto");
             // Nothing runs any more that would not wait for something.
@@ -135,10 +140,10 @@ class HistoryTest extends LiveTest {
                 return newest[0].equals(before);
             });
             here.sh("echo something >/home/user/new");
-            Eventually.holds(PATIENCE_MILLIS, name + " is saved again", () -> !history(name)
-                    .getFirst()
-                    .snapshot()
-                    .equals(newest[0]));
+            Eventually.holds(
+                    PATIENCE_MILLIS,
+                    name + " is saved again",
+                    () -> !history(name).getFirst().snapshot().equals(newest[0]));
         }
     }
 

@@ -60,7 +60,9 @@ class RetentionTest {
         assertThat(Retention.parse("last=10,hourly=24,daily=30,weekly=8,monthly=12,yearly=5"))
                 .hasToString("last=10,hourly=24,daily=30,weekly=8,monthly=12,yearly=5");
         assertThat(Retention.parse("all")).hasToString("all").isEqualTo(Retention.ALL);
-        for (String wrong : new String[] {"", "last", "last=", "last=0", "last=-1", "last=x", "minutely=3", "last=1,,", "last=1000000"}) {
+        for (String wrong : new String[] {
+            "", "last", "last=", "last=0", "last=-1", "last=x", "minutely=3", "last=1,,", "last=1000000"
+        }) {
             assertThatThrownBy(() -> Retention.parse(wrong))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("write e.g.");

@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 /** The chunks of one vault. Thread-safe; belongs to its {@link Vault} and is closed with it. */
 public final class ChunkStore {
     /** As many chunks are read at once; further readers wait. Each takes 0.5 MiB. */
-    private static final int CODECS_MAX = Math.clamp(Runtime.getRuntime().availableProcessors() * 2L, 4, 16);
+    static final int CODECS_MAX = Math.clamp(Runtime.getRuntime().availableProcessors() * 2L, 4, 16);
 
     /** So many times a chunk may be on its way to another pack when it is read. */
     private static final int MOVED_TRIES_MAX = 4;

@@ -1021,7 +1021,7 @@ public final class Supervisor implements AutoCloseable {
             Upkeep looked = labelOfNext.isPresent() ? upkeep.labelled(id, labelOfNext.get()) : upkeep;
             Head next = head.next(
                     Optional.of(id),
-                    looked == upkeep
+                    labelOfNext.isEmpty()
                             ? head.settings()
                             : Settings.fromJson(head.settings()).with(looked).toJson());
             vault.putHead(next, lease);

@@ -31,6 +31,7 @@ final class ChunkSources implements Closeable {
 
     /** Enough for all who read at once, beside as many that hang: who is only busy must not look as if it did not answer. */
     private static final int THREADS_MAX = 2 * ChunkStore.CODECS_MAX;
+
     private static final long THREAD_IDLE_SECONDS = 10;
 
     /** The next source is asked when one has taken so many times as long as usual, within these bounds. */

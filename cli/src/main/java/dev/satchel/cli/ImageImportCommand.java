@@ -8,12 +8,11 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 /** {@code image import}. */
 final class ImageImportCommand extends Command {
     private final PositionalParamSpec name = argument(0, "NAME", "What to call the image.");
-    private final PositionalParamSpec path =
-            argument(
-                    1,
-                    "PATH",
-                    "An OCI image layout (a directory), an archive of one, what 'docker save' or 'podman save' writes, or the tar"
-                            + " of a whole root file system, compressed or not.");
+    private final PositionalParamSpec path = argument(
+            1,
+            "PATH",
+            "An OCI image layout (a directory), an archive of one, what 'docker save' or 'podman save' writes, or the tar"
+                    + " of a whole root file system, compressed or not.");
 
     ImageImportCommand() {
         super("import", "Make an image of a container image or a root file system");

@@ -35,7 +35,9 @@ final class LabelCommand extends Command {
                 invocation.satchel().label(what.session(), what.snapshot().get(), text.orElse(""));
         invocation.print(new SentenceReport(
                 Snapshots.brief(snapshot)
-                        + (text.isPresent() ? " of " + what.session() + " is '" + text.get() + "'" : " has no label now"),
+                        + (text.isPresent()
+                                ? " of " + what.session() + " is '" + text.get() + "'"
+                                : " has no label now"),
                 "session",
                 what.session(),
                 "snapshot",

@@ -18,8 +18,10 @@ import picocli.CommandLine.Model.PositionalParamSpec;
  */
 final class ResumeCommand extends Command {
     private final PositionalParamSpec name = session("NAME", "The session.");
-    private final OptionSpec at =
-            option("SNAPSHOT", "Go on from this snapshot, see 'satchel history': its label, or the first digits of its id.", "--at");
+    private final OptionSpec at = option(
+            "SNAPSHOT",
+            "Go on from this snapshot, see 'satchel history': its label, or the first digits of its id.",
+            "--at");
     private final OptionSpec fresh = flag("Boot it on its newest files, without the programs that ran.", "--fresh");
     private final OptionSpec takeOver = flag(
             "Take it from a host that has it and is gone; that host can't write to it any more. Also go on from a copy of the vault"

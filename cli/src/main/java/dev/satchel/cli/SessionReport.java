@@ -75,7 +75,8 @@ record SessionReport(SessionInfo info, Instant now) implements Report, Row {
     /** What is done about its snapshots, in words. */
     static String upkeep(SessionInfo info) {
         return (info.snapshotEvery().isPresent()
-                        ? "is saved every " + Quantities.duration(info.snapshotEvery().get())
+                        ? "is saved every "
+                                + Quantities.duration(info.snapshotEvery().get())
                         : "is saved when asked")
                 + (info.keep().keepsAll() ? ", keeps all snapshots" : ", keeps " + info.keep());
     }

@@ -4,11 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
-import dev.satchel.session.Retention;
 import dev.satchel.session.ImageInfo;
 import dev.satchel.session.LossInfo;
 import dev.satchel.session.RepairResult;
 import dev.satchel.session.ResumeResult;
+import dev.satchel.session.Retention;
 import dev.satchel.session.SessionInfo;
 import dev.satchel.session.SnapshotInfo;
 import dev.satchel.session.SuspendResult;
@@ -161,15 +161,35 @@ class ReportTest {
     void history() throws Exception {
         HistoryRow row = new HistoryRow(
                 "work",
-                new SnapshotInfo(ID, Optional.of(PARENT), THEN, "suspend", 100, 200, 42, true, List.of("a \"b\""), Optional.of("good")),
+                new SnapshotInfo(
+                        ID,
+                        Optional.of(PARENT),
+                        THEN,
+                        "suspend",
+                        100,
+                        200,
+                        42,
+                        true,
+                        List.of("a \"b\""),
+                        Optional.of("good")),
                 NOW);
 
         assertThat(json(row::fields))
-                .isEqualTo("{\"session\":\"work\",\"snapshot\":\"" + ID + "\",\"parent\":\"" + PARENT
-                        + "\",\"created\":\"2026-11-20T10:00:00Z\",\"kind\":\"suspend\",\"bytes_new\":100,"
-                        + "\"bytes_logical\":200,\"processes\":42,\"thumbnail\":true,\"windows\":[\"a \\\"b\\\"\"],\"label\":\"good\"}");
+                .isEqualTo(
+                        "{\"session\":\"work\",\"snapshot\":\"" + ID + "\",\"parent\":\"" + PARENT
+                                + "\",\"created\":\"2026-11-20T10:00:00Z\",\"kind\":\"suspend\",\"bytes_new\":100,"
+                                + "\"bytes_logical\":200,\"processes\":42,\"thumbnail\":true,\"windows\":[\"a \\\"b\\\"\"],\"label\":\"good\"}");
         assertThat(row.cells())
-                .containsExactly("3f2a9c813f2a", "suspend", "3 hours ago", "0123456789ab", "42", "100 B", "200 B", "good", "a \"b\"");
+                .containsExactly(
+                        "3f2a9c813f2a",
+                        "suspend",
+                        "3 hours ago",
+                        "0123456789ab",
+                        "42",
+                        "100 B",
+                        "200 B",
+                        "good",
+                        "a \"b\"");
     }
 
     @Test

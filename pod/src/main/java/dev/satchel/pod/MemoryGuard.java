@@ -20,16 +20,18 @@ import java.util.List;
 final class MemoryGuard implements Closeable {
     /**
      * Begins when its standard input ends, without the word that all is well. Its arguments are the file that lists processes, and
-     * what is to be written where, so that who is frozen is ended, too.
+     * what is to be written where, so that who is frozen is ended, too. Whoever called {@code resume} may wait for the end of its
+     * standard error.
      */
     private static final String SCRIPT = """
+            exec 2>/dev/null
             trap '' HUP INT QUIT TERM
             read -r _ && exit 0
             while any=; do
               while read -r process; do any=1; kill -9 "$process"; done <"$1"
               [ -z "$2" ] || echo "$3" >"$2"
               [ -n "$any" ] || exit 0
-            done 2>/dev/null
+            done
             """;
 
     private final Fd.Pipe life;

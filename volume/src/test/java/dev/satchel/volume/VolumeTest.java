@@ -9,6 +9,8 @@ import dev.satchel.linux.Mounts;
 import dev.satchel.vault.ChunkMap;
 import dev.satchel.vault.ChunkMapRef;
 import dev.satchel.vault.CollectReport;
+import dev.satchel.vault.HostId;
+import dev.satchel.vault.Lease;
 import dev.satchel.vault.ProgressListener;
 import dev.satchel.vault.SessionId;
 import java.io.IOException;
@@ -60,6 +62,8 @@ class VolumeTest {
 
     @Test
     void whatWasFoldedSurvivesACollectionAndACrashAfterIt() throws Exception {
+        // A session that nobody holds and that has no head is no more, and its log goes.
+        Lease lease = vault.vault().acquire(session, HostId.random(), "test", false);
         Volume volume = open(ChunkMapRef.EMPTY, QUIET);
         long[] stamps = new long[600];
         for (int i = 0; i < stamps.length; i++) {
@@ -86,6 +90,7 @@ class VolumeTest {
         assertThat(vault.vault().collect(0, false, ProgressListener.NONE).packsRemoved())
                 .isPositive();
         assertThat(vault.vault().info().chunks()).isZero();
+        lease.close();
     }
 
     @Test

@@ -1115,10 +1115,7 @@ public final class Satchel implements AutoCloseable {
 
     private SessionInfo describe(Head head) throws IOException {
         Settings settings = Settings.fromJson(head.settings());
-        Optional<Snapshot> newest = Optional.empty();
-        if (head.snapshot().isPresent()) {
-            newest = Optional.of(vault().snapshot(head.snapshot().get()));
-        }
+        Optional<Snapshot> newest = vault().newest(head.id());
         Optional<LeaseHolder> holder = vault().holder(head.id());
         Optional<LeaseHolder> otherCopys = vault().holderElsewhere(head.id());
         SessionInfo.State state;

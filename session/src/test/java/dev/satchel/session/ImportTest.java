@@ -3,6 +3,7 @@ package dev.satchel.session;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
@@ -133,6 +134,73 @@ class ImportTest extends LiveTest {
                 Ran.of(List.of("chmod", "755", to.toString())).expect(0);
             }
         }
+    }
+
+    @Test
+    void aContainerImageBootsWhatItsConfigurationSays() throws Exception {
+        Path root = Files.createTempDirectory(site.directory(), "container");
+        for (String program : List.of("sh", "sleep", "id", "cat")) {
+            install(root, Path.of("/bin", program));
+        }
+        Files.createDirectories(root.resolve("etc"));
+        Files.writeString(root.resolve("etc/passwd"), "root:x:0:0::/:/bin/sh\nann:x:1234:50::/srv:/bin/sh\n");
+        Files.writeString(root.resolve("etc/group"), "staff:x:50:\n");
+        Files.writeString(root.resolve("bin/run"), """
+                #!/bin/sh
+                echo "$0 $*" in "$PWD", "$MOOD" "$OWN"
+                id -u; id -g
+                i=0
+                while sleep 0.1; do i=$((i + 1)); echo "$i" >count; done
+                """);
+        Ran.of(List.of("chmod", "755", root.resolve("bin/run").toString())).expect(0);
+        Files.createDirectories(root.resolve("srv/work"));
+        Ran.of(List.of("chown", "1234:50", root.resolve("srv/work").toString())).expect(0);
+        Path layout = new ContainerImage(site.directory().resolve("layout"))
+                .layer(ContainerImage.tar(root), "gzip")
+                .write(
+                        "\"User\":\"ann:staff\",\"WorkingDir\":\"/srv/work\",\"Env\":[\"MOOD=good\",\"OWN=image's\"],"
+                                + "\"Entrypoint\":[\"/bin/run\"],\"Cmd\":[\"one\",\"two three\"]",
+                        ContainerImage.own());
+        String image = name("container");
+        String name = name("service");
+        a.with(satchel -> satchel.importImage(image, layout));
+        a.create(new CreateRequest(
+                name,
+                image,
+                OptionalLong.empty(),
+                OptionalLong.empty(),
+                Optional.empty(),
+                Map.of("OWN", "session's"),
+                "640x480",
+                "1024x768",
+                false));
+        long counted;
+        try (Running here = a.resume(name)) {
+            Eventually.holds(20_000, "the image's command counts", () -> count(here) > 3);
+            assertThat(here.exec("ann", "sh", "-c", "echo $MOOD $OWN; id -u")
+                            .expect(0)
+                            .out())
+                    .isEqualTo("good session's\n1234\n");
+            ByteArrayOutputStream log = new ByteArrayOutputStream();
+            a.with(satchel -> {
+                satchel.logs(name, log);
+                return true;
+            });
+            assertThat(log.toString(StandardCharsets.UTF_8))
+                    .contains("/bin/run one two three in /srv/work, good session's\n1234\n50\n");
+            assertThatThrownBy(() -> a.screen(name)).hasMessageContaining("display");
+            counted = count(here);
+            here.suspend();
+        }
+        try (Running there = b.resume(name)) {
+            long before = counted;
+            Eventually.holds(20_000, "it goes on counting", () -> count(there) > before + 3);
+        }
+    }
+
+    private static long count(Running session) throws IOException {
+        String count = session.exec("0", "cat", "/srv/work/count").out().strip();
+        return count.isEmpty() ? 0 : Long.parseLong(count);
     }
 
     @Test

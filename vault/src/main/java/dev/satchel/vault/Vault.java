@@ -542,10 +542,37 @@ public final class Vault implements AutoCloseable {
     }
 
     /**
+     * The snapshot that a session's head names; empty if there is no head, or it names none. A head may go on while this looks, and
+     * what it named be removed: then it is looked at again.
+     *
+     * @throws DamagedException when it can't be read
+     */
+    public Optional<Snapshot> newest(SessionId session) throws IOException {
+        Optional<SnapshotId> before = Optional.empty();
+        while (true) {
+            Optional<SnapshotId> named = head(session).flatMap(Head::snapshot);
+            if (named.isEmpty()) {
+                return Optional.empty();
+            }
+            try {
+                return Optional.of(snapshot(named.get()));
+            } catch (VaultException e) {
+                if (named.equals(before)) {
+                    DamagedException missing = missingSnapshot(session, named.get());
+                    missing.addSuppressed(e);
+                    throw missing;
+                }
+                before = named;
+            }
+        }
+    }
+
+    /**
      * A session's snapshots and, of a fork, those it descends from; newest first. Without those that can't be read, but for the newest:
      * nobody knows any more whose they are.
      */
     public List<Snapshot> history(SessionId session) throws IOException {
+        Optional<Snapshot> newest = newest(session);
         Map<SnapshotId, Snapshot> all = new HashMap<>();
         for (String file : backend.list("snapshots")) {
             try {
@@ -562,12 +589,9 @@ public final class Vault implements AutoCloseable {
             }
         }
         List<SnapshotId> lineage = new ArrayList<>();
-        Optional<SnapshotId> newest = head(session).flatMap(Head::snapshot);
         if (newest.isPresent()) {
-            if (!all.containsKey(newest.get())) {
-                throw missingSnapshot(session, newest.get());
-            }
-            lineage.add(newest.get());
+            all.putIfAbsent(newest.get().id(), newest.get());
+            lineage.add(newest.get().id());
         }
         for (Snapshot snapshot : wanted.values()) {
             snapshot.parent().ifPresent(lineage::add);

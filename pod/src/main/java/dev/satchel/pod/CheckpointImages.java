@@ -152,6 +152,8 @@ final class CheckpointImages implements AutoCloseable {
 
     private void closePages() {
         pages.forEach(CheckpointPages::close);
+        pages.clear();
+        spaces = Map.of();
         scratch.close();
     }
 

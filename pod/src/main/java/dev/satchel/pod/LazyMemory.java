@@ -63,7 +63,7 @@ final class LazyMemory implements Closeable {
         record Happened(ServedMemory memory) implements Ready {}
     }
 
-    private final Map<Integer, AddressSpace> spaces;
+    private Map<Integer, AddressSpace> spaces; // the listener's
     private final Closeable images;
     private final MemoryGuard guard;
     private final Valve valve;
@@ -499,12 +499,18 @@ final class LazyMemory implements Closeable {
         fillers.forEach(Uninterruptible::join);
         awaitHelpers();
         guard.close();
-        for (int i = 0; i < poll.size(); i++) {
+        // What it knows of the processes' memory is megabytes; the session may run for weeks.
+        for (int i = poll.size() - 1; i >= 0; i--) {
             switch (poll.member(i)) {
                 case Ready.Told told -> told.criu().close();
                 case Ready.Happened happened -> happened.memory().close();
                 case Ready.Woken _, Ready.Asked _ -> {}
             }
+            poll.remove(i);
+        }
+        spaces = Map.of();
+        synchronized (this) {
+            served.clear();
         }
         wake.close();
         server.close();

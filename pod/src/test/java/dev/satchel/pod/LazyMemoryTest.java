@@ -220,7 +220,7 @@ class LazyMemoryTest {
     }
 
     private static Cgroup cgroup() throws IOException {
-        return Cgroup.create("satchel-test/" + ProcessHandle.current().pid(), OptionalLong.empty(), Optional.empty());
+        return Cgroup.create("satchel/test-" + ProcessHandle.current().pid(), OptionalLong.empty(), Optional.empty());
     }
 
     private static void go(Process program) throws IOException {

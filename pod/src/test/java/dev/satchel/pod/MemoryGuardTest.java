@@ -52,7 +52,7 @@ class MemoryGuardTest {
         }
         Path present = Files.writeString(directory.resolve("present"), "0\n1\n2\n");
         Path socket = directory.resolve("socket");
-        String path = "satchel-test/guard-" + ProcessHandle.current().pid();
+        String path = "satchel/test-guard-" + ProcessHandle.current().pid();
         try (Cgroup cgroup = Cgroup.create(path, OptionalLong.empty(), Optional.empty())) {
             Process supervisor = new ProcessBuilder(
                             Path.of(System.getProperty("java.home"), "bin/java").toString(),

@@ -46,6 +46,15 @@ class MemoryGuardTest {
 
     @Test
     void theyAreKilledAndNeverSeeZeros() throws Exception {
+        killSupervisor(false);
+    }
+
+    @Test
+    void theyAreKilledAlsoWhenTheyStandStill() throws Exception {
+        killSupervisor(true);
+    }
+
+    private void killSupervisor(boolean standingStill) throws Exception {
         Path script = directory.resolve("lazy.py");
         try (InputStream source = Objects.requireNonNull(getClass().getResourceAsStream("lazy.py"))) {
             Files.copy(source, script);
@@ -77,7 +86,7 @@ class MemoryGuardTest {
                     assertThat(said.readLine()).isEqualTo("touching");
                     assertThat(says.readLine()).isEqualTo("guarding");
                     assertThat(program.waitFor(300, TimeUnit.MILLISECONDS)).isFalse();
-                    cgroup.freeze(true); // as when what it waits for can't be read
+                    cgroup.freeze(standingStill); // as when what it waits for can't be read
 
                     supervisor.destroyForcibly();
 

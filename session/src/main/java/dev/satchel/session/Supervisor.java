@@ -111,6 +111,7 @@ public final class Supervisor implements AutoCloseable {
     private boolean closed;
     private boolean awaited;
     private volatile @Nullable AutoSync autoSync;
+    private @Nullable Path place; // of the vault
 
     /** What is done unasked; the newest, {@link #settings} may be older. */
     private volatile Upkeep upkeep;
@@ -190,7 +191,8 @@ public final class Supervisor implements AutoCloseable {
             if (start.boot()) {
                 awaitDesktop(running, booting);
             }
-            autoSync = AutoSync.begin(host, vault, Path.of(vaultLocation)).orElse(null);
+            place = Path.of(vaultLocation);
+            AutoSync _ = keepCopy();
             result = new ResumeResult(
                     head.name(),
                     Optional.of(start.snapshot().id()),
@@ -767,6 +769,14 @@ public final class Supervisor implements AutoCloseable {
         OwnMemory.trim();
     }
 
+    /** What keeps a copy of the vault up to date, also if that was asked for after the session began to run; null if nobody did. */
+    private @Nullable AutoSync keepCopy() throws IOException {
+        if (autoSync == null) {
+            autoSync = AutoSync.begin(host, vault, present(place)).orElse(null);
+        }
+        return autoSync;
+    }
+
     private SuspendResult capture(String kind, boolean leaveRunning, Progress progress, Optional<String> label)
             throws IOException {
         requireRunning();
@@ -777,7 +787,7 @@ public final class Supervisor implements AutoCloseable {
         // Beside what else there is to do before programs are stopped.
         thumbnail = executor.submit(shown::thumbnail);
         shown.letGo(leaveRunning ? "Taking a snapshot" : "Suspending");
-        AutoSync sync = autoSync;
+        AutoSync sync = keepCopy();
         if (sync != null) {
             sync.hold();
         }
@@ -1052,8 +1062,9 @@ public final class Supervisor implements AutoCloseable {
                     instant.store(writer, executor, Runtime.getRuntime().availableProcessors());
             WriteStats stats = writer.commit();
             commit(Snapshots.STOP, map, Optional.empty(), writer, stats.bytesNew(), ChunkMapRef.EMPTY, List.of());
-            if (autoSync != null) {
-                autoSync.due();
+            AutoSync sync = keepCopy();
+            if (sync != null) {
+                sync.due();
             }
         }
         safe = true;

@@ -109,12 +109,11 @@ final class Protection {
 
     /** A pin, if it is still there. */
     Optional<Pinned> pin(String file) throws IOException {
-        Optional<byte[]> stored = backend.get(file, Vault.OBJECT_BYTES_MAX);
-        if (stored.isEmpty()) {
+        Optional<Decoder> opened = open(ObjectSealer.Kind.PIN, file, "the pin in " + file);
+        if (opened.isEmpty()) {
             return Optional.empty();
         }
-        String shown = "the pin in " + file;
-        Decoder in = new Decoder(sealer.open(ObjectSealer.Kind.PIN, file, stored.get(), shown), shown);
+        Decoder in = opened.get();
         List<ChunkMapRef> maps = new ArrayList<>();
         for (int left = count(in); left > 0; left--) {
             maps.add(in.mapRef());
@@ -125,6 +124,14 @@ final class Protection {
         }
         in.end();
         return Optional.of(new Pinned(file, Vault.sessionOf(file), maps, domains));
+    }
+
+    /** What is in an object, if it is still there. */
+    private Optional<Decoder> open(ObjectSealer.Kind kind, String file, String shown) throws IOException {
+        Optional<byte[]> stored = backend.get(file, Vault.OBJECT_BYTES_MAX);
+        return stored.isEmpty()
+                ? Optional.empty()
+                : Optional.of(new Decoder(sealer.open(kind, file, stored.get(), shown), shown));
     }
 
     private static int count(Decoder in) throws DamagedException {
@@ -174,12 +181,11 @@ final class Protection {
 
     /** An intent, if it is still there. */
     Optional<Intent> intent(String file) throws IOException {
-        Optional<byte[]> stored = backend.get(file, Vault.OBJECT_BYTES_MAX);
-        if (stored.isEmpty()) {
+        Optional<Decoder> opened = open(ObjectSealer.Kind.INTENT, file, "the intent in " + file);
+        if (opened.isEmpty()) {
             return Optional.empty();
         }
-        String shown = "the intent in " + file;
-        Decoder in = new Decoder(sealer.open(ObjectSealer.Kind.INTENT, file, stored.get(), shown), shown);
+        Decoder in = opened.get();
         Set<String> packs = new HashSet<>();
         for (int left = count(in); left > 0; left--) {
             KeyDomainId domain = new KeyDomainId(in.u64(), in.u64());

@@ -2,12 +2,11 @@ package dev.satchel.vault;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
 /** A place that is taken away after so many changes. */
-final class DyingBackend implements Backend {
+final class DyingBackend extends ForwardingBackend {
     /** It has been taken away. */
     static final class Died extends IOException {
         private static final long serialVersionUID = 1;
@@ -17,11 +16,10 @@ final class DyingBackend implements Backend {
         }
     }
 
-    private final Backend real;
     private int left;
 
     DyingBackend(Backend real, int writes) {
-        this.real = real;
+        super(real);
         this.left = writes;
     }
 
@@ -33,77 +31,32 @@ final class DyingBackend implements Backend {
     }
 
     @Override
-    public String location() {
-        return real.location();
-    }
-
-    @Override
     public boolean putIfAbsent(String name, MemorySegment... parts) throws IOException {
         change();
-        return real.putIfAbsent(name, parts);
+        return super.putIfAbsent(name, parts);
     }
 
     @Override
     public PackFile begin() throws IOException {
         change();
-        return real.begin();
+        return super.begin();
     }
 
     @Override
     public void commit(Map<String, PackFile> files) throws IOException {
         change();
-        real.commit(files);
-    }
-
-    @Override
-    public int getRange(String name, long offset, MemorySegment target) throws IOException {
-        return real.getRange(name, offset, target);
-    }
-
-    @Override
-    public void willNeed(String name, long offset, long lengthBytes) {
-        real.willNeed(name, offset, lengthBytes);
-    }
-
-    @Override
-    public Optional<byte[]> get(String name, int sizeMax) throws IOException {
-        return real.get(name, sizeMax);
-    }
-
-    @Override
-    public Optional<Long> size(String name) throws IOException {
-        return real.size(name);
-    }
-
-    @Override
-    public List<String> list(String prefix) throws IOException {
-        return real.list(prefix);
+        super.commit(files);
     }
 
     @Override
     public void delete(String name) throws IOException {
         change();
-        real.delete(name);
+        super.delete(name);
     }
 
     @Override
     public boolean replace(String name, Optional<byte[]> expected, byte[] next) throws IOException {
         change();
-        return real.replace(name, expected, next);
-    }
-
-    @Override
-    public AppendLog openLog(String name, boolean create) throws IOException {
-        return real.openLog(name, create);
-    }
-
-    @Override
-    public long removeAbandoned() throws IOException {
-        return real.removeAbandoned();
-    }
-
-    @Override
-    public void close() throws IOException {
-        real.close();
+        return super.replace(name, expected, next);
     }
 }

@@ -92,7 +92,10 @@ final class Player implements AutoCloseable {
                 }""")).doubleValue();
     }
 
-    /** What is shown at that time: {@code 0x00RRGGBB}. */
+    /**
+     * What is shown at that time: {@code 0x00RRGGBB}. A busy browser may tell that it has sought before it has a picture to draw: then
+     * nothing is drawn, not even black, and it is asked again.
+     */
     int[] frameAt(double seconds) {
         byte[] rgba = Base64.getDecoder().decode((String) page.evaluate("""
                 async (seconds) => {
@@ -102,8 +105,18 @@ final class Player implements AutoCloseable {
                   await sought;
                   const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
                   const context = canvas.getContext('2d', { willReadFrequently: true });
-                  context.drawImage(video, 0, 0);
-                  const data = context.getImageData(0, 0, canvas.width, canvas.height).data;
+                  let data;
+                  for (let tries = 0; tries < 500; tries++) {
+                    context.drawImage(video, 0, 0);
+                    data = context.getImageData(0, 0, canvas.width, canvas.height).data;
+                    if (data[3] === 255) {
+                      break;
+                    }
+                    await new Promise((resolve) => setTimeout(resolve, 20));
+                  }
+                  if (data[3] !== 255) {
+                    throw new Error(`nothing is shown at ${seconds}`);
+                  }
                   let text = '';
                   for (let i = 0; i < data.length; i += 8192) {
                     text += String.fromCharCode(...data.subarray(i, i + 8192));

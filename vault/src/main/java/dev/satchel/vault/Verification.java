@@ -4,6 +4,7 @@ import dev.satchel.linux.Errno;
 import dev.satchel.linux.LinuxException;
 import dev.satchel.linux.crypto.AesGcm;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -18,6 +19,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 
 /** One run of {@link Vault#verify}. */
 final class Verification {
@@ -31,6 +34,9 @@ final class Verification {
 
     /** So many nodes of trees are remembered as whole, so that snapshots that share them are looked at once. */
     private static final int WHOLE_NODES_MAX = 1 << 18;
+
+    /** More threads than these read no faster, and make what a slow device has to do less sequential. */
+    private static final int LANES_MAX = 8;
 
     /** So many lost chunks are remembered; the next run, after these have been mended, sees more. */
     private static final int LOST_MAX = 1 << 18;
@@ -148,8 +154,13 @@ final class Verification {
             }
         }
         List<PackDamage> damaged = new ArrayList<>();
-        for (String pack : packs) {
-            checkPack(domainPacks, pack).ifPresent(damaged::add);
+        for (PackCheck check : checkPacks(domainPacks, packs)) {
+            chunksChecked += check.chunks;
+            for (String line : check.errors) {
+                error(line);
+            }
+            errorCount += check.errorCount - check.errors.size();
+            check.damage.ifPresent(damaged::add);
         }
         if (!damaged.isEmpty()) {
             damagedPacks.put(domain, damaged);
@@ -237,64 +248,158 @@ final class Verification {
         }
     }
 
-    /** Whether the pack has what its directory says, one behind the other and nothing else, and can be opened if that is the depth. */
-    private Optional<PackDamage> checkPack(DomainPacks packs, String name) throws IOException {
-        Optional<DomainPacks.Directory> directory;
-        boolean own = true;
-        ChunkCodec codec = vault.chunks().takeCodec();
-        try {
-            directory = Optional.of(packs.readDirectory(name, codec));
-        } catch (NoSuchException collected) {
-            return Optional.empty();
-        } catch (VaultException e) {
-            error(String.valueOf(e.getMessage()));
-            own = false;
-            directory = packs.directoryByIndex(name);
-        } finally {
-            vault.chunks().giveBack(codec);
-        }
-        BitSet damaged = new BitSet();
-        if (directory.isPresent()) {
-            try {
-                checkChunks(packs, name, directory.get(), own, damaged);
-            } catch (NoSuchException collected) {
-                // Whoever needs what was in it and finds it nowhere else says so below.
-                return Optional.empty();
-            }
-        }
-        listener.progress(bytesDone, bytesTotal);
-        return own && damaged.isEmpty() ? Optional.empty() : Optional.of(new PackDamage(name, directory, damaged));
+    /** All packs, by as many threads as there are processors. @return what was found, in the packs' order */
+    private List<PackCheck> checkPacks(DomainPacks domain, List<String> packs) throws IOException {
+        PackLanes lanes = new PackLanes(domain, packs);
+        lanes.run();
+        return lanes.checks;
     }
 
-    private void checkChunks(
-            DomainPacks packs, String name, DomainPacks.Directory directory, boolean own, BitSet damaged)
-            throws IOException {
-        long size = backend.size(name).orElseThrow(() -> new NoSuchException("no " + name + ": look again"));
-        long[] expected = {Pack.HEADER_BYTES};
-        ChunkCodec codec = vault.chunks().takeCodec();
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment plaintext = arena.allocate(ChunkRef.LENGTH_MAX);
-            forEach(directory, (entry, id, place) -> {
-                boolean whole = place.offset() == expected[0]
-                        && place.storedBytes() > AesGcm.TAG_BYTES
-                        && place.storedBytes() <= ChunkCodec.STORED_BYTES_MAX
-                        && place.length() >= 1
-                        && place.length() <= ChunkRef.LENGTH_MAX
-                        && place.offset() + (long) place.storedBytes() <= size
-                        // Without its own directory it is not known whether the rest is as it should be.
-                        && ((depth == Depth.STRUCTURE && own) || opens(packs, name, id, place, codec, plaintext));
-                chunksChecked++;
-                if (!whole) {
-                    damaged.set(entry);
-                    error("chunk " + id + " in the pack " + name + " in " + backend.location()
-                            + " is damaged: mend it with 'satchel vault repair --from' a copy of the vault");
+    /** Threads that each check one pack after the other. */
+    private final class PackLanes {
+        private final List<PackCheck> checks = new ArrayList<>();
+        private final AtomicInteger next = new AtomicInteger();
+        private volatile @Nullable Throwable failure;
+
+        PackLanes(DomainPacks domain, List<String> packs) {
+            for (String pack : packs) {
+                checks.add(new PackCheck(domain, pack));
+            }
+        }
+
+        void run() throws IOException {
+            int count = Math.min(Math.min(Runtime.getRuntime().availableProcessors(), LANES_MAX), checks.size());
+            List<Thread> others = new ArrayList<>();
+            for (int i = 1; i < count; i++) {
+                others.add(Thread.ofPlatform().daemon().name("verify-" + i).start(this::lane));
+            }
+            lane();
+            boolean interrupted = false;
+            for (Thread other : others) {
+                while (other.isAlive()) {
+                    try {
+                        other.join();
+                    } catch (InterruptedException e) {
+                        interrupted = true;
+                        failure = new InterruptedIOException("interrupted: nothing was changed");
+                    }
                 }
-                expected[0] = place.offset() + (long) place.storedBytes();
-                bytesDone += place.storedBytes();
-                listener.progress(bytesDone, bytesTotal);
-            });
-        } finally {
-            vault.chunks().giveBack(codec);
+            }
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+            switch (failure) {
+                case null -> {
+                    return;
+                }
+                case IOException e -> throw e;
+                case RuntimeException e -> throw e;
+                case Error e -> throw e;
+                case Throwable e -> throw new IllegalStateException(e);
+            }
+        }
+
+        private void lane() {
+            try {
+                for (int i = next.getAndIncrement(); i < checks.size() && failure == null; i = next.getAndIncrement()) {
+                    checks.get(i).run();
+                }
+            } catch (IOException | RuntimeException | Error e) {
+                failure = e;
+            }
+        }
+    }
+
+    private synchronized void progress(long bytes) {
+        bytesDone += bytes;
+        listener.progress(bytesDone, bytesTotal);
+    }
+
+    /**
+     * Whether a pack has what its directory says, one behind the other and nothing else, and can be opened if that is the depth. Of one
+     * thread at a time.
+     */
+    private final class PackCheck {
+        private final DomainPacks packs;
+        private final String name;
+        private final List<String> errors = new ArrayList<>();
+        private final BitSet damaged = new BitSet();
+        private Optional<PackDamage> damage = Optional.empty();
+        private long errorCount;
+        private long chunks;
+
+        PackCheck(DomainPacks packs, String name) {
+            this.packs = packs;
+            this.name = name;
+        }
+
+        private void error(String line) {
+            errorCount++;
+            if (errors.size() < VerifyReport.ERRORS_MAX) {
+                errors.add(line);
+            }
+        }
+
+        void run() throws IOException {
+            Optional<DomainPacks.Directory> directory;
+            boolean own = true;
+            ChunkCodec codec = vault.chunks().takeCodec();
+            try {
+                directory = Optional.of(packs.readDirectory(name, codec));
+            } catch (NoSuchException collected) {
+                return;
+            } catch (VaultException e) {
+                error(String.valueOf(e.getMessage()));
+                own = false;
+                directory = packs.directoryByIndex(name);
+            } finally {
+                vault.chunks().giveBack(codec);
+            }
+            if (directory.isPresent()) {
+                try {
+                    chunks(directory.get(), own);
+                } catch (NoSuchException collected) {
+                    // Whoever needs what was in it and finds it nowhere else says so below.
+                    return;
+                }
+            }
+            progress(0);
+            if (!own || !damaged.isEmpty()) {
+                damage = Optional.of(new PackDamage(name, directory, damaged));
+            }
+        }
+
+        private void chunks(DomainPacks.Directory directory, boolean own) throws IOException {
+            long size = backend.size(name).orElseThrow(() -> new NoSuchException("no " + name + ": look again"));
+            // Without its own directory it is not known whether the rest is as it should be.
+            boolean read = depth == Depth.CONTENTS || !own;
+            if (read) {
+                backend.willNeed(name, 0, size);
+            }
+            long[] expected = {Pack.HEADER_BYTES};
+            ChunkCodec codec = vault.chunks().takeCodec();
+            try (Arena arena = Arena.ofConfined()) {
+                MemorySegment plaintext = arena.allocate(ChunkRef.LENGTH_MAX);
+                forEach(directory, (entry, id, place) -> {
+                    boolean whole = place.offset() == expected[0]
+                            && place.storedBytes() > AesGcm.TAG_BYTES
+                            && place.storedBytes() <= ChunkCodec.STORED_BYTES_MAX
+                            && place.length() >= 1
+                            && place.length() <= ChunkRef.LENGTH_MAX
+                            && place.offset() + (long) place.storedBytes() <= size
+                            && (!read || opens(packs, name, id, place, codec, plaintext));
+                    chunks++;
+                    if (!whole) {
+                        damaged.set(entry);
+                        error("chunk " + id + " in the pack " + name + " in " + backend.location()
+                                + " is damaged: mend it with 'satchel vault repair --from' a copy of the vault");
+                    }
+                    expected[0] = place.offset() + (long) place.storedBytes();
+                    progress(place.storedBytes());
+                });
+            } finally {
+                vault.chunks().giveBack(codec);
+            }
         }
     }
 

@@ -525,4 +525,58 @@ class VaultTest {
             assertThat(errors).allMatch(line -> line.contains("missing"));
         }
     }
+
+    /** Packs are read by several threads: what is said must not depend on which, and what one can't do must not be lost. */
+    @Test
+    void verifyReadsPacksSideBySide() throws IOException {
+        int packs = 12;
+        try (Vault vault = TestVaults.create(directory)) {
+            for (int i = 0; i < packs; i++) {
+                TestVaults.map(vault, List.of(TestVaults.text(i, 70_000), TestVaults.noise(i, 9_000)));
+            }
+        }
+        List<String> damaged = new ArrayList<>();
+        try (Vault vault = TestVaults.open(directory)) {
+            List<String> names = vault.backend().list("domains").stream()
+                    .filter(name -> name.contains("/packs/"))
+                    .toList();
+            assertThat(names).hasSize(packs);
+            for (int i = 1; i < packs; i += 4) {
+                Path pack = directory.resolve(names.get(i));
+                byte[] bytes = Files.readAllBytes(pack);
+                bytes[Pack.HEADER_BYTES + i] ^= 1;
+                Files.write(pack, bytes);
+                damaged.add(names.get(i));
+            }
+        }
+        for (int round = 0; round < 3; round++) {
+            try (Vault vault = TestVaults.open(directory)) {
+                long[] progress = new long[2];
+                VerifyReport report = vault.verify((done, total) -> {
+                    assertThat(done).isGreaterThanOrEqualTo(progress[0]);
+                    progress[0] = done;
+                    progress[1] = total;
+                });
+                assertThat(report.chunksChecked()).isEqualTo(packs * 3L);
+                assertThat(report.errors()).hasSameSizeAs(damaged);
+                for (int i = 0; i < damaged.size(); i++) {
+                    assertThat(report.errors().get(i)).contains(damaged.get(i));
+                }
+                assertThat(progress[0]).isBetween(progress[1] * 9 / 10, progress[1]);
+            }
+        }
+        Backend failing = new ForwardingBackend(new DirectoryBackend(directory)) {
+            @Override
+            public int getRange(String name, long offset, MemorySegment target) throws IOException {
+                if (name.equals(damaged.getLast()) && offset == Pack.HEADER_BYTES) {
+                    throw new IOException("the device went away");
+                }
+                return super.getRange(name, offset, target);
+            }
+        };
+        try (VaultKey key = Vault.unlock(failing, TestVaults.PASSPHRASE);
+                Vault vault = Vault.open(failing, key, HeadWitness.NONE)) {
+            assertThatThrownBy(() -> vault.verify(ProgressListener.NONE)).hasMessage("the device went away");
+        }
+    }
 }

@@ -17,10 +17,11 @@ INSIDE = host.HOME / "bench" / "inside"
 class Satchel:
     """One vault and one host, unlocked, in build/bench. Images are built at first use and stay."""
 
-    def __init__(self):
-        self.vault = pathlib.Path(os.environ.get("SATCHEL_BENCH_VAULT", host.BUILD / "vault"))
+    def __init__(self, vault=None, passphrase_file=None):
+        """vault: which, if not the one that all tables share; passphrase_file: of another vault that it is a copy of."""
+        self.vault = vault or pathlib.Path(os.environ.get("SATCHEL_BENCH_VAULT", host.BUILD / "vault"))
         self.state = self.vault.parent / "host"
-        self.passphrase_file = self.vault.parent / "passphrase"
+        self.passphrase_file = passphrase_file or self.vault.parent / "passphrase"
         host.command([PROGRAM, "--version"])  # prepares and builds, outside of any measurement
         if not (self.vault / "vault").exists():
             self.vault.parent.mkdir(parents=True, exist_ok=True)
@@ -56,6 +57,10 @@ class Satchel:
 
     def bytes_stored(self):
         return json.loads(self.call("vault", "info", "--json"))["bytes_stored"]
+
+    def take(self, name):
+        """A session that is there."""
+        return Session(self, name)
 
     @contextlib.contextmanager
     def session(self, name, image, *options):

@@ -16,9 +16,10 @@ def resident_bytes(pid, field="VmRSS"):
     raise host.Failed(f"process {pid} has no {field}")
 
 
-def processor_millis(pid):
+def processor_millis(pid, children=False):
+    """children: also of those that have ended."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+    return sum(map(int, fields[11:15 if children else 13])) * 1000 / os.sysconf("SC_CLK_TCK")
 
 
 def run(satchel, results, repetitions):

@@ -75,6 +75,9 @@ public final class Rehearsal {
         run(environment, "ls", "--json");
         run(environment, "image", "ls");
         run(environment, "vault", "verify");
+        String copy = environment.get(GlobalOptions.VAULT) + "-copy";
+        run(environment, "vault", "sync", copy);
+        run(environment, "vault", "sync", copy, "--json");
         run(environment, "wrong");
 
         SnapshotId snapshot = new SnapshotId(1, 2, 3, 4);

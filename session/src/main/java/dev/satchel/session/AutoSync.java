@@ -7,6 +7,7 @@ import dev.satchel.vault.FileHeadWitness;
 import dev.satchel.vault.ProgressListener;
 import dev.satchel.vault.Replication;
 import dev.satchel.vault.Vault;
+import dev.satchel.vault.VolumeReplication;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.file.Path;
@@ -16,8 +17,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Brings the copy of a vault up to date that this host keeps, in the background of a session that runs, and after it until it is done. It
- * begins when the session does, after each snapshot, and when file systems are mounted while the copy is not there; in between it
- * sleeps. While programs run it uses a quarter of the time and a bounded rate, and while the session is being frozen nothing.
+ * begins when the session does, after each snapshot, and when file systems are mounted while the copy is not there. Between snapshots what the
+ * session's disk has been folded to is carried ahead, so that the next one finds it there; else it sleeps. While programs run it uses a quarter of the time and a bounded rate, and while the session is being frozen nothing.
  * Thread-safe.
  */
 public final class AutoSync implements AutoCloseable {
@@ -36,10 +37,17 @@ public final class AutoSync implements AutoCloseable {
     /** Something may be there that the copy lacks. Guarded by this, like all below. */
     private boolean due = true;
 
+    /** The session's disk may have been folded since the last time that this was carried. */
+    private boolean folded = true;
+
+    /** Before that, nothing is carried ahead. */
+    private long foldedNotBeforeNanos = System.nanoTime();
+
     private boolean held;
     private boolean ended;
     private boolean closed;
     private boolean working;
+    private long carriedAhead;
 
     /** It can't be done now; nothing is tried before something has changed. */
     private boolean blocked;
@@ -80,6 +88,12 @@ public final class AutoSync implements AutoCloseable {
     synchronized void due() {
         due = true;
         blocked = false;
+        notifyAll();
+    }
+
+    /** The session's disk has been folded: there is something that the next snapshot will need. */
+    synchronized void folded() {
+        folded = true;
         notifyAll();
     }
 
@@ -133,11 +147,11 @@ public final class AutoSync implements AutoCloseable {
 
     private void work() {
         try {
-            while (awaitWork()) {
+            for (Work work = awaitWork(); work != Work.NONE; work = awaitWork()) {
                 boolean reachable = replicas.isReachable(destination);
                 boolean done = false;
                 try {
-                    done = reachable && syncOnce();
+                    done = reachable && (work == Work.ALL ? syncOnce() : carryAhead());
                 } catch (IOException | RuntimeException e) {
                     failed(e);
                 }
@@ -145,6 +159,7 @@ public final class AutoSync implements AutoCloseable {
                     working = false;
                     if (!done) {
                         due = true;
+                        folded = true;
                         blocked = true;
                         awaitMount(reachable);
                     }
@@ -156,24 +171,39 @@ public final class AutoSync implements AutoCloseable {
         }
     }
 
-    /** @return false when there is nothing left to be done, ever */
-    private synchronized boolean awaitWork() {
-        while (!closed && (held || !due || blocked)) {
+    /** What is to be done. */
+    private enum Work {
+        /** Nothing any more, ever. */
+        NONE,
+        /** The copy is brought up to date. */
+        ALL,
+        /** What the disk was folded to. */
+        AHEAD
+    }
+
+    private synchronized Work awaitWork() {
+        while (!closed) {
+            boolean may = !held && !blocked;
+            long early = foldedNotBeforeNanos - System.nanoTime();
+            if (may && due) {
+                due = false;
+                working = true;
+                return Work.ALL;
+            }
             if (ended) {
-                return false;
+                return Work.NONE;
+            }
+            if (may && folded && early <= 0) {
+                folded = false;
+                return Work.AHEAD;
             }
             try {
-                wait();
+                wait(may && folded ? early / 1_000_000 + 1 : 0);
             } catch (InterruptedException e) {
                 closed = true;
             }
         }
-        if (closed) {
-            return false;
-        }
-        due = false;
-        working = true;
-        return true;
+        return Work.NONE;
     }
 
     private void letGo() {
@@ -257,6 +287,34 @@ public final class AutoSync implements AutoCloseable {
             }
         }
         return true;
+    }
+
+    /** Carries what the next snapshot will need. Gives way to the snapshot itself. */
+    private boolean carryAhead() throws IOException {
+        long began = System.nanoTime();
+        try (Fd _ = lock();
+                Vault from = keeper.openReplica(new DirectoryBackend(source), seen, false);
+                Vault to = replicas.open(from, destination, false).vault()) {
+            VolumeReplication.Carried carried = new VolumeReplication(from, to, this::rest).run();
+            synchronized (this) {
+                carriedAhead += carried.bytes();
+            }
+        }
+        synchronized (this) {
+            long now = System.nanoTime();
+            foldedNotBeforeNanos = now + (now - began) * REST;
+        }
+        return true;
+    }
+
+    /** Whether the copy is not there, and it is tried again when something is mounted. */
+    synchronized boolean awaitsMount() {
+        return blocked && mounts != null;
+    }
+
+    /** Bytes that were carried before a snapshot named them. */
+    synchronized long carriedAhead() {
+        return carriedAhead;
     }
 
     private Fd lock() throws IOException {

@@ -772,7 +772,11 @@ public final class Supervisor implements AutoCloseable {
     /** What keeps a copy of the vault up to date, also if that was asked for after the session began to run; null if nobody did. */
     private @Nullable AutoSync keepCopy() throws IOException {
         if (autoSync == null) {
-            autoSync = AutoSync.begin(host, vault, present(place)).orElse(null);
+            AutoSync begun = AutoSync.begin(host, vault, present(place)).orElse(null);
+            autoSync = begun;
+            if (begun != null) {
+                present(volume).onFold(begun::folded);
+            }
         }
         return autoSync;
     }

@@ -150,6 +150,10 @@ final class GarbageCollection {
         }
     }
 
+    private boolean isHeldElsewhere(SessionId session) throws IOException {
+        return vault.holderElsewhere(session).isPresent();
+    }
+
     private void removeLogs() throws IOException {
         for (String log : backend.list("log")) {
             if (!isRemoved(Vault.sessionOf(log))) {
@@ -168,10 +172,13 @@ final class GarbageCollection {
 
     private void removePins() throws IOException {
         for (Protection.Pinned pin : protection.pins()) {
-            boolean left = pin.ofVolume()
-                    ? isRemoved(pin.owner())
-                            && backend.list("log/" + pin.owner()).isEmpty()
-                    : !isHeld(pin.owner());
+            boolean left;
+            if (pin.ofVolume()) {
+                left = isRemoved(pin.owner())
+                        && backend.list("log/" + pin.owner()).isEmpty();
+            } else {
+                left = !isHeld(pin.owner()) && !(pin.ofVolumeElsewhere() && isHeldElsewhere(pin.owner()));
+            }
             if (left) {
                 delete(pin.file());
                 filesRemoved++;

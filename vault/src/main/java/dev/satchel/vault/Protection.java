@@ -30,6 +30,9 @@ final class Protection {
     /** The last part of a volume's pin. */
     private static final String VOLUME = "volume";
 
+    /** The last part of the pin of a volume in another copy, before the id of that copy. */
+    private static final String VOLUME_ELSEWHERE = "volume-";
+
     private final Backend backend;
     private final ObjectSealer sealer;
 
@@ -48,6 +51,11 @@ final class Protection {
         /** Whether it belongs to a log, and stays as long as that. */
         boolean ofVolume() {
             return file.endsWith("/" + VOLUME);
+        }
+
+        /** Whether it belongs to a log in another copy, and stays as long as the session is held there; what it names may not have arrived. */
+        boolean ofVolumeElsewhere() {
+            return file.contains("/" + VOLUME_ELSEWHERE);
         }
     }
 
@@ -69,7 +77,7 @@ final class Protection {
         return new Pin(backend, file);
     }
 
-    private static String volumePin(SessionId owner) {
+    static String volumePin(SessionId owner) {
         return PINS + "/" + owner + "/" + VOLUME;
     }
 
@@ -84,6 +92,21 @@ final class Protection {
 
     void unpinVolume(SessionId owner) throws IOException {
         backend.delete(volumePin(owner));
+    }
+
+    static String volumePin(SessionId owner, ReplicaId copy) {
+        return PINS + "/" + owner + "/" + VOLUME_ELSEWHERE + copy;
+    }
+
+    /**
+     * Keeps what has arrived of what a session's log in another copy is over. Nothing counts on it: what has gone all the same is brought again.
+     *
+     * @return false when another process does the same just now
+     */
+    boolean pinVolume(SessionId owner, ReplicaId copy, Collection<ChunkMapRef> maps) throws IOException {
+        String file = volumePin(owner, copy);
+        Optional<byte[]> present = backend.get(file, Vault.OBJECT_BYTES_MAX);
+        return backend.replace(file, present, sealPin(file, maps, Set.of()));
     }
 
     private byte[] sealPin(String file, Collection<ChunkMapRef> maps, Set<KeyDomainId> domains) {

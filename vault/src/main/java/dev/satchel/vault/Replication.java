@@ -142,9 +142,11 @@ public final class Replication {
             settleAll(chosen, push, pull);
             if (push) {
                 note(there, here);
+                VolumeReplication.takeBack(here, there);
             }
             if (pull) {
                 note(here, there);
+                VolumeReplication.takeBack(there, here);
             }
         }
         return new ReplicationReport(
@@ -495,7 +497,7 @@ public final class Replication {
         }
     }
 
-    private static void copyKeys(Vault from, Vault to, KeyDomainId domain) throws IOException {
+    static void copyKeys(Vault from, Vault to, KeyDomainId domain) throws IOException {
         if (to.hasKeys(domain)) {
             return;
         }

@@ -629,7 +629,7 @@ public final class Vault implements AutoCloseable {
         try {
             Set<SessionId> storing = new HashSet<>();
             for (Protection.Pinned pin : protection.pins()) {
-                if (!pin.ofVolume()) {
+                if (!pin.ofVolume() && !pin.ofVolumeElsewhere()) {
                     storing.add(pin.owner());
                 }
             }

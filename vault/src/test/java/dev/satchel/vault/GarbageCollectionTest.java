@@ -654,4 +654,43 @@ class GarbageCollectionTest {
             assertThat(kept.snapshot()).isNotNull();
         }
     }
+
+    @Test
+    void aPinOrIntentThatCannotBeOpenedEndsACollectionBeforeAPackGoes() throws IOException {
+        Stored kept = threeAndRemoved(directory);
+        SessionId session = SessionId.random();
+        for (String kind : List.of("pins", "intents")) {
+            try (Vault vault = open(directory);
+                    Lease held = vault.acquire(session, HERE, "here", true)) {
+                assertThat(held.session()).isEqualTo(session);
+                if (kind.equals("pins")) {
+                    Pin pin = vault.pin(session, List.of(TestVaults.map(vault, noise(70, 72))));
+                    assertThat(pin).isNotNull();
+                } else {
+                    vault.protection().announce(List.of(), List.of(new SnapshotId(1, 2, 3, 4)));
+                }
+                String file = vault.backend().list(kind).getFirst();
+                byte[] whole = Files.readAllBytes(directory.resolve(file));
+                byte[] altered = whole.clone();
+                altered[whole.length / 2] ^= 4;
+                Files.write(directory.resolve(file), altered);
+                long packs = packs(vault);
+                assertThatThrownBy(() -> collect(vault))
+                        .isInstanceOfAny(DamagedException.class, ForgedException.class)
+                        .hasMessageContaining(file);
+                assertThat(packs(vault)).isEqualTo(packs);
+                Files.write(directory.resolve(file), whole);
+            }
+        }
+        try (Vault vault = open(directory)) {
+            assertThat(collect(vault).packsRemoved()).isPositive();
+            assertHolds(vault, kept.snapshot(), third());
+        }
+    }
+
+    private static long packs(Vault vault) throws IOException {
+        return vault.backend().list("domains").stream()
+                .filter(name -> name.contains("/packs/"))
+                .count();
+    }
 }

@@ -128,6 +128,10 @@ public final class Volume implements FuseFile, AutoCloseable {
     private long dirtySinceNanos;
 
     private volatile @Nullable IOException foldFailure;
+
+    /** Who wants to know of folds. */
+    private volatile @Nullable Runnable foldListener;
+
     private final AtomicLong foldedSlots = new AtomicLong();
     private final long replayedBytes;
 
@@ -1149,9 +1153,23 @@ public final class Volume implements FuseFile, AutoCloseable {
             } finally {
                 unlock();
             }
+            Runnable listener = foldListener;
+            if (listener != null) {
+                listener.run();
+            }
         } finally {
             foldLock.unlock();
         }
+    }
+
+    /**
+     * Has somebody told whenever what was written has become chunks that the session's pin names ({@link Vault#pinVolume}); in place of
+     * whoever was told before.
+     *
+     * @param listener called by the folding thread, and returns at once
+     */
+    public void onFold(Runnable listener) {
+        foldListener = listener;
     }
 
     /** What the log says that it is over. */

@@ -7,6 +7,7 @@ import dev.satchel.pod.Checkpoint;
 import dev.satchel.pod.CheckpointFormats;
 import dev.satchel.pod.PodSpec;
 import dev.satchel.vault.Backend;
+import dev.satchel.vault.ChunkMapRef;
 import dev.satchel.vault.ChunkSource;
 import dev.satchel.vault.ChunkStore;
 import dev.satchel.vault.ChunkWriter;
@@ -32,6 +33,7 @@ import dev.satchel.vault.SnapshotDraft;
 import dev.satchel.vault.SnapshotId;
 import dev.satchel.vault.SourceReport;
 import dev.satchel.vault.Vault;
+import dev.satchel.vault.VaultException;
 import dev.satchel.vault.VaultInfo;
 import dev.satchel.vault.VaultKey;
 import dev.satchel.vault.VerifyReport;
@@ -193,7 +195,27 @@ public final class Satchel implements AutoCloseable {
         VerifyReport report = quick
                 ? vault().verifyStructure((done, total) -> progress.at("verifying", done, total))
                 : vault().verify((done, total) -> progress.at("verifying", done, total));
-        return new VerifyResult(report, new Losses(vault(), host, progress).of(report.hit()));
+        List<LossInfo> lost = new Losses(vault(), host, progress).of(report.hit());
+        return new VerifyResult(quick ? report : report.with(damagedLogs()), lost);
+    }
+
+    /** What is wrong with what sessions that don't run have written since their newest snapshots. */
+    private List<String> damagedLogs() throws IOException {
+        List<String> lines = new ArrayList<>();
+        for (Head head : vault().heads(damaged -> {})) {
+            ChunkMapRef base;
+            try {
+                base = head.snapshot().isEmpty()
+                        ? ChunkMapRef.EMPTY
+                        : Snapshots.volume(vault().snapshot(head.snapshot().get()));
+            } catch (VaultException e) {
+                continue; // the snapshot itself is damaged, which has been told
+            }
+            Volume.checkLog(vault(), head.id(), base)
+                    .ifPresent(wrong -> lines.add("what '" + head.name()
+                            + "' has written since its newest snapshot is lost in part: " + wrong));
+        }
+        return lines;
     }
 
     /**

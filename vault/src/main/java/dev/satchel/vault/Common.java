@@ -46,6 +46,14 @@ record Common(Map<SessionId, List<SnapshotId>> stood, long[] known) {
         return stored.isEmpty() ? NOTHING : parse(vault, file, stored.get());
     }
 
+    /** @throws VaultException when a note that is there is not as it was stored */
+    static void check(Vault vault, String file) throws IOException {
+        Optional<byte[]> stored = vault.backend().get(file, Vault.OBJECT_BYTES_MAX);
+        if (stored.isPresent()) {
+            Common _ = parse(vault, file, stored.get());
+        }
+    }
+
     /** @throws VaultException when it is not as it was stored */
     static Common parse(Vault vault, String file, byte[] stored) throws VaultException {
         String shown = "the file " + file;

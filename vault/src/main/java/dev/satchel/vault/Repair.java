@@ -270,8 +270,20 @@ final class Repair {
                     || name.startsWith("images/")
                     || name.endsWith("/key")) {
                 boolean _ = putBack(name);
+            } else if (name.startsWith("replicas/")) {
+                note(name);
             }
         }
+    }
+
+    /** What was noted about another copy is as good as nothing when it can't be read. */
+    private void note(String name) throws IOException {
+        if (!request.dryRun()) {
+            backend.delete(name);
+        }
+        whole.add(name);
+        objectsMended++;
+        done(name + " removed: the next sync with that copy makes another");
     }
 
     /** Puts a file back that never changes. */
@@ -779,6 +791,7 @@ final class Repair {
             setAside(log);
             backend.delete(log);
         }
+        vault.unpinVolume(session);
         String nameFile = vault.nameFile(Vault.NAME_OF_SESSION, head.name());
         boolean _ =
                 backend.replace(nameFile, stored(nameFile), vault.sealName(nameFile, session.high(), session.low()));

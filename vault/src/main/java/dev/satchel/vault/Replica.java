@@ -39,7 +39,7 @@ final class Replica {
         return id;
     }
 
-    private static byte[] sealed(Vault vault, ReplicaId id) {
+    static byte[] sealed(Vault vault, ReplicaId id) {
         return vault.sealer()
                 .seal(
                         ObjectSealer.Kind.REPLICA,

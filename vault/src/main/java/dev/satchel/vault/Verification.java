@@ -120,6 +120,12 @@ final class Verification {
         for (String name : backend.list("names")) {
             check(name, () -> vault.checkName(name));
         }
+        if (backend.size(Replica.FILE).isPresent()) {
+            check(Replica.FILE, () -> Replica.read(vault));
+        }
+        for (String name : backend.list("replicas")) {
+            check(name, () -> Common.check(vault, name));
+        }
         for (Map.Entry<KeyDomainId, List<String>> domain : packs.entrySet()) {
             try {
                 KeyDomain _ = vault.keysOf(domain.getKey());
@@ -445,7 +451,7 @@ final class Verification {
             }
         }
         for (String name : backend.list("pins")) {
-            check(name, () -> vault.protection().pin(name));
+            check(name, () -> checkPin(name));
         }
         for (String name : backend.list("intents")) {
             check(name, () -> vault.protection().intent(name));
@@ -462,6 +468,25 @@ final class Verification {
                             "the image " + image.get().name());
                 }
             });
+        }
+    }
+
+    /** Also that what a session's log is over is there: nothing else names what was folded since its newest snapshot. */
+    private void checkPin(String name) throws IOException {
+        Optional<Protection.Pinned> pin = vault.protection().pin(name);
+        if (pin.isEmpty() || !pin.get().ofVolume()) {
+            return;
+        }
+        Found before = new Found(errorCount, errors.size(), hit.size(), damagedObjects.size());
+        for (ChunkMapRef map : pin.get().maps()) {
+            ChunkMap.load(vault.chunks(), map)
+                    .survey(new TreeSurvey(
+                            "what was written in session " + pin.get().owner() + " since a snapshot"));
+        }
+        if (errorCount > before.errorCount()
+                && vault.protection().pin(name).filter(pin.get()::equals).isEmpty()) {
+            // Its log is over something else by now, and what it was over may have been collected.
+            forgetSince(before);
         }
     }
 

@@ -1,5 +1,6 @@
 package dev.satchel.vault;
 
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -21,5 +22,16 @@ public record VerifyReport(long chunksChecked, long objectsChecked, List<String>
     public VerifyReport {
         errors = List.copyOf(errors);
         hit = List.copyOf(hit);
+    }
+
+    /** The same, with what others have found damaged. */
+    public VerifyReport with(List<String> more) {
+        List<String> all = new ArrayList<>(errors);
+        for (String line : more) {
+            if (all.size() < ERRORS_MAX) {
+                all.add(line);
+            }
+        }
+        return new VerifyReport(chunksChecked, objectsChecked, all, hit);
     }
 }

@@ -425,4 +425,47 @@ class RepairTest {
             assertThat(vault.verifyStructure(ProgressListener.NONE).errors()).isNotEmpty();
         }
     }
+
+    @Test
+    void whatALogIsOverIsLookedAtAndMendedThoughNoSnapshotNamesIt() throws IOException {
+        Path pack;
+        try (Vault vault = TestVaults.open(home)) {
+            List<Path> before = files("/packs/");
+            ChunkMapRef folded = TestVaults.map(vault, contents(500, 20));
+            pack = files("/packs/").stream()
+                    .filter(file -> !before.contains(file))
+                    .findFirst()
+                    .orElseThrow();
+            try (ChunkWriter none = vault.chunks().writer(vault.chunks().ownDomain())) {
+                vault.pinVolume(session, List.of(folded), folded, none);
+            }
+        }
+        deleteTree(copy);
+        copyTree(home, copy);
+        assertWhole();
+        Files.delete(pack);
+        assertThat(verify().errors())
+                .isNotEmpty()
+                .anySatisfy(line -> assertThat(line).contains("what was written in session " + session));
+        // All else is as it was, and none of it is hit.
+        assertThat(verify().hit()).isEmpty();
+        assertThat(repair(false, false, copy).left().errors()).isEmpty();
+        assertWhole();
+    }
+
+    @Test
+    void whatIsKnownOfOtherCopiesIsVerifiedAndForgottenIfItIsDamaged() throws IOException {
+        try (Vault vault = TestVaults.open(home)) {
+            Common.write(vault, new ReplicaId(4, 4), Map.of(session, newest), new long[] {1, 2});
+        }
+        assertWhole();
+        Path note = files("replicas/").getFirst();
+        flip(note, 50);
+        assertThat(verify().errors()).singleElement().asString().contains("replicas/");
+        assertThat(repair(true, false).actions()).singleElement().asString().contains("removed");
+        assertThat(note).exists();
+        assertThat(repair(false, false).left().errors()).isEmpty();
+        assertThat(note).doesNotExist();
+        assertWhole();
+    }
 }

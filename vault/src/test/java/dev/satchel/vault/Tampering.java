@@ -140,6 +140,19 @@ final class Tampering {
                         ImageId.random(), "desktop" + i, Instant.EPOCH, keys, volume, 77 + i, 50, new byte[0]));
                 remember();
             }
+            // As if it were a copy that has been synced with two others, with one of them twice.
+            require(
+                    vault.backend().replace(Replica.FILE, Optional.empty(), Replica.sealed(vault, new ReplicaId(3, 3))),
+                    "it is a copy");
+            remember();
+            for (long other = 0; other < 3; other++) {
+                Common.write(
+                        vault,
+                        new ReplicaId(other / 2, 0),
+                        Map.of(new SessionId(other, 1), new SnapshotId(1, 2, 3, other)),
+                        new long[] {other, 77});
+                remember();
+            }
             try (AppendLog log = vault.backend().openLog("log/0/1", true);
                     Arena arena = Arena.ofConfined()) {
                 log.append(TestVaults.segment(arena, TestVaults.noise(1, 100)));

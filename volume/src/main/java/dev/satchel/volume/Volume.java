@@ -195,7 +195,7 @@ public final class Volume implements FuseFile, AutoCloseable {
             if (options.log() == ExistingLog.DISCARD) {
                 log.deleteAll();
             }
-            VolumeLog.Replayed found = log.replay(base, writer);
+            VolumeLog.Replayed found = log.replay(base, true, writer);
             if (found == null) {
                 LogState state = new LogState(sizeBytes, base, 1, 0, List.of(new LogState.Root(base, 0)));
                 View view = new View(ChunkMap.load(vault.chunks(), base), 0, List.of());
@@ -228,6 +228,18 @@ public final class Volume implements FuseFile, AutoCloseable {
     /** Whether another process of this machine has the log open: the session's former holder, that is, who does not know it yet. */
     public static boolean isLogInUse(Vault vault, SessionId session) throws IOException {
         return new VolumeLog(vault, session).isInUse();
+    }
+
+    /**
+     * Reads the log that a session has left, every byte of it, and changes nothing. One that a process of this machine is writing is passed
+     * over, and so is one that does not belong to {@code base}.
+     *
+     * @param base the map of the snapshot that the session is at
+     * @return what is missing or altered of what had been safely stored, for a person; empty when nothing is. An end that is torn is what a
+     *     crash leaves, and no damage
+     */
+    public static Optional<String> checkLog(Vault vault, SessionId session, ChunkMapRef base) throws IOException {
+        return new VolumeLog(vault, session).check(base);
     }
 
     /** Deletes a session's log: what was written since its newest snapshot is given up. The volume must not be open. */

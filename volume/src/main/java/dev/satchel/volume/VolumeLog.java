@@ -10,6 +10,7 @@ import dev.satchel.vault.Vault;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,6 +18,8 @@ import org.jspecify.annotations.Nullable;
  * session's id is random, so a name tells a thief nothing.
  */
 final class VolumeLog {
+    private static final int CHECK_TRIES_MAX = 3;
+
     private final Vault vault;
     private final SessionId session;
     private final String directory;
@@ -113,17 +116,18 @@ final class VolumeLog {
      * Reads the log.
      *
      * @param base what the volume is opened with
+     * @param mend whether segments that a crash tore while they were being made are removed
      * @return null when there is none
      * @throws StaleLogException when it does not belong to that base
      * @throws DamagedException when something that had been durable is missing or altered
      */
     @Nullable
-    Replayed replay(ChunkMapRef base, LogWriter writer) throws IOException {
+    Replayed replay(ChunkMapRef base, boolean mend, LogWriter writer) throws IOException {
         List<Long> sequences = sequences();
         List<Layer> layers = new ArrayList<>();
         boolean done = false;
         try {
-            Replayed replayed = replay(base, sequences, layers, writer);
+            Replayed replayed = replay(base, mend, sequences, layers, writer);
             done = true;
             return replayed;
         } finally {
@@ -135,7 +139,8 @@ final class VolumeLog {
         }
     }
 
-    private @Nullable Replayed replay(ChunkMapRef base, List<Long> sequences, List<Layer> layers, LogWriter writer)
+    private @Nullable Replayed replay(
+            ChunkMapRef base, boolean mend, List<Long> sequences, List<Layer> layers, LogWriter writer)
             throws IOException {
         int i = sequences.size() - 1;
         if (i < 0) {
@@ -144,7 +149,9 @@ final class VolumeLog {
         Reading last = read(sequences.get(i), 0, writer);
         while (last == null) {
             // A crash tore it while it was being made: nothing in it had been acknowledged as durable.
-            vault.backend().delete(name(sequences.get(i)));
+            if (mend) {
+                vault.backend().delete(name(sequences.get(i)));
+            }
             if (--i < 0) {
                 return null;
             }
@@ -189,6 +196,36 @@ final class VolumeLog {
             unneeded.add(name(sequences.get(k)));
         }
         return new Replayed(state, over, through, layers, last.layer.segment.sequence(), unneeded);
+    }
+
+    /**
+     * Reads the log as {@link #replay} does, and changes nothing.
+     *
+     * @return what is wrong with it; empty also if it belongs to other snapshots, or is being written
+     */
+    Optional<String> check(ChunkMapRef base) throws IOException {
+        for (int tries = 1; ; tries++) {
+            List<String> before = vault.backend().list(directory);
+            try (LogWriter writer = new LogWriter()) {
+                Replayed replayed = replay(base, false, writer);
+                if (replayed != null) {
+                    for (Layer layer : replayed.layers) {
+                        layer.segment.close();
+                    }
+                }
+                return Optional.empty();
+            } catch (StaleLogException | LogInUseException e) {
+                return Optional.empty();
+            } catch (DamagedException | NoSuchException e) {
+                // Another host may be writing it, and have removed what it had folded.
+                if (vault.backend().list(directory).equals(before)) {
+                    return Optional.of(String.valueOf(e.getMessage()));
+                }
+                if (tries == CHECK_TRIES_MAX) {
+                    return Optional.empty();
+                }
+            }
+        }
     }
 
     /** One segment read. */

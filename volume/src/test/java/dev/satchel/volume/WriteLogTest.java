@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -67,7 +68,8 @@ class WriteLogTest {
                 }
             }
             try (LogWriter writer = new LogWriter()) {
-                var found = requireNonNull(new VolumeLog(vault.vault(), session).replay(ChunkMapRef.EMPTY, writer));
+                var found =
+                        requireNonNull(new VolumeLog(vault.vault(), session).replay(ChunkMapRef.EMPTY, true, writer));
                 Layer layer = found.layers().getFirst();
                 assertThat(layer.index.loggedBlocks()).as("%d cut off", at).isEqualTo(at == 0 ? 2 : 1);
                 layer.segment.close();
@@ -121,6 +123,65 @@ class WriteLogTest {
                     .isInstanceOf(DamagedException.class)
                     .hasMessageContaining("damaged at byte");
         }
+    }
+
+    @Test
+    void aLookAtALogTellsWhatOpeningItWouldAndChangesNothing() throws IOException {
+        ChunkMapRef first;
+        long flushed;
+        try (Volume volume = open()) {
+            Blocks.write(volume, 7, 70, 71, 72);
+            volume.flush();
+            first = vault.store(volume);
+            Blocks.write(volume, 8, 80);
+            volume.discard(0, 4096);
+            volume.flush();
+            flushed = Files.size(vault.segments(session).getLast());
+            Blocks.write(volume, 9, 90);
+            // Who writes it knows better.
+            assertThat(check(ChunkMapRef.EMPTY)).isEmpty();
+        }
+        for (ChunkMapRef base : List.of(ChunkMapRef.EMPTY, first)) {
+            assertThat(check(base)).isEmpty();
+        }
+        int noticed = 0;
+        for (Path segment : vault.segments(session)) {
+            byte[] whole = Files.readAllBytes(segment);
+            boolean newest = segment.equals(vault.segments(session).getLast());
+            for (int at = 0; at < whole.length; at += at < 400 ? 3 : 97) {
+                byte[] altered = whole.clone();
+                altered[at] ^= 0x10;
+                Files.write(segment, altered);
+                Optional<String> wrong = check(ChunkMapRef.EMPTY);
+                // Bytes 12 to 15 say nothing; behind what was flushed it is what a crash does.
+                assertThat(wrong.isPresent())
+                        .as("byte %d of %d of %s", at, whole.length, segment)
+                        .isEqualTo((at < 12 || at > 15) && (!newest || at < flushed));
+                noticed += wrong.isPresent() ? 1 : 0;
+            }
+            Files.write(segment, whole);
+        }
+        assertThat(noticed).isGreaterThan(100);
+        Path older = vault.segments(session).getFirst();
+        byte[] kept = Files.readAllBytes(older);
+        Files.delete(older);
+        assertThat(check(ChunkMapRef.EMPTY))
+                .hasValueSatisfying(text -> assertThat(text).contains("missing"));
+        // The snapshot has what was in it.
+        assertThat(check(first)).isEmpty();
+        Files.write(older, kept);
+        // A crash while a segment was being made.
+        Path torn = older.resolveSibling("00000000000000ff");
+        Files.write(torn, new byte[20]);
+        assertThat(check(ChunkMapRef.EMPTY)).isEmpty();
+        assertThat(torn).exists();
+        try (Volume volume = open()) {
+            assertThat(Blocks.read(volume, 6, 4)).containsExactly(0, 70, 80, 90);
+        }
+    }
+
+    private Optional<String> check(ChunkMapRef base) throws IOException {
+        return Volume.checkLog(vault.vault(), session, base);
     }
 
     @Test

@@ -93,7 +93,9 @@ final class ResumeCommand extends Command {
             DoorkeeperCommand.start(invocation, door.get());
         }
         if (sync.isPresent() && !invocation.interruption().came()) {
-            boolean ignored = sync.get().finish(); // what is left is done by the next one
+            // The session is safe: a signal leaves what is not in the copy yet to the next sync.
+            invocation.interruption().handOver(sync.get()::close);
+            boolean ignored = sync.get().finish(); // also what can't be carried now
         }
         return 0;
     }

@@ -3,11 +3,17 @@ package dev.satchel.session;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.satchel.linux.Fd;
 import dev.satchel.vault.Replication;
+import dev.satchel.vault.Vault;
+import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** A copy of the vault that a host keeps up to date, the device that gets lost, and the one that is made of the copy. */
@@ -81,5 +87,110 @@ class SyncTest extends LiveTest {
             SuspendResult ignored = next.with(satchel -> satchel.suspend(name));
             assertThat(ignored.processes()).isPositive();
         }
+    }
+
+    private static boolean isIn(Path copy, SuspendResult snapshot) {
+        return Files.exists(
+                copy.resolve("snapshots").resolve(snapshot.snapshot().toString()));
+    }
+
+    @Test
+    void aRunningSessionKeepsACopyThatIsAskedForLaterGoesAndComesBack() throws Exception {
+        Path directory = Files.createTempDirectory(site.directory(), "kept-");
+        Site home = alsoWatch(site.withCopyOfVault(directory.resolve("home")));
+        TestHost host = home.host();
+        Device stick = device(400L << 20);
+        Path copy = stick.path().resolve("copy");
+        String name = name("kept");
+        host.create(name);
+        AutoSync sync;
+        Running.Count counted;
+        SuspendResult suspended;
+        try (Running here = host.resume(name).startCounting()) {
+            assertThat(here.supervisor.autoSync()).isEmpty();
+            // Asked for while the session runs: its supervisor keeps it from the next snapshot on.
+            assertThat(host.with(satchel -> satchel.sync(to(copy, Replication.Direction.PUSH), true))
+                            .auto())
+                    .isTrue();
+            SuspendResult first = here.snapshot();
+            sync = here.supervisor.autoSync().orElseThrow();
+            Eventually.holds(60_000, "the first snapshot is in the copy", () -> isIn(copy, first));
+
+            // Between snapshots what the disk was folded to goes there, too.
+            here.sh("head -c 24000000 /dev/urandom >/home/user/noise; sync");
+            AutoSync carrying = sync;
+            Eventually.holds(60_000, "what was written is in the copy", () -> carrying.carriedAhead() > 20_000_000);
+
+            // The stick is pulled; who looks for the copy finds the place where it was.
+            Eventually.holds(
+                    30_000,
+                    "the stick rests",
+                    () -> Ran.of(List.of("umount", stick.path().toString())).code() == 0);
+            SuspendResult second = here.snapshot();
+            Eventually.holds(60_000, "the copy is waited for", carrying::awaitsMount);
+            assertThat(host.with(Satchel::syncStatus).reachable()).isFalse();
+            assertThat(copy).doesNotExist();
+            // It is put in again: nothing else says that there is something to do.
+            Ran.of(List.of(
+                            "mount",
+                            "-o",
+                            "loop",
+                            stick.directory().resolve("image").toString(),
+                            stick.path().toString()))
+                    .expect(0);
+            Eventually.holds(60_000, "the second snapshot is in the copy", () -> isIn(copy, second));
+
+            // A pack at home is damaged, and mended from the copy beside the session, as garbage is collected.
+            damageAPackThatIsAlsoIn(home.vault(), copy);
+            assertThat(home.verify().errors()).isNotEmpty();
+            RepairResult mended = host.with(satchel -> satchel.repair(List.of(copy.toString()), false, false));
+            assertThat(mended.report().actions()).isNotEmpty();
+            assertThat(home.verify().errors()).isEmpty();
+            assertThat(host.with(satchel -> satchel.collect(false)).bytesFreed())
+                    .isNotNegative();
+            counted = here.assertGoesOnFrom(here.count());
+
+            // Ctrl-C while what is left is carried after the session has ended: the copy waits for another.
+            try (Fd _ =
+                    new Replicas(host.host(), home.inVault(Vault::id)).tryLock().orElseThrow()) {
+                suspended = here.suspend();
+                Thread.currentThread().interrupt();
+                assertThatThrownBy(sync::finish)
+                        .isInstanceOf(InterruptedIOException.class)
+                        .hasMessageContaining("the next sync goes on");
+                assertThat(Thread.interrupted()).isTrue();
+            }
+        }
+        assertThat(isIn(copy, suspended)).isFalse();
+        assertThat(host.with(satchel -> satchel.sync(to(copy, Replication.Direction.PUSH), false))
+                        .report()
+                        .snapshotsSent())
+                .isPositive();
+        assertThat(isIn(copy, suspended)).isTrue();
+        assertThat(home.at(copy).verify().errors()).isEmpty();
+        assertThat(home.verify().errors()).isEmpty();
+        try (Running here = host.resume(name)) {
+            here.assertGoesOnFrom(counted);
+            assertThat(here.sh("wc -c </home/user/noise")).isEqualTo("24000000\n");
+        }
+    }
+
+    /** The newest: what is in it is a snapshot's, and nothing that runs reads it. */
+    private static void damageAPackThatIsAlsoIn(Path home, Path copy) throws IOException {
+        Path chosen = null;
+        try (Stream<Path> files = Files.walk(home.resolve("domains"))) {
+            for (Path file : files.filter(Files::isRegularFile)
+                    .filter(path -> path.toString().contains("/packs/"))
+                    .toList()) {
+                if (Files.exists(copy.resolve(home.relativize(file)))
+                        && (chosen == null
+                                || Files.getLastModifiedTime(file).compareTo(Files.getLastModifiedTime(chosen)) > 0)) {
+                    chosen = file;
+                }
+            }
+        }
+        byte[] bytes = Files.readAllBytes(Objects.requireNonNull(chosen));
+        bytes[200] ^= 1;
+        Files.write(chosen, bytes);
     }
 }

@@ -42,6 +42,7 @@ final class ImageArchive {
     private static final int NAME_BYTES_MAX = 255;
     private static final int HEADER_BYTES_MAX = 64 << 20;
     private static final int ARRAY_BYTES_MAX = 64 << 20;
+    private static final int ANNOUNCED_CHUNKS = 32;
 
     private ImageArchive() {}
 
@@ -296,7 +297,12 @@ final class ImageArchive {
         private final ChunkStore chunks;
         private final ChunkMap map;
         private final ByteBuffer small = ByteBuffer.allocate(NAME_BYTES_MAX + 1);
+        private final long slots;
         private long slot;
+
+        /** Up to which slot is said to be read soon. */
+        private long announced;
+
         private long position;
         private long filled;
         private long header;
@@ -304,10 +310,23 @@ final class ImageArchive {
         Source(ChunkStore chunks, ChunkMapRef ref) {
             this.chunks = chunks;
             this.map = ChunkMap.load(chunks, ref);
+            this.slots = ref.slots();
+        }
+
+        /** Who reads more than the beginning reads all of it: a place that is far away is asked for many chunks at once. */
+        private void announce() throws IOException {
+            if (slot > 0 && slot + ANNOUNCED_CHUNKS / 2 > announced && announced < slots) {
+                List<ChunkRef> ahead = new ArrayList<>();
+                long from = Math.max(slot, announced);
+                announced = Math.min(slots, slot + ANNOUNCED_CHUNKS);
+                map.forEach(from, announced, (at, ref) -> ahead.add(ref));
+                chunks.announce(ahead);
+            }
         }
 
         private void fill() throws IOException {
             if (position == filled) {
+                announce();
                 ChunkRef ref = map.get(slot++).orElseThrow(() -> new IOException("the checkpoint's images end early"));
                 filled = chunks.read(ref, buffer);
                 position = 0;

@@ -128,7 +128,7 @@ class ChunkServerTest {
             for (int i = 0; i < CHUNKS / 2; i++) {
                 assertThat(read(vault, refs.get(i))).isEqualTo(contents.get(i));
             }
-            vault.chunks().prefetch(refs.subList(CHUNKS / 2, CHUNKS));
+            vault.chunks().announce(refs.subList(CHUNKS / 2, CHUNKS));
             for (int i = CHUNKS / 2; i < CHUNKS; i++) {
                 assertThat(read(vault, refs.get(i))).isEqualTo(contents.get(i));
             }

@@ -106,6 +106,7 @@ public final class ChunkMap {
 
     private void visit(Node node, long base, long from, long to, Visitor visitor) throws IOException {
         int shift = FANOUT_BITS * node.level;
+        announceChildren(store, node, (int) ((Math.max(from, base) - base) >>> shift), ((to - 1 - base) >>> shift) + 1);
         for (int i = 0; i < FANOUT; i++) {
             long first = base + ((long) i << shift);
             if (first >= to) {
@@ -128,6 +129,21 @@ public final class ChunkMap {
         }
     }
 
+    /** Has a place that is far away asked at once for the nodes below one of which all in a range are about to be read. */
+    private static void announceChildren(ChunkStore store, Node node, int from, long to) {
+        if (node.level == 0) {
+            return;
+        }
+        List<ChunkRef> children = new ArrayList<>();
+        for (int i = from; i < Math.min(to, FANOUT); i++) {
+            ChunkRef child = node.refs[i];
+            if (child != null && node.children[i] == null) {
+                children.add(child);
+            }
+        }
+        store.announce(children);
+    }
+
     /** Visits the chunks that the map's own nodes are in, the root first. */
     void forEachNode(Visitor visitor) throws IOException {
         if (ref.root().isPresent()) {
@@ -140,6 +156,7 @@ public final class ChunkMap {
         if (node.level == 0) {
             return;
         }
+        announceChildren(store, node, 0, FANOUT);
         for (int i = 0; i < FANOUT; i++) {
             ChunkRef entry = node.refs[i];
             if (entry != null) {

@@ -627,7 +627,21 @@ final class ChunkSources implements Closeable {
 
     /** Tells who will be asked first that these will be wanted soon. */
     void willNeed(List<ChunkRef> refs) {
-        Source first = order(true).getFirst();
+        List<ChunkRef> atHome = new ArrayList<>(refs.size());
+        List<ChunkRef> elsewhere = new ArrayList<>();
+        for (ChunkRef ref : refs) {
+            (store.isKnownHere(ref) ? atHome : elsewhere).add(ref);
+        }
+        if (!atHome.isEmpty()) {
+            willNeed(atHome, true);
+        }
+        if (!elsewhere.isEmpty()) {
+            willNeed(elsewhere, false);
+        }
+    }
+
+    private void willNeed(List<ChunkRef> refs, boolean homeHasThem) {
+        Source first = order(homeHasThem).getFirst();
         if (first == home) {
             store.prefetchHere(refs);
             return;

@@ -354,19 +354,29 @@ public final class ChunkStore {
     }
 
     /**
-     * Asks the backend to fetch these chunks ahead of their being read, neighbours in one go; returns at once. Only a hint:
-     * chunks that are not known here are passed over.
+     * Says which chunks will be read soon, in about this order, so that a place that is far away is asked for many of them at once; returns
+     * at once. Does nothing if the vault is all that chunks are read from. Only a hint: some hundred are plenty, and those that nobody
+     * reads cost what it takes to fetch them.
      */
-    public void prefetch(List<ChunkRef> refs) {
+    public void announce(List<ChunkRef> refs) {
         ChunkSources others = sources;
-        if (others != null) {
+        if (others != null && refs.size() > 1) {
             others.willNeed(refs);
-        } else {
-            prefetchHere(refs);
         }
     }
 
-    /** The same, of the vault itself. */
+    /** Whether {@link #announce} does anything, so that who would have to look for what to announce can leave it. */
+    public boolean isAnnouncing() {
+        return sources != null;
+    }
+
+    /** Whether the vault has a chunk, as far as is known without looking. */
+    boolean isKnownHere(ChunkRef ref) {
+        DomainPacks packs = domains.get(ref.domain());
+        return packs != null && packs.index().contains(ref.id());
+    }
+
+    /** Asks the vault's own backend to fetch these ahead, neighbours in one go; returns at once. Chunks that are not known here are passed over. */
     void prefetchHere(List<ChunkRef> refs) {
         @Nullable String pack = null;
         long from = 0;

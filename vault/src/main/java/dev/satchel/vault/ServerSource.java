@@ -53,6 +53,10 @@ final class ServerSource implements ChunkSource {
     private final LinkedHashMap<Name, byte[]> arrived = new LinkedHashMap<>();
 
     private long arrivedBytes;
+
+    /** Asked for ahead, and not there, with when that was known: whoever reads one soon needs no answer of its own. */
+    private final LinkedHashMap<Name, Long> lacking = new LinkedHashMap<>();
+
     private int fetchers;
     private boolean closed;
 
@@ -71,6 +75,9 @@ final class ServerSource implements ChunkSource {
     public Optional<SealedChunk> fetch(KeyDomainId domain, ChunkId id, MemorySegment buffer) throws IOException {
         long deadline = System.nanoTime() + FETCH_NANOS_MAX;
         byte[] record = takeAhead(new Name(domain, id), deadline);
+        if (record != null && record.length == 0) {
+            return Optional.empty();
+        }
         if (record != null) {
             MemorySegment header = MemorySegment.ofArray(record);
             MemorySegment sealed = buffer.asSlice(0, record.length - SealedChunk.HEADER_BYTES);
@@ -236,6 +243,7 @@ final class ServerSource implements ChunkSource {
             for (ChunkRef chunk : chunks) {
                 Name name = new Name(chunk.domain(), chunk.id());
                 if (wanted.size() < WANTED_MAX && !flying.contains(name) && !arrived.containsKey(name)) {
+                    lacking.remove(name);
                     wanted.put(name, chunk.length());
                 }
             }
@@ -246,7 +254,7 @@ final class ServerSource implements ChunkSource {
         }
     }
 
-    /** What came ahead, which is waited for if it is on its way; null if it has to be asked for. */
+    /** What came ahead, which is waited for if it is on its way; nothing if it is not there; null if it has to be asked for. */
     private byte @Nullable [] takeAhead(Name name, long deadline) throws IOException {
         synchronized (ahead) {
             while (true) {
@@ -255,6 +263,10 @@ final class ServerSource implements ChunkSource {
                     arrivedBytes -= record.length;
                     ahead.notifyAll();
                     return record;
+                }
+                Long since = lacking.remove(name);
+                if (since != null && System.nanoTime() - since < UNUSED_MILLIS_MAX * 1_000_000) {
+                    return new byte[0];
                 }
                 if (!flying.contains(name)) {
                     wanted.remove(name);
@@ -284,7 +296,7 @@ final class ServerSource implements ChunkSource {
                     return;
                 }
                 batch(names, buffer, this::arrive);
-                land(names);
+                landWithout(names);
             }
         } catch (IOException | RuntimeException e) {
             // Whoever reads these asks by itself, meets the same, and is told.
@@ -367,6 +379,21 @@ final class ServerSource implements ChunkSource {
         }
     }
 
+    /** What is still on its way of these is not there. */
+    private void landWithout(List<Name> names) {
+        synchronized (ahead) {
+            for (Name name : names) {
+                if (flying.remove(name) && !closed) {
+                    lacking.put(name, System.nanoTime());
+                }
+            }
+            while (lacking.size() > WANTED_MAX) {
+                lacking.remove(lacking.keySet().iterator().next());
+            }
+            ahead.notifyAll();
+        }
+    }
+
     /** What is still on its way of these will not come. */
     private void land(List<Name> names) {
         synchronized (ahead) {
@@ -382,6 +409,7 @@ final class ServerSource implements ChunkSource {
         synchronized (ahead) {
             closed = true;
             wanted.clear();
+            lacking.clear();
             arrived.clear();
             arrivedBytes = 0;
             ahead.notifyAll();

@@ -56,7 +56,7 @@ class ChunkStoreTest {
             }
         }
         try (Vault vault = TestVaults.open(directory)) {
-            vault.chunks().prefetch(refs);
+            vault.chunks().prefetchHere(refs);
             for (int i = 0; i < refs.size(); i++) {
                 assertThat(vault.chunks().contains(refs.get(i))).isTrue();
                 assertThat(TestVaults.read(vault, refs.get(i))).isEqualTo(contents.get(i));

@@ -245,6 +245,35 @@ class ServerSourceTest {
     }
 
     @Test
+    void whatIsNotThereIsNotAskedForAgainSoon() throws Exception {
+        AtomicInteger requests = new AtomicInteger();
+        Conduct empty = (socket, out) -> {
+            requests.incrementAndGet();
+            ascii(out, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        };
+        try (Server server = new Server(empty);
+                ChunkSource client = server.client();
+                Arena arena = Arena.ofConfined()) {
+            MemorySegment buffer = arena.allocate(SealedChunk.SEALED_BYTES_MAX);
+            List<ChunkRef> refs = new java.util.ArrayList<>();
+            for (int i = 0; i < 40; i++) {
+                refs.add(new ChunkRef(DOMAIN, new ChunkId(1, 2, 3, 4 + i), 10));
+            }
+            client.willNeed(refs);
+            while (requests.get() == 0) {
+                Thread.sleep(1); // a reader who comes before it is on its way asks by itself
+            }
+            for (ChunkRef ref : refs) {
+                assertThat(client.fetch(DOMAIN, ref.id(), buffer)).isEmpty();
+            }
+            assertThat(requests.get()).isLessThanOrEqualTo(2);
+            // Once: by now it may be there. This one is no answer to a question about one chunk.
+            assertThatThrownBy(() -> client.fetch(DOMAIN, refs.getFirst().id(), buffer))
+                    .isInstanceOf(IOException.class);
+        }
+    }
+
+    @Test
     void linksAreReadStrictlyAndTheirSecretsShownNowhere() {
         ServerLink link = ServerLink.parse("https://[2001:db8::7]:8443/?k=a-b_C9&cert=" + "ab".repeat(32));
         assertThat(link.host()).isEqualTo("2001:db8::7");

@@ -136,7 +136,7 @@ public final class VaultBenchmark {
             map.forEach(0, ChunkMap.SLOTS_MAX, (slot, ref) -> refs.add(ref));
             cpu = step("map", cpu);
             System.out.println("  until all refs were known: " + (System.nanoTime() - start) / 1_000_000 + " ms");
-            vault.chunks().prefetch(refs);
+            vault.chunks().prefetchHere(refs);
             ThreadLocal<MemorySegment> targets =
                     ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(ChunkRef.LENGTH_MAX));
             parallel(threads, refs.size(), i -> vault.chunks().read(refs.get(i), targets.get()));

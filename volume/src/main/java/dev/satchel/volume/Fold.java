@@ -3,11 +3,14 @@ package dev.satchel.volume;
 import dev.satchel.vault.ChunkMap;
 import dev.satchel.vault.ChunkMapRef;
 import dev.satchel.vault.ChunkRef;
+import dev.satchel.vault.ChunkStore;
 import dev.satchel.vault.ChunkWriter;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -18,8 +21,12 @@ import org.jspecify.annotations.Nullable;
  * buffers of half a MiB meanwhile. Nothing of it counts before the writer has committed.
  */
 final class Fold {
+    /** Chunks of the base that are needed besides are announced for so many slots at once. */
+    private static final int ANNOUNCED_SLOTS = 16;
+
     private final View view;
     private final long sizeBytes;
+    private final ChunkStore chunks;
     private final ChunkWriter writer;
     private final Pool<SlotReader> readers;
     private final long[] slots;
@@ -33,9 +40,10 @@ final class Fold {
     private volatile boolean hurry;
 
     /** @param view pinned by the caller until the fold is over; all its layers frozen */
-    Fold(View view, long sizeBytes, ChunkWriter writer, Pool<SlotReader> readers) {
+    Fold(View view, long sizeBytes, ChunkStore chunks, ChunkWriter writer, Pool<SlotReader> readers) {
         this.view = view;
         this.sizeBytes = sizeBytes;
+        this.chunks = chunks;
         this.writer = writer;
         this.readers = readers;
         this.slots = touchedSlots(view, Geometry.slots(sizeBytes));
@@ -101,6 +109,9 @@ final class Fold {
                 long began = System.nanoTime();
                 if (failure.get() == null) {
                     try {
+                        if (taken % ANNOUNCED_SLOTS == 0) {
+                            announce(taken == 0 ? 0 : taken + ANNOUNCED_SLOTS, taken + 2 * ANNOUNCED_SLOTS);
+                        }
                         folded[taken] = foldSlot(slots[taken], buffer);
                     } catch (Throwable e) {
                         failure.compareAndSet(null, e);
@@ -116,6 +127,34 @@ final class Fold {
                 taken = next.getAndIncrement();
             }
         }
+    }
+
+    /** Has a place that is far away asked for what slots that were written in part have of the base. */
+    private void announce(int from, int to) throws IOException {
+        if (!chunks.isAnnouncing()) {
+            return;
+        }
+        List<ChunkRef> needed = new ArrayList<>();
+        for (int i = from; i < Math.min(to, slots.length); i++) {
+            if (isPart(slots[i])) {
+                view.base.get(slots[i]).ifPresent(needed::add);
+            }
+        }
+        chunks.announce(needed);
+    }
+
+    private boolean isPart(long slot) {
+        for (int block = 0; block < Geometry.SLOT_BLOCKS; block++) {
+            boolean absent = true;
+            for (Layer layer : view.layers) {
+                int[] entries = layer.index.slot(slot);
+                absent &= entries.length == 0 || entries[block] == BlockIndex.ABSENT;
+            }
+            if (absent) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private synchronized void rest(long nanos) {

@@ -159,7 +159,7 @@ public final class Volume implements FuseFile, AutoCloseable {
         this.cache = new ChunkCache(chunks, options.cacheChunks());
         this.readers = new Pool<>(READERS_MAX, () -> new SlotReader(viewLock, chunks, cache), SlotReader::close);
         this.sealers = new Pool<>(SEALERS_MAX, LogWriter::new, LogWriter::close);
-        this.readAhead = new ReadAhead(this, cache, options.readAheadSlots());
+        this.readAhead = new ReadAhead(this, cache, vault.chunks(), options.readAheadSlots());
         long replayed = 0;
         view.pins = 1;
         for (Layer layer : view.layers) {
@@ -889,7 +889,7 @@ public final class Volume implements FuseFile, AutoCloseable {
 
     private ChunkMapRef fold(View folding, long size, ChunkWriter chunkWriter, Executor executor, int helpers)
             throws IOException {
-        Fold fold = new Fold(folding, size, chunkWriter, readers);
+        Fold fold = new Fold(folding, size, chunks, chunkWriter, readers);
         help(fold, executor, helpers);
         ChunkMapRef stored = fold.finish();
         foldedSlots.addAndGet(fold.slotCount());
@@ -1137,7 +1137,7 @@ public final class Volume implements FuseFile, AutoCloseable {
             }
             ChunkMapRef stored;
             try (ChunkWriter chunkWriter = chunks.writer(chunks.ownDomain())) {
-                Fold fold = new Fold(folding, frozen.sizeBytes(), chunkWriter, readers);
+                Fold fold = new Fold(folding, frozen.sizeBytes(), chunks, chunkWriter, readers);
                 runningFold = fold;
                 try {
                     if (closed) {

@@ -87,6 +87,7 @@ final class SessionFiles implements AutoCloseable {
 
     private final Set<Transfer> transfers = new HashSet<>();
     private String ended = "";
+    private long received;
 
     /**
      * @param root the session's disk, with the ids that are on it
@@ -197,6 +198,13 @@ final class SessionFiles implements AutoCloseable {
             Transfer transfer = new Transfer(Fd.open(root, Fd.O_PATH | Fd.O_DIRECTORY | Fd.O_CLOEXEC));
             transfers.add(transfer);
             return transfer;
+        }
+    }
+
+    /** How many files have been put into the session, though none of its programs may have noticed. */
+    long received() {
+        synchronized (lock) {
+            return received;
         }
     }
 
@@ -434,7 +442,11 @@ final class SessionFiles implements AutoCloseable {
         try (transfer;
                 Transfer where = begin(target)) {
             write(transfer, bytes, content);
-            return new Written(path(directory, named(transfer, where.file, name)), bytes);
+            Written written = new Written(path(directory, named(transfer, where.file, name)), bytes);
+            synchronized (lock) {
+                received++;
+            }
+            return written;
         } catch (LinuxException e) {
             throw refused(directory + "/" + name, e);
         }

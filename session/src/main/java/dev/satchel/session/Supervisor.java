@@ -654,8 +654,10 @@ public final class Supervisor implements AutoCloseable {
 
     private SuspendResult snapshot(String kind, Progress progress, Optional<String> label) throws IOException {
         try {
+            // What comes while it is taken may not be in it.
+            long received = present(userFiles).received();
             SuspendResult taken = capture(kind, true, progress, label);
-            activity = activity();
+            activity = activity(received);
             snapshotNanos = System.nanoTime();
             return taken;
         } finally {
@@ -673,7 +675,7 @@ public final class Supervisor implements AutoCloseable {
                 && (background == null || background.isDone());
     }
 
-    /** Takes one, unless no program has run since the last. Whatever becomes of it, the session goes on. */
+    /** Takes one, unless no program has run, and no file been sent, since the last. Whatever becomes of it, the session goes on. */
     private void snapshotInBackground() {
         background = executor.submit(() -> {
             synchronized (this) {
@@ -681,7 +683,7 @@ public final class Supervisor implements AutoCloseable {
                     return;
                 }
                 try {
-                    String now = activity();
+                    String now = activity(present(userFiles).received());
                     if (now.equals(activity)) {
                         snapshotNanos = System.nanoTime();
                         return;
@@ -721,9 +723,13 @@ public final class Supervisor implements AutoCloseable {
         }
     }
 
-    /** Changes whenever a program runs: processes and the processor time they, and those that ended, have had. */
-    private String activity() throws IOException {
-        StringBuilder text = new StringBuilder();
+    /**
+     * Changes whenever a program runs: processes and the processor time they, and those that ended, have had.
+     *
+     * @param received files that pages have sent, by which it changes, too
+     */
+    private String activity(long received) throws IOException {
+        StringBuilder text = new StringBuilder().append(received).append('\n');
         for (long pid : present(pod).processes()) {
             try {
                 String stat = Files.readString(Path.of("/proc/" + pid + "/stat"));

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.satchel.vault.CollectReport;
 import dev.satchel.vault.SnapshotId;
 import java.io.IOException;
+import java.net.http.HttpClient;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -102,7 +103,7 @@ class HistoryTest extends LiveTest {
     }
 
     @Test
-    void whatCannotBeSavedIsToldAndWhatRestsIsNotSavedAgain() throws IOException {
+    void whatCannotBeSavedIsToldAndWhatRestsIsNotSavedAgain() throws Exception {
         String name = name("resting");
         a.create(name);
         try (Running here = a.resume(name)) {
@@ -139,7 +140,18 @@ class HistoryTest extends LiveTest {
                 newest[0] = history(name).getFirst().snapshot();
                 return newest[0].equals(before);
             });
-            here.sh("echo something >/home/user/new");
+            // A file that a page sends is there without any program's having run.
+            try (HttpClient client = HttpClient.newHttpClient()) {
+                SessionFilesTest.Caller page =
+                        SessionFilesTest.Caller.of(client, here.result().viewUrl());
+                assertThat(page.post("sent", new byte[] {'1'}).statusCode()).isEqualTo(200);
+            }
+            Eventually.holds(
+                    PATIENCE_MILLIS,
+                    name + " is saved with the file",
+                    () -> !history(name).getFirst().snapshot().equals(newest[0]));
+            newest[0] = history(name).getFirst().snapshot();
+            here.sh("test -e /home/user/sent && echo something >/home/user/new");
             Eventually.holds(
                     PATIENCE_MILLIS,
                     name + " is saved again",

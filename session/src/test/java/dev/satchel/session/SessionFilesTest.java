@@ -27,7 +27,7 @@ import org.junit.jupiter.api.Test;
 /** Files come into a session and out of it, with the rights of its user and nowhere else. */
 class SessionFilesTest extends LiveTest {
     /** What a program with the session's link does. */
-    private record Caller(HttpClient client, String origin, String secret) {
+    record Caller(HttpClient client, String origin, String secret) {
         static Caller of(HttpClient client, String link) {
             URI uri = URI.create(link);
             return new Caller(

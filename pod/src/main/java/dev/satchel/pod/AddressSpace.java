@@ -1,7 +1,7 @@
 package dev.satchel.pod;
 
 import java.io.IOException;
-import java.nio.file.Path;
+import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.BitSet;
 
@@ -30,10 +30,10 @@ final class AddressSpace {
         CheckpointPages pages(long id) throws IOException;
     }
 
-    /** Reads a {@code pagemap-*.img}. */
-    static AddressSpace of(Path pagemap, PagesById files) throws IOException {
+    /** Of a {@code pagemap-*.img}. */
+    static AddressSpace of(String name, byte[] pagemap, PagesById files) throws IOException {
         Runs runs = new Runs();
-        CheckpointPages pages = files.pages(Pagemap.read(pagemap, runs));
+        CheckpointPages pages = files.pages(Pagemap.read(name, ByteBuffer.wrap(pagemap), runs));
         if (runs.pages * PAGE_BYTES != pages.sizeBytes()) {
             throw new IOException("the checkpoint's " + pages.name() + " is not whole");
         }

@@ -82,21 +82,32 @@ final class CheckpointImages implements AutoCloseable {
     }
 
     private void show(ChunkStore chunks, Checkpoint checkpoint, boolean lazy) throws IOException {
+        List<PagesFile> files = ImageArchive.extract(chunks, checkpoint.images(), directory);
+        Map<String, byte[]> pagemaps = readPagemaps();
+        Map<Long, PageWindows.Layout> layouts = new HashMap<>();
+        for (Map.Entry<String, byte[]> pagemap : pagemaps.entrySet()) {
+            PageWindows.Layout layout = PageWindows.Layout.of(pagemap.getKey(), pagemap.getValue());
+            layouts.put(layout.id(), layout);
+        }
         ChunkMap map = ChunkMap.load(chunks, checkpoint.pages());
         Map<String, FuseFile> served = new HashMap<>();
-        for (PagesFile file : ImageArchive.extract(chunks, checkpoint.images(), directory)) {
+        for (PagesFile file : files) {
             if (file.sizeBytes() == 0) {
                 Files.createFile(directory.resolve(file.name()));
                 continue;
             }
-            CheckpointPages pagesFile = new CheckpointPages(chunks, map, file, scratch);
+            PageWindows.Layout layout = layouts.get(file.id());
+            if (layout == null) {
+                throw new IOException("the checkpoint lacks the pagemap of " + file.name());
+            }
+            CheckpointPages pagesFile = new CheckpointPages(chunks, map, file, layout, scratch);
             pages.add(pagesFile);
             served.put(file.name(), pagesFile);
             // Relative: CRIU, in the pod's user namespace, could not walk here from the root directory.
             Files.createSymbolicLink(directory.resolve(file.name()), Path.of(PAGES, file.name()));
         }
         if (lazy) {
-            spaces = readSpaces();
+            spaces = spaces(pagemaps);
             for (AddressSpace space : spaces.values()) {
                 space.pages().leaveOut(space.lazyPages());
             }
@@ -111,15 +122,25 @@ final class CheckpointImages implements AutoCloseable {
         readAhead = new PagesReadAhead(mount, pages);
     }
 
-    private Map<Integer, AddressSpace> readSpaces() throws IOException {
-        Map<Integer, AddressSpace> found = new HashMap<>();
-        try (DirectoryStream<Path> pagemaps = Files.newDirectoryStream(directory)) {
-            for (Path pagemap : pagemaps) {
-                String name = String.valueOf(pagemap.getFileName());
-                OptionalInt pid = Pagemap.pid(name);
-                if (pid.isPresent()) {
-                    found.put(pid.getAsInt(), AddressSpace.of(pagemap, this::pages));
+    private Map<String, byte[]> readPagemaps() throws IOException {
+        Map<String, byte[]> found = new HashMap<>();
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
+            for (Path file : files) {
+                String name = String.valueOf(file.getFileName());
+                if (name.startsWith(Pagemap.PREFIX)) {
+                    found.put(name, Pagemap.bytes(file));
                 }
+            }
+        }
+        return found;
+    }
+
+    private Map<Integer, AddressSpace> spaces(Map<String, byte[]> pagemaps) throws IOException {
+        Map<Integer, AddressSpace> found = new HashMap<>();
+        for (Map.Entry<String, byte[]> pagemap : pagemaps.entrySet()) {
+            OptionalInt pid = Pagemap.pid(pagemap.getKey());
+            if (pid.isPresent()) {
+                found.put(pid.getAsInt(), AddressSpace.of(pagemap.getKey(), pagemap.getValue(), this::pages));
             }
         }
         return found;

@@ -21,8 +21,8 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
     private static final int READ_AHEAD_CHUNKS = 8;
 
     private final ChunkStore chunks;
-    private final ChunkRef[] refs; // of each window
-    private final @Nullable ChunkRef[] deltas; // over it
+    private final ChunkMap map;
+    private final long firstSlot;
     private final WindowScratch scratch;
     private final long[] starts; // of each window in the file, and the file's size
     private final Arena arena = Arena.ofShared();
@@ -32,45 +32,43 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
 
     private int partialChunk = -1;
 
-    private int longest; // of the windows, in bytes
     private final String name;
 
     /** Which windows somebody has begun to decode already; by any thread, so that at worst one is decoded twice. */
     private final boolean[] begun;
 
-    /** @param scratch stays the caller's, and open as long as this */
-    CheckpointPages(ChunkStore chunks, ChunkMap map, PagesFile file, WindowScratch scratch) throws IOException {
+    /**
+     * Reads nothing yet: which chunks a window is made of is looked up when it is wanted, so that a large memory takes no longer to
+     * begin with than a small one.
+     *
+     * @param layout by the file's pagemap
+     * @param scratch stays the caller's, and open as long as this
+     */
+    CheckpointPages(ChunkStore chunks, ChunkMap map, PagesFile file, PageWindows.Layout layout, WindowScratch scratch)
+            throws IOException {
         this.chunks = chunks;
+        this.map = map;
         this.name = file.name();
         this.scratch = scratch;
-        if (file.slots() < 0 || file.slots() > Integer.MAX_VALUE - 1 || file.slots() % PageWindows.SLOTS != 0) {
-            throw new IOException("the checkpoint's table of files is damaged");
+        this.firstSlot = file.firstSlot();
+        this.starts = layout.starts();
+        int windows = starts.length - 1;
+        if (firstSlot < 0
+                || firstSlot > ChunkMap.SLOTS_MAX - file.slots()
+                || file.slots() != (long) windows * PageWindows.SLOTS
+                || starts[windows] != file.sizeBytes()) {
+            throw notWhole();
         }
-        refs = new ChunkRef[(int) file.slots() / PageWindows.SLOTS];
-        deltas = new @Nullable ChunkRef[refs.length];
-        starts = new long[refs.length + 1];
-        begun = new boolean[refs.length];
-        int[] count = {0};
-        map.forEach(file.firstSlot(), file.firstSlot() + file.slots(), (slot, ref) -> {
-            int i = (int) (slot - file.firstSlot()) / PageWindows.SLOTS;
-            if ((slot - file.firstSlot()) % PageWindows.SLOTS == 0) {
-                refs[i] = ref;
-                starts[i + 1] = starts[i] + ref.length();
-                count[0]++;
-            } else {
-                deltas[i] = ref;
-                starts[i + 1] = starts[i] + PageDelta.windowBytes(ref);
-            }
-            longest = Math.max(longest, length(i));
-        });
-        if (count[0] != refs.length || starts[refs.length] != file.sizeBytes()) {
-            throw new IOException("the checkpoint's " + file.name() + " is not whole");
-        }
+        begun = new boolean[windows];
+    }
+
+    private IOException notWhole() {
+        return new IOException("the checkpoint's " + name + " is not whole");
     }
 
     @Override
     public long sizeBytes() {
-        return starts[refs.length];
+        return starts[count()];
     }
 
     @Override
@@ -125,19 +123,28 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
 
     /** Has {@link #readAhead} leave out the windows that have no other pages than these. */
     void leaveOut(BitSet pages) {
-        for (int window = 0; window < refs.length; window++) {
-            begun[window] |= pages.nextClearBit(firstPage(window)) >= firstPage(window + 1);
+        int other = -1; // the next page that is not one of these
+        for (int window = 0; window < count(); window++) {
+            int first = firstPage(window);
+            if (other < first) {
+                other = pages.nextClearBit(first);
+            }
+            begun[window] |= other >= firstPage(window + 1);
         }
     }
 
     /** Puts a window together. By any thread. @return its length */
     int decode(int window, MemorySegment dst) throws IOException {
-        ChunkRef base = refs[window];
-        ChunkRef delta = deltas[window];
+        int length = length(window);
+        long slot = firstSlot + (long) window * PageWindows.SLOTS;
+        ChunkRef base = map.get(slot).orElseThrow(this::notWhole);
+        ChunkRef delta = map.get(slot + 1).orElse(null);
+        if ((delta == null ? base.length() : PageDelta.windowBytes(delta)) != length) {
+            throw notWhole();
+        }
         if (delta == null) {
             return chunks.read(base, dst);
         }
-        int length = length(window);
         WindowScratch.Buffers buffers = scratch.take();
         try {
             MemorySegment over = buffers.delta().asSlice(0, chunks.read(delta, buffers.delta()));
@@ -156,7 +163,7 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
 
     /** How many windows it has. */
     int count() {
-        return refs.length;
+        return starts.length - 1;
     }
 
     /**
@@ -191,7 +198,7 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
     private synchronized void readPart(int chunk, long from, MemorySegment dst) throws IOException {
         MemorySegment decoded = partial;
         if (decoded == null) {
-            decoded = arena.allocate(longest, 64); // few files need it: most reads are of whole windows
+            decoded = arena.allocate(PageWindows.BYTES, 64); // few files need it: most reads are of whole windows
             partial = decoded;
         }
         if (partialChunk != chunk) {

@@ -30,6 +30,9 @@ final class PageWindows {
      */
     static final long BYTES = 64 << 10;
 
+    /** Of a pages file: a tebibyte and more. */
+    private static final int WINDOWS_MAX = 1 << 24;
+
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
 
     /** Of a first checkpoint: nothing is known. */
@@ -51,7 +54,7 @@ final class PageWindows {
     /** Is told of the windows of a pages file, in file order. */
     interface Cuts {
         /** @param window its address by {@link #BYTES} */
-        void window(long window, int lengthBytes);
+        void window(long window, int lengthBytes) throws IOException;
     }
 
     private PageWindows(Map<String, Known> known) {
@@ -164,6 +167,30 @@ final class PageWindows {
             return of(chunks, checkpoint);
         } catch (IOException e) {
             return NONE; // whoever resumes it is told; all that is lost here is space
+        }
+    }
+
+    /**
+     * Where each window of a pages file begins in it, and at the end its size.
+     *
+     * @param id the pages file's number
+     */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
+    record Layout(long id, long[] starts) {
+        static Layout of(String name, byte[] pagemap) throws IOException {
+            long[][] starts = {new long[256]};
+            int[] count = {0};
+            long id = cut(name, pagemap, (_, length) -> {
+                int at = count[0]++;
+                if (at == WINDOWS_MAX) {
+                    throw new IOException(name + " tells of more memory than a process can have");
+                }
+                if (at + 1 == starts[0].length) {
+                    starts[0] = Arrays.copyOf(starts[0], 2 * starts[0].length);
+                }
+                starts[0][at + 1] = starts[0][at] + length;
+            });
+            return new Layout(id, Arrays.copyOf(starts[0], count[0] + 1));
         }
     }
 

@@ -31,7 +31,7 @@ final class Pagemap {
          * @param address of the first page in its address space; for shared memory, from the object's start
          * @param lazy whether the process can run before it has them: private memory, but for stacks
          */
-        void run(long address, long lengthBytes, boolean lazy);
+        void run(long address, long lengthBytes, boolean lazy) throws IOException;
     }
 
     private final String file;
@@ -56,19 +56,19 @@ final class Pagemap {
         return pid.isEmpty() || pid.length() > 9 ? OptionalInt.empty() : OptionalInt.of(Integer.parseInt(pid));
     }
 
-    /**
-     * Reads a whole file.
-     *
-     * @return the number of its pages file, N in {@code pages-N.img}
-     */
-    static long read(Path file, RunListener listener) throws IOException {
+    /** What is in a file, whole. */
+    static byte[] bytes(Path file) throws IOException {
         if (Files.size(file) > FILE_BYTES_MAX) {
             throw new IOException(file + " is too large for a pagemap");
         }
-        return read(file.toString(), ByteBuffer.wrap(Files.readAllBytes(file)), listener);
+        return Files.readAllBytes(file);
     }
 
-    /** The same of what has been read from it. */
+    /**
+     * Reads one.
+     *
+     * @return the number of its pages file, N in {@code pages-N.img}
+     */
     static long read(String file, ByteBuffer bytes, RunListener listener) throws IOException {
         return new Pagemap(file, bytes.order(ByteOrder.LITTLE_ENDIAN)).read(listener);
     }

@@ -130,12 +130,15 @@ class CheckpointMemoryTest {
 
     /** Reads as CRIU does: parts of windows, one after another. */
     private byte[] read(Taken taken) throws IOException {
+        Map<String, byte[]> pagemaps = new HashMap<>();
         List<PagesFile> files =
-                ImageArchive.pagemaps(vault.chunks(), taken.checkpoint().images(), new HashMap<>());
+                ImageArchive.pagemaps(vault.chunks(), taken.checkpoint().images(), pagemaps);
+        PageWindows.Layout layout =
+                PageWindows.Layout.of("pagemap", pagemaps.values().iterator().next());
         ChunkMap map = ChunkMap.load(vault.chunks(), taken.checkpoint().pages());
         try (Arena arena = Arena.ofConfined();
                 WindowScratch scratch = new WindowScratch();
-                CheckpointPages pages = new CheckpointPages(vault.chunks(), map, files.getFirst(), scratch)) {
+                CheckpointPages pages = new CheckpointPages(vault.chunks(), map, files.getFirst(), layout, scratch)) {
             MemorySegment bytes = arena.allocate(pages.sizeBytes());
             long step = 100_000 / PAGE * PAGE;
             for (long at = 0; at < bytes.byteSize(); at += step) {

@@ -124,9 +124,11 @@ class FixtureVaultsTest {
                 .isEqualTo(files);
         assertThat(pagemaps).containsOnlyKeys("pagemap-7.img");
         ChunkMap map = ChunkMap.load(vault.chunks(), checkpoint.pages());
+        PageWindows.Layout layout =
+                PageWindows.Layout.of("pagemap-7.img", Objects.requireNonNull(pagemaps.get("pagemap-7.img")));
         try (Arena arena = Arena.ofConfined();
                 WindowScratch scratch = new WindowScratch();
-                CheckpointPages pages = new CheckpointPages(vault.chunks(), map, files.getFirst(), scratch)) {
+                CheckpointPages pages = new CheckpointPages(vault.chunks(), map, files.getFirst(), layout, scratch)) {
             MemorySegment memory = arena.allocate(pages.sizeBytes());
             pages.read(0, memory);
             assertThat(memory.toArray(ValueLayout.JAVA_BYTE)).isEqualTo(VaultFixture.memory());

@@ -125,7 +125,6 @@ class LazyMemoryTest {
         }
         byte[] map = new byte[pagemap.position()];
         pagemap.flip().get(map);
-        Path mapFile = Files.write(directory.resolve("pagemap-" + PID + ".img"), map);
         Path listFile = Files.write(directory.resolve("present"), list);
 
         int[] next = {0};
@@ -154,8 +153,9 @@ class LazyMemoryTest {
                 vault.chunks(),
                 ChunkMap.load(vault.chunks(), stored),
                 new PagesFile(1, 0, (long) window[0] * PageWindows.SLOTS, size[0]),
+                PageWindows.Layout.of("pagemap", map),
                 scratch);
-        return new Stored(AddressSpace.of(mapFile, _ -> pages), listFile, () -> {
+        return new Stored(AddressSpace.of("pagemap", map, _ -> pages), listFile, () -> {
             pages.close();
             scratch.close();
         });

@@ -15,12 +15,14 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * Writes a snapshot as plain files, for programs that Satchel is measured beside: {@code SnapshotExport VAULT PASSPHRASE-FILE
@@ -88,10 +90,18 @@ public final class SnapshotExport {
             ChunkStore chunks, ChunkMapRef images, ChunkMapRef pages, Path directory, MemorySegment buffer)
             throws IOException {
         List<PagesFile> files = ImageArchive.extract(chunks, images, directory);
+        Map<Long, PageWindows.Layout> layouts = new HashMap<>();
+        try (DirectoryStream<Path> pagemaps = Files.newDirectoryStream(directory, Pagemap.PREFIX + "*")) {
+            for (Path pagemap : pagemaps) {
+                PageWindows.Layout layout = PageWindows.Layout.of(pagemap.toString(), Pagemap.bytes(pagemap));
+                layouts.put(layout.id(), layout);
+            }
+        }
         ChunkMap map = ChunkMap.load(chunks, pages);
         try (WindowScratch scratch = new WindowScratch()) {
             for (PagesFile file : files) {
-                try (CheckpointPages decoded = new CheckpointPages(chunks, map, file, scratch);
+                PageWindows.Layout layout = Objects.requireNonNull(layouts.get(file.id()), file.name());
+                try (CheckpointPages decoded = new CheckpointPages(chunks, map, file, layout, scratch);
                         FileChannel out = FileChannel.open(
                                 directory.resolve(file.name()),
                                 StandardOpenOption.CREATE_NEW,

@@ -8,8 +8,10 @@ import dev.satchel.vault.ChunkStore;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,6 +21,9 @@ import org.jspecify.annotations.Nullable;
 final class CheckpointPages implements FuseFile, AutoCloseable {
     /** Stored together: few, because who waits for the first of them waits for all. */
     private static final int READ_AHEAD_CHUNKS = 8;
+
+    /** So many windows are announced at once: some megabytes. */
+    static final int ANNOUNCED = 64;
 
     private final ChunkStore chunks;
     private final ChunkMap map;
@@ -156,6 +161,21 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
         return length;
     }
 
+    /** Whether {@link #announce} does anything. */
+    boolean isAnnouncing() {
+        return chunks.isAnnouncing();
+    }
+
+    /** Has a place of chunks that is far away asked at once for what these windows are made of. */
+    void announce(BitSet windows) throws IOException {
+        List<ChunkRef> refs = new ArrayList<>();
+        for (int window = windows.nextSetBit(0); window >= 0; window = windows.nextSetBit(window + 1)) {
+            long slot = firstSlot + (long) window * PageWindows.SLOTS;
+            map.forEach(slot, slot + PageWindows.SLOTS, (_, ref) -> refs.add(ref));
+        }
+        chunks.announce(refs);
+    }
+
     /** As the mount has it. */
     String name() {
         return name;
@@ -179,6 +199,7 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
         while (next < to && begun[next]) {
             next++;
         }
+        announceAhead(next, to);
         int first = next;
         int bytes = 0;
         while (next < to
@@ -193,6 +214,17 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
             return to;
         }
         return next;
+    }
+
+    private void announceAhead(int from, int to) throws IOException {
+        if (from == to || !chunks.isAnnouncing()) {
+            return;
+        }
+        BitSet windows = new BitSet();
+        for (int window = from; window < Math.min(to, from + ANNOUNCED); window++) {
+            windows.set(window, !begun[window]);
+        }
+        announce(windows);
     }
 
     private synchronized void readPart(int chunk, long from, MemorySegment dst) throws IOException {

@@ -39,6 +39,7 @@ final class LazyMemory implements Closeable {
 
     private static final int FILLERS_MAX = 4;
     private static final int FILLER_NICE = 10;
+    private static final int ANNOUNCED_BEHIND = 8; // windows
     private static final long EVENT_MILLIS = 1;
     private static final long RETRY_MILLIS_FIRST = 250;
     private static final long RETRY_MILLIS_MAX = 5_000;
@@ -90,14 +91,19 @@ final class LazyMemory implements Closeable {
     private static final class Progress {
         private final ServedMemory memory;
         private int next; // window
+        private int announced; // up to which window
 
         Progress(ServedMemory memory) {
             this.memory = memory;
         }
     }
 
-    /** A window that a filler is to bring. */
-    private record Task(ServedMemory memory, int window) {}
+    /**
+     * A window that a filler is to bring.
+     *
+     * @param announcing whether what comes behind it is to be announced
+     */
+    private record Task(ServedMemory memory, int window, boolean announcing) {}
 
     private LazyMemory(
             Map<Integer, AddressSpace> spaces,
@@ -268,16 +274,17 @@ final class LazyMemory implements Closeable {
         if (window < 0) {
             return memory.zero(address);
         }
-        decodeForSure(memory.space().pages(), window, buffer);
+        decodeForSure(memory, window, buffer);
         return memory.bring(window, buffer, isRestored());
     }
 
     /** Has everybody stand still as long as a page that somebody needs can't be read. */
-    private void decodeForSure(CheckpointPages pages, int window, MemorySegment buffer) throws IOException {
+    private void decodeForSure(ServedMemory memory, int window, MemorySegment buffer) throws IOException {
         boolean stopped = false;
         for (long pause = RETRY_MILLIS_FIRST; ; pause = Math.min(2 * pause, RETRY_MILLIS_MAX)) {
             try {
-                pages.decode(window, buffer);
+                announce(memory, window + 1, ANNOUNCED_BEHIND); // who reads on there need not wait as long again
+                memory.space().pages().decode(window, buffer);
                 readable(null);
                 break;
             } catch (IOException e) {
@@ -350,6 +357,9 @@ final class LazyMemory implements Closeable {
             long pause = RETRY_MILLIS_FIRST;
             for (Task task = nextTask(); task != null; task = nextTask()) {
                 try {
+                    if (task.announcing()) {
+                        announce(task.memory(), task.window(), CheckpointPages.ANNOUNCED);
+                    }
                     task.memory().space().pages().decode(task.window(), buffer);
                     readable(null);
                     pause = RETRY_MILLIS_FIRST;
@@ -379,12 +389,24 @@ final class LazyMemory implements Closeable {
                 window = one.memory.nextMissing(0); // what could not be brought at once
             }
             if (window >= 0) {
+                boolean announcing = window + CheckpointPages.ANNOUNCED / 2 > one.announced || window < one.next - 1;
+                if (announcing) {
+                    one.announced = window + CheckpointPages.ANNOUNCED;
+                }
                 one.next = window + 1;
-                return new Task(one.memory, window);
+                return new Task(one.memory, window, announcing);
             }
         }
         wake();
         return null;
+    }
+
+    /** Has a place that is far away asked for what is missing of so many windows. */
+    private static void announce(ServedMemory memory, int window, int count) throws IOException {
+        CheckpointPages pages = memory.space().pages();
+        if (pages.isAnnouncing()) {
+            pages.announce(memory.missing(window, count));
+        }
     }
 
     /** Has the listener look around; it is there, or nobody but {@link #close} calls this. */

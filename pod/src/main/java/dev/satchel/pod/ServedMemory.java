@@ -74,6 +74,16 @@ final class ServedMemory implements Closeable {
         return page < 0 ? -1 : space.pages().windowOf(page);
     }
 
+    /** Which windows lack a page, of so many at and behind this one. */
+    synchronized BitSet missing(int window, int count) {
+        BitSet found = new BitSet();
+        int end = Math.min(window + count, space.pages().count());
+        for (int next = nextMissing(window); next >= 0 && next < end; next = nextMissing(next + 1)) {
+            found.set(next);
+        }
+        return found;
+    }
+
     /** What the event that was read asks of the caller. */
     sealed interface Request {
         /** To bring the page at that address of the process's. */

@@ -4,12 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.satchel.vault.Backend;
+import dev.satchel.vault.ChunkId;
 import dev.satchel.vault.ChunkMap;
 import dev.satchel.vault.ChunkMapRef;
+import dev.satchel.vault.ChunkRef;
+import dev.satchel.vault.ChunkSource;
 import dev.satchel.vault.ChunkWriter;
 import dev.satchel.vault.DirectoryBackend;
 import dev.satchel.vault.HeadWitness;
 import dev.satchel.vault.KdfParameters;
+import dev.satchel.vault.KeyDomainId;
+import dev.satchel.vault.SealedChunk;
 import dev.satchel.vault.Vault;
 import dev.satchel.vault.VaultKey;
 import java.io.BufferedReader;
@@ -32,9 +37,12 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -250,6 +258,62 @@ class LazyMemoryTest {
                 assertThat(cgroup.processes()).isEmpty();
             }
         }
+    }
+
+    @Test
+    void aPlaceThatIsFarAwayHearsAheadWhatWillBeWanted() throws Exception {
+        ChunkSource copy = vault.chunks().sourceIn(new DirectoryBackend(directory.resolve("vault")));
+        Set<ChunkId> announced = ConcurrentHashMap.newKeySet();
+        AtomicInteger asked = new AtomicInteger();
+        AtomicInteger unannounced = new AtomicInteger();
+        vault.chunks()
+                .readThrough(
+                        Optional.empty(),
+                        List.of(new ChunkSource() {
+                            @Override
+                            public String location() {
+                                return "far away";
+                            }
+
+                            @Override
+                            public Optional<SealedChunk> fetch(KeyDomainId domain, ChunkId id, MemorySegment buffer)
+                                    throws IOException {
+                                asked.incrementAndGet();
+                                if (!announced.contains(id)) {
+                                    unannounced.incrementAndGet();
+                                }
+                                return copy.fetch(domain, id, buffer);
+                            }
+
+                            @Override
+                            public void willNeed(List<ChunkRef> chunks) {
+                                chunks.forEach(chunk -> announced.add(chunk.id()));
+                            }
+
+                            @Override
+                            public void close() throws IOException {
+                                copy.close();
+                            }
+                        }),
+                        false,
+                        _ -> {});
+        Stored stored = store(new Random(6));
+        try (Cgroup cgroup = cgroup();
+                LazyMemory memory = listen(stored, cgroup)) {
+            Process program = program(stored, 6, "touch");
+            try (BufferedReader said = program.inputReader()) {
+                assertThat(said.readLine()).isEqualTo("touching");
+                assertThat(said.readLine()).isEqualTo("right");
+                memory.complete();
+                go(program);
+                assertThat(program.waitFor()).isZero();
+            } finally {
+                program.destroyForcibly();
+            }
+        }
+        assertThat(asked).hasValueGreaterThan(PAGES * PAGE / (int) PageWindows.BYTES / 2);
+        // What a program touches first of all nobody can know.
+        assertThat(unannounced).hasValueLessThan(asked.get() / 3);
     }
 
     @Test

@@ -1,4 +1,5 @@
-"""Working in a session over a link: Satchel's viewer in Chromium, and other servers of remote displays with TigerVNC's viewer.
+"""Working in a session over a link: Satchel's viewer in Chromium, its server for VNC clients and other servers of remote displays with
+TigerVNC's viewer.
 
 All show programs of the same session, from the same files, at 1024×768, on the same kind of client screen, which is watched from outside:
 what is measured is when pixels there change. x11vnc serves the session's own X server, as Satchel does; TigerVNC's Xvnc is one itself,
@@ -137,6 +138,15 @@ class Satchel(Side):
                 f"--user-data-dir={directory}", f"--window-size={WIDTH},{HEIGHT}", "--window-position=0,0", "--no-first-run",
                 "--disable-background-networking", "--disable-component-update", "--disable-sync", "--password-store=basic",
                 "--disable-features=Translate", f"--host-resolver-rules=MAP localhost {link.SERVER}", f"--app={url}"]
+
+
+class Vnc(Satchel):
+    """Satchel's server for VNC clients, with the other servers' own client: what the browser has a part in is not in it."""
+
+    def viewer(self, over, display, directory):
+        _, said = self.session.timed("view", "--vnc")
+        return [*over.client, "env", f"DISPLAY={display}", f"HOME={directory}", f"VNC_PASSWORD={said['password']}", "xtigervncviewer",
+                "-FullScreen", "-RemoteResize=0", "-SecurityTypes", "VncAuth", f"{link.SERVER}::{said['port']}"]
 
 
 class X11vnc(Side):
@@ -350,7 +360,7 @@ def run(satchel, results, repetitions, part):
             if part == "resume":
                 resumes(session, satchel_side, own, eyes, results, made, repetitions)
                 return
-            measure([X11vnc(session, "x11vnc"), satchel_side], own, eyes, results, made, pages, keys, part)
+            measure([X11vnc(session, "x11vnc"), satchel_side, Vnc(session, "Satchel to VNC clients")], own, eyes, results, made, pages, keys, part)
             tiger = TigerVNC(session, "TigerVNC")
             with tiger.served():
                 own = Programs(session, 1)

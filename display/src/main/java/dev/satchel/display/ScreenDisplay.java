@@ -575,18 +575,25 @@ public final class ScreenDisplay implements Display {
         private void offer(String text) {
             lock.lock();
             try {
-                if (held != this || text.isEmpty() || text.equals(clipboard)) {
-                    return;
-                }
-                clipboard = text;
-                for (Attached viewer : viewers) {
-                    if (viewer.options.control()) {
-                        viewer.clipboard = text;
-                        viewer.changed.signalAll();
-                    }
+                if (held == this && !text.isEmpty()) {
+                    tell(text, null);
                 }
             } finally {
                 lock.unlock();
+            }
+        }
+
+        /** Under lock: has all have this text but who gave it, unless they have it. */
+        private void tell(String text, @Nullable Attached giver) {
+            if (text.equals(clipboard)) {
+                return;
+            }
+            clipboard = text;
+            for (Attached viewer : viewers) {
+                if (viewer != giver && viewer.options.control() && !text.isEmpty()) {
+                    viewer.clipboard = text;
+                    viewer.changed.signalAll();
+                }
             }
         }
     }
@@ -802,7 +809,7 @@ public final class ScreenDisplay implements Display {
             try {
                 screen = controlled();
                 if (screen != null) {
-                    present(held).clipboard = text;
+                    present(held).tell(text, this);
                 }
             } finally {
                 lock.unlock();

@@ -38,7 +38,7 @@ public interface Viewer extends AutoCloseable {
      * @param size if the screen has another than was told last: all commands from now on are of a screen of this size, whose content is unknown
      * @param cursor if it changed
      * @param pointer if it was moved, and that is to be told
-     * @param clipboard if the session's programs offer other text
+     * @param clipboard if the session's programs, or another viewer, offer other text
      * @param controls if that changed
      * @param commands as many as were asked for; empty if nothing is to be drawn
      * @param ended why nothing will come any more
@@ -82,7 +82,7 @@ public interface Viewer extends AutoCloseable {
     /** As {@link Screen#resize}, made to fit between 64x64 and what the screen can be. */
     void resize(int width, int height) throws IOException;
 
-    /** As {@link Screen#setClipboard}. */
+    /** As {@link Screen#setClipboard}; the other viewers are told. */
     void setClipboard(String text) throws IOException;
 
     /**

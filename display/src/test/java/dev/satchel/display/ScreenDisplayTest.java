@@ -358,12 +358,36 @@ class ScreenDisplayTest {
             assertThat(screen().input()).isEmpty();
             assertThat(screen().bounds()).isEqualTo(new Rectangle(0, 0, WIDTH, HEIGHT));
             screen().offerClipboard("secret");
-            Viewer.Update update = works.take(0, 5000);
-            while (update.clipboard().isEmpty()) {
-                update = works.take(0, 5000);
-            }
-            assertThat(update.clipboard()).contains("secret");
+            assertThat(clipboard(works)).isEqualTo("secret");
         }
+    }
+
+    @Test
+    void whatOneHasReadyToBePastedTheOthersHear() throws Exception {
+        try (ScreenDisplay display = display();
+                Viewer one = display.attach(ALL);
+                Viewer other = display.attach(ALL);
+                Viewer looks = display.attach(new Viewer.Options(false, false))) {
+            one.setClipboard("from one");
+            assertThat(clipboard(other)).isEqualTo("from one");
+            other.setClipboard("from the other");
+            // Not its own words first.
+            assertThat(clipboard(one)).isEqualTo("from the other");
+            Viewer.Update update = looks.take(1 << 20, 5000);
+            while (!update.commands().isEmpty()) {
+                assertThat(update.clipboard()).isEmpty();
+                update = looks.take(1 << 20, 300);
+            }
+            assertThat(update.clipboard()).isEmpty();
+        }
+    }
+
+    private static String clipboard(Viewer viewer) throws Exception {
+        Viewer.Update update = viewer.take(0, 5000);
+        while (update.clipboard().isEmpty()) {
+            update = viewer.take(0, 5000);
+        }
+        return update.clipboard().get();
     }
 
     @Test

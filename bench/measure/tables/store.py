@@ -10,6 +10,9 @@ What is counted for Satchel is the command `snapshot` from typed to exit: CRIU's
 counted for them. Not counted is what the supervisor stores between snapshots, when files that were written get old (folding); its
 processor time is told in a row. What peers write is synced before their time ends, as a snapshot is.
 
+What snapshots in the background cost is measured with one every SATCHEL_BENCH_EVERY seconds, 60 if it isn't set, as a few in a short time show
+it better than one in a long time; what one every ten minutes costs is computed from it.
+
 The directory build/bench/store stays from part to part, until the last, or longer if SATCHEL_BENCH_KEEP is set."""
 
 import contextlib
@@ -29,7 +32,7 @@ DISK_BYTES = 8 << 30
 STORE = host.BUILD / "store"
 NAME = "bench-store"
 EVERY_SECONDS = int(os.environ.get("SATCHEL_BENCH_EVERY", "60"))
-WINDOW = 2 * EVERY_SECONDS + 10  # seconds that are looked at: two snapshots and a little
+WINDOW = 2 * EVERY_SECONDS + 10  # seconds that are looked at: with two snapshots, and a little
 
 PARTS = "snapshots", "restic", "borg", "tar", "reading", "sync", "frames", "build"
 
@@ -231,6 +234,7 @@ def change(session):
 
 def by_turns(session, results, repetitions, row, unit, look):
     """look: measures for WINDOW seconds. The order of sides changes from turn to turn, so that a drift is not one side's."""
+    results.add(f"{row}, interval", "satchel", EVERY_SECONDS, "s")
     sides = [("satchel", f"{EVERY_SECONDS}s"), ("without", "off")]
     for turn in range(repetitions):
         for side, every in sides if turn % 2 == 0 else reversed(sides):

@@ -227,6 +227,13 @@ class LauncherTest {
         }
         assertThat(satchel("demo", "exit", "0", "--help").exitCode()).isZero();
         assertThat(note("flags")).isEqualTo(fast);
+        // The stand-in knows no such words, and ends when it has noted how it was started.
+        for (String brief : List.of("info", "sync")) {
+            satchel("vault", "verify", brief);
+            assertThat(note("flags")).isEqualTo("-Dx=a b\n");
+            satchel("--vault", "vault", "vault", brief);
+            assertThat(note("flags")).as(brief).isEqualTo(fast);
+        }
     }
 
     @Test

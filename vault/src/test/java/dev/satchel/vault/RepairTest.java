@@ -426,20 +426,38 @@ class RepairTest {
         }
     }
 
-    @Test
-    void whatALogIsOverIsLookedAtAndMendedThoughNoSnapshotNamesIt() throws IOException {
-        Path pack;
+    /** Has the session's log be over more than its snapshot. @return the pack of that */
+    private Path folded() throws IOException {
         try (Vault vault = TestVaults.open(home)) {
             List<Path> before = files("/packs/");
             ChunkMapRef folded = TestVaults.map(vault, contents(500, 20));
-            pack = files("/packs/").stream()
-                    .filter(file -> !before.contains(file))
-                    .findFirst()
-                    .orElseThrow();
             try (ChunkWriter none = vault.chunks().writer(vault.chunks().ownDomain())) {
                 vault.pinVolume(session, List.of(folded), folded, none);
             }
+            return files("/packs/").stream()
+                    .filter(file -> !before.contains(file))
+                    .findFirst()
+                    .orElseThrow();
         }
+    }
+
+    @Test
+    void whatTheLogOfALostSnapshotWasOverIsGivenUpWithIt() throws IOException {
+        Files.delete(folded());
+        Files.delete(home.resolve("snapshots/" + newest));
+        assertThat(repair(false, true).left().errors()).isEmpty();
+        assertThat(verify().errors()).isEmpty();
+        try (Vault vault = TestVaults.open(home)) {
+            assertThat(vault.head("work").orElseThrow().snapshot()).contains(older);
+            // Nothing is left that a collection would ask for.
+            assertThat(vault.collect(0, false, ProgressListener.NONE).packsRemoved())
+                    .isNotNegative();
+        }
+    }
+
+    @Test
+    void whatALogIsOverIsLookedAtAndMendedThoughNoSnapshotNamesIt() throws IOException {
+        Path pack = folded();
         deleteTree(copy);
         copyTree(home, copy);
         assertWhole();

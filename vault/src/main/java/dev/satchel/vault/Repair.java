@@ -475,6 +475,16 @@ final class Repair {
     private boolean move(PackDamage pack, DomainPacks others, ChunkBatch batch, MemorySegment plaintext)
             throws IOException {
         boolean[] all = {pack.directory().isPresent()};
+        List<ChunkRef> wanted = new ArrayList<>();
+        Verification.forEach(pack, (entry, id, place) -> {
+            if (pack.damaged().get(entry)
+                    && place.length() >= 1
+                    && place.length() <= ChunkRef.LENGTH_MAX
+                    && !others.index().contains(id)) {
+                wanted.add(new ChunkRef(others.keys().id(), id, place.length()));
+            }
+        });
+        announce(wanted);
         ChunkCodec codec = vault.chunks().takeCodec();
         try {
             Verification.forEach(pack, (entry, id, place) -> {
@@ -508,6 +518,28 @@ final class Repair {
             vault.chunks().giveBack(codec);
         }
         return all[0];
+    }
+
+    /** Tells the first of the places that may be far away which chunks no other copy has, so that it is not asked for one at a time. */
+    private void announce(List<ChunkRef> refs) throws IOException {
+        if (request.sources().isEmpty()) {
+            return;
+        }
+        List<ChunkRef> far = new ArrayList<>();
+        for (ChunkRef ref : refs) {
+            boolean near = false;
+            for (ChunkStore replica : replicas) {
+                try {
+                    near |= replica.contains(ref);
+                } catch (VaultException | LinuxException unusable) {
+                    // It is no nearer than if it were not there.
+                }
+            }
+            if (!near) {
+                far.add(ref);
+            }
+        }
+        request.sources().getFirst().willNeed(far);
     }
 
     /** Gets a chunk from wherever it is whole. @return false when it is nowhere */
@@ -646,6 +678,7 @@ final class Repair {
         try (ChunkBatch batch = new ChunkBatch(backend, packs);
                 Arena arena = Arena.ofShared()) {
             MemorySegment plaintext = arena.allocate(ChunkRef.LENGTH_MAX);
+            announce(refs);
             for (ChunkRef ref : refs) {
                 MemorySegment target = plaintext.asSlice(0, ref.length());
                 if (!packs.index().contains(ref.id()) && !mended.contains(ref) && fetch(ref, target)) {

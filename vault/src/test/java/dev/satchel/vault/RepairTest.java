@@ -5,13 +5,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -484,6 +487,48 @@ class RepairTest {
         assertThat(note).exists();
         assertThat(repair(false, false).left().errors()).isEmpty();
         assertThat(note).doesNotExist();
+        assertWhole();
+    }
+
+    @Test
+    void aPlaceThatIsFarAwayIsToldAheadWhatWillBeAskedOfIt() throws IOException {
+        Set<ChunkId> announced = new HashSet<>();
+        int[] asked = new int[2];
+        Path lost = largest();
+        Files.delete(lost);
+        try (Vault theirs = TestVaults.open(copy);
+                Vault vault = TestVaults.open(home)) {
+            ChunkSource place = theirs.chunks().sourceIn(new DirectoryBackend(copy));
+            ChunkSource far = new ChunkSource() {
+                @Override
+                public String location() {
+                    return "far away";
+                }
+
+                @Override
+                public Optional<SealedChunk> fetch(KeyDomainId domain, ChunkId id, MemorySegment buffer)
+                        throws IOException {
+                    asked[0]++;
+                    asked[1] += announced.contains(id) ? 0 : 1;
+                    return place.fetch(domain, id, buffer);
+                }
+
+                @Override
+                public void willNeed(List<ChunkRef> chunks) {
+                    chunks.forEach(chunk -> announced.add(chunk.id()));
+                }
+
+                @Override
+                public void close() {}
+            };
+            RepairRequest request = new RepairRequest(
+                    List.of(), List.of(far), false, false, HERE, "here", id -> false, snapshot -> Optional.empty());
+            assertThat(vault.repair(request, ProgressListener.NONE).left().errors())
+                    .isEmpty();
+            place.close();
+        }
+        assertThat(asked[0]).isGreaterThan(10);
+        assertThat(asked[1]).isZero();
         assertWhole();
     }
 }

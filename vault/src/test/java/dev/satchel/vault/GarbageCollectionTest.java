@@ -688,6 +688,28 @@ class GarbageCollectionTest {
         }
     }
 
+    @Test
+    void whatACollectionThatDiedHadCondemnedGoesThoughItIsNeeded() throws IOException {
+        Stored kept = threeAndRemoved(directory);
+        try (Vault vault = open(directory)) {
+            collect(vault);
+        }
+        try (Vault vault = open(directory)) {
+            DomainPacks packs = vault.chunks().domain(vault.chunks().ownDomain().id());
+            Set<Pack> all = Set.copyOf(packs.index().packs());
+            // Others depend on none of them, and the one that announced it may not be dead: it removes them at any
+            // moment.
+            vault.protection().announce(all, Set.of());
+            assertThat(collect(vault).packsRewritten()).isEqualTo(all.size());
+            for (Pack pack : all) {
+                assertThat(vault.backend().size(pack.name())).isEmpty();
+            }
+            assertThat(vault.protection().intents()).isEmpty();
+            assertHolds(vault, kept.snapshot(), third());
+            assertWhole(vault);
+        }
+    }
+
     private static long packs(Vault vault) throws IOException {
         return vault.backend().list("domains").stream()
                 .filter(name -> name.contains("/packs/"))

@@ -45,6 +45,9 @@ public final class DirectoryBackend implements Backend {
     private final Disk disk;
     private final OpenFiles readers;
 
+    /** Whether the file that a vault has last when it is made, {@link Vault#CONFIG}, has been there. */
+    private volatile boolean made;
+
     /** Directories whose names are on stable storage. */
     private final Set<Path> safeDirectories = ConcurrentHashMap.newKeySet();
 
@@ -171,6 +174,7 @@ public final class DirectoryBackend implements Backend {
                 }
                 done += (int) n;
             }
+            made |= name.equals(Vault.CONFIG);
             return Optional.of(buffer.asSlice(0, done).toArray(ValueLayout.JAVA_BYTE));
         } catch (IOException e) {
             if (isMissing(e)) {
@@ -244,6 +248,9 @@ public final class DirectoryBackend implements Backend {
     @Override
     public boolean replace(String name, Optional<byte[]> expected, byte[] next) throws IOException {
         try {
+            if (isGone()) {
+                throw gone();
+            }
             makeTemporary(root);
             try (Disk.File lock = disk.open(root.resolve(LOCK), Fd.O_RDWR | Fd.O_CREAT)) {
                 lock(lock);
@@ -374,6 +381,9 @@ public final class DirectoryBackend implements Backend {
         }
         Path parent = directory.getParent();
         if (!disk.isDirectory(directory)) {
+            if (isGone()) {
+                throw gone();
+            }
             if (parent != null) {
                 makeDirectory(parent);
             }
@@ -389,6 +399,16 @@ public final class DirectoryBackend implements Backend {
             disk.syncDirectory(parent);
         }
         safeDirectories.add(directory);
+    }
+
+    /** Whether its device was taken away: what is put into the mount point then would be lost when it is given back. */
+    private boolean isGone() {
+        return made && !disk.exists(root.resolve(Vault.CONFIG));
+    }
+
+    private NoSuchException gone() {
+        return new NoSuchException(
+                "the vault " + root + " is not there any more: connect its device again, or put its directory back");
     }
 
     /** Makes one whose own name, or what is in it, need not outlive a crash. */
@@ -421,6 +441,9 @@ public final class DirectoryBackend implements Backend {
             return e;
         }
         if (isMissing(e)) {
+            if (isGone()) {
+                return gone();
+            }
             return new NoSuchException(
                     "there is no " + name + " in the vault " + root + ": look with 'satchel vault info'", e);
         }

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -61,6 +62,43 @@ class DirectoryBackendTest {
             assertThatThrownBy(() -> backend.getRange("packs/one", 0, range)).isInstanceOf(NoSuchException.class);
         }
         assertThat(directory.resolve("a/b/.tmp")).isEmptyDirectory();
+    }
+
+    /** Whose device is taken away is not made anew in the mount point, where nobody would find it when the device is back. */
+    @Test
+    void aVaultThatIsAwayIsNotMadeAnew() throws IOException {
+        Path vault = directory.resolve("stick");
+        TestVaults.create(vault).close();
+        try (DirectoryBackend backend = new DirectoryBackend(vault);
+                Arena arena = Arena.ofConfined()) {
+            assertThat(backend.get(Vault.CONFIG, 1000)).isPresent();
+            backend.putIfAbsent("packs/one", bytes(arena, "one"));
+            Path elsewhere = directory.resolve("elsewhere");
+            for (boolean mountPoint : new boolean[] {false, true}) {
+                Files.move(vault, elsewhere);
+                if (mountPoint) {
+                    Files.createDirectory(vault);
+                }
+                for (ThrowingCallable use : List.<ThrowingCallable>of(
+                        () -> backend.putIfAbsent("packs/two", bytes(arena, "two")),
+                        () -> backend.putIfAbsent("other/two", bytes(arena, "two")),
+                        () -> backend.openLog("log/s/1", true),
+                        () -> backend.replace("head", Optional.empty(), new byte[1]),
+                        () -> backend.getRange("packs/three", 0, arena.allocate(1)))) {
+                    assertThatThrownBy(use)
+                            .isInstanceOf(NoSuchException.class)
+                            .hasMessageContaining("connect its device again");
+                }
+                if (mountPoint) {
+                    assertThat(vault).isEmptyDirectory();
+                    Files.delete(vault);
+                }
+                assertThat(vault).doesNotExist();
+                Files.move(elsewhere, vault);
+                assertThat(backend.putIfAbsent(mountPoint ? "packs/second" : "packs/first", bytes(arena, "two")))
+                        .isTrue();
+            }
+        }
     }
 
     @Test

@@ -41,6 +41,11 @@ final class ChunkTransfer {
     private final Map<String, Need> needs = new LinkedHashMap<>();
     private final Map<KeyDomainId, Boolean> targetHasKeys = new LinkedHashMap<>();
 
+    /** Packs of the target's that have what is needed, by their domains. */
+    private final Map<KeyDomainId, Set<String>> reliedOn = new LinkedHashMap<>();
+
+    private boolean settled;
+
     /** Nodes of maps that have been walked. */
     private final Set<ChunkRef> walked = new HashSet<>();
 
@@ -203,16 +208,34 @@ final class ChunkTransfer {
             keys = to.hasKeys(ref.domain());
             targetHasKeys.put(ref.domain(), keys);
         }
-        return keys && to.chunks().domain(ref.domain()).index().dependable(ref.id()) != null;
+        if (!keys) {
+            return false;
+        }
+        Pack pack = to.chunks().domain(ref.domain()).index().dependable(ref.id());
+        if (pack != null) {
+            reliedOn.computeIfAbsent(ref.domain(), _ -> new HashSet<>()).add(pack.name());
+        }
+        return pack != null;
     }
 
     /** Decides how each pack goes. Call once, when everything has been said. */
     void plan() throws IOException {
+        // A collection of garbage in the target that is under way, or broke off, may remove packs of these names at any
+        // time.
+        Set<String> condemned = to.protection().condemned();
         for (Need need : needs.values()) {
             long packBytes = from.backend().size(need.pack.name()).orElse(0L);
             need.whole |= need.bytes * 2 >= packBytes || packBytes - need.bytes <= GARBAGE_BYTES_MAX;
+            need.whole &= !condemned.contains(need.pack.name());
             bytesTotal += need.whole ? packBytes : need.bytes;
         }
+    }
+
+    /** Packs of the target's, as far as its index knew, that have what will not be carried. */
+    Set<String> reliedOn() {
+        Set<String> all = new HashSet<>();
+        reliedOn.values().forEach(all::addAll);
+        return all;
     }
 
     /** The domains that chunks will be carried of. */
@@ -225,6 +248,14 @@ final class ChunkTransfer {
      * target finds, from the maps that are pinned, what arrives after them.
      */
     void carry(int batch) throws IOException {
+        if (!settled) {
+            // Who stored it may have been killed before the names of its packs were safe. One pack of a directory
+            // stands for all.
+            for (Set<String> packs : reliedOn.values()) {
+                to.backend().settle(packs.iterator().next());
+            }
+            settled = true;
+        }
         carry(batch, true);
         carry(batch, false);
     }

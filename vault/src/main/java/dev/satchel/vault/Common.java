@@ -93,8 +93,27 @@ record Common(Map<SessionId, List<SnapshotId>> stood, long[] known) {
         return new Common(both, marks);
     }
 
-    /** Stores it, unless it is there already. */
+    /** Whether that is what is stored. */
+    static boolean isNoted(Vault vault, ReplicaId other, Map<SessionId, SnapshotId> stood, long[] known)
+            throws IOException {
+        String file = file(other);
+        Optional<byte[]> present = vault.backend().get(file, Vault.OBJECT_BYTES_MAX);
+        return present.isPresent()
+                && Arrays.equals(
+                        payload(stood, known),
+                        vault.sealer().open(ObjectSealer.Kind.COMMON, file, present.get(), file));
+    }
+
+    /** Stores it. */
     static void write(Vault vault, ReplicaId other, Map<SessionId, SnapshotId> stood, long[] known) throws IOException {
+        String file = file(other);
+        Optional<byte[]> present = vault.backend().get(file, Vault.OBJECT_BYTES_MAX);
+        // Whoever else writes it just now writes what is as true.
+        boolean ignored = vault.backend()
+                .replace(file, present, vault.sealer().seal(ObjectSealer.Kind.COMMON, file, payload(stood, known)));
+    }
+
+    private static byte[] payload(Map<SessionId, SnapshotId> stood, long[] known) {
         List<SessionId> sessions = new ArrayList<>(stood.keySet());
         sessions.sort((a, b) -> a.toString().compareTo(b.toString()));
         int count = Math.min(sessions.size(), SESSIONS_MAX);
@@ -109,15 +128,6 @@ record Common(Map<SessionId, List<SnapshotId>> stood, long[] known) {
         for (int i = 0; i < marks; i++) {
             out.u64(known[i]);
         }
-        byte[] payload = out.toBytes();
-        String file = file(other);
-        Optional<byte[]> present = vault.backend().get(file, Vault.OBJECT_BYTES_MAX);
-        if (present.isPresent()
-                && Arrays.equals(payload, vault.sealer().open(ObjectSealer.Kind.COMMON, file, present.get(), file))) {
-            return;
-        }
-        // Whoever else writes it just now writes what is as true.
-        boolean ignored =
-                vault.backend().replace(file, present, vault.sealer().seal(ObjectSealer.Kind.COMMON, file, payload));
+        return out.toBytes();
     }
 }

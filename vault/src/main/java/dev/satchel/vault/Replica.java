@@ -76,6 +76,9 @@ final class Replica {
     private static void create(Vault vault, Backend place) throws IOException {
         for (String name : place.list("")) {
             if (!name.startsWith("keys/") && !name.equals(FILE)) {
+                if (place.size(Vault.CONFIG).isPresent()) {
+                    throw madeJustNow(place);
+                }
                 throw new ExistsException("there is something else in " + place.location() + " (" + name
                         + "): name an empty directory for the copy");
             }
@@ -88,9 +91,12 @@ final class Replica {
                 .orElseThrow(() -> new DamagedException("the file " + Vault.CONFIG + " is missing from "
                         + vault.backend().location() + ": put it back from a copy of the vault"));
         if (!named || !place.replace(Vault.CONFIG, Optional.empty(), config)) {
-            throw new ExistsException(
-                    "somebody else makes a vault in " + place.location() + " just now: type it again");
+            throw madeJustNow(place);
         }
+    }
+
+    private static ExistsException madeJustNow(Backend place) {
+        return new ExistsException("somebody else makes a vault in " + place.location() + " just now: type it again");
     }
 
     /** Copies key slots, those that are whole. */

@@ -59,6 +59,16 @@ public final class Replication {
     private int headsMoved;
     private final List<Branch> branches = new ArrayList<>();
     private final Set<String> waiting = new LinkedHashSet<>();
+
+    /** Heads that this sync has put. */
+    private final Map<Vault, Map<String, byte[]>> written = new HashMap<>();
+
+    /** Snapshots that were to be carried, whatever became of that. */
+    private final Set<SnapshotId> carried = new HashSet<>();
+
+    /** Sessions that stand at a snapshot by now that was stored since, so that it has not been carried yet. */
+    private final Set<String> goneOn = new LinkedHashSet<>();
+
     private final Set<String> removed = new LinkedHashSet<>();
     private final Set<String> damaged = new LinkedHashSet<>();
 
@@ -132,14 +142,30 @@ public final class Replication {
         boolean push = options.direction() != Direction.PULL;
         boolean pull = options.direction() != Direction.PUSH;
         Set<SessionId> chosen = chosen(push, pull);
-        if (push) {
-            send(here, there, chosen);
+        for (int round = 1; ; round++) {
+            goneOn.clear();
+            waiting.clear();
+            Map<String, byte[]> atHere = push ? heads(here) : Map.of();
+            Map<String, byte[]> atThere = pull ? heads(there) : Map.of();
+            if (push) {
+                send(here, there, chosen);
+            }
+            if (pull) {
+                send(there, here, chosen);
+            }
+            if (!options.dryRun()) {
+                settleAll(chosen, push, pull);
+            }
+            boolean quiet = options.dryRun()
+                    || (goneOn.isEmpty()
+                            && (!push || isAsBefore(here, atHere))
+                            && (!pull || isAsBefore(there, atThere)));
+            if (quiet || round == ROUNDS_MAX) {
+                break;
+            }
         }
-        if (pull) {
-            send(there, here, chosen);
-        }
+        waiting.addAll(goneOn);
         if (!options.dryRun()) {
-            settleAll(chosen, push, pull);
             if (push) {
                 note(there, here);
                 VolumeReplication.takeBack(here, there);
@@ -160,6 +186,28 @@ public final class Replication {
                 List.copyOf(waiting),
                 List.copyOf(removed),
                 List.copyOf(damaged));
+    }
+
+    private static Map<String, byte[]> heads(Vault vault) throws IOException {
+        Map<String, byte[]> heads = new HashMap<>();
+        for (String file : vault.backend().list("sessions")) {
+            if (file.endsWith("/head")) {
+                vault.backend().get(file, Vault.OBJECT_BYTES_MAX).ifPresent(head -> heads.put(file, head));
+            }
+        }
+        return heads;
+    }
+
+    /** Whether nobody else has changed where sessions stand: another sync may have moved a line to a session that was looked at already. */
+    private boolean isAsBefore(Vault vault, Map<String, byte[]> before) throws IOException {
+        Map<String, byte[]> own = written.getOrDefault(vault, Map.of());
+        for (Map.Entry<String, byte[]> head : heads(vault).entrySet()) {
+            byte[] expected = own.getOrDefault(head.getKey(), before.get(head.getKey()));
+            if (!Arrays.equals(expected, head.getValue())) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** A note that can't be read is as good as none: sessions are then compared by their snapshots alone. */
@@ -210,6 +258,11 @@ public final class Replication {
         }
         for (int round = 1; ; round++) {
             List<Unit> units = missing(from, to, chosen);
+            for (Unit unit : units) {
+                if (unit instanceof Unit.OfSnapshot(Snapshot snapshot)) {
+                    carried.add(snapshot.id());
+                }
+            }
             ChunkTransfer transfer = new ChunkTransfer(from, to, options.pace(), listener);
             boolean vanished = false;
             for (int i = 0; i < units.size(); i++) {
@@ -244,6 +297,8 @@ public final class Replication {
             try {
                 // What the target was seen to have may have gone before the pin was there.
                 Set<String> packs = packsIn(to);
+                // Or before: an index knows what was there when it was last read.
+                vanished |= !packs.containsAll(transfer.reliedOn());
                 for (; sent < units.size() && !vanished; sent++) {
                     transfer.carry(sent);
                     vanished = transfer.vanished() || !stays(to, packs, units.get(sent), transfer.damaged());
@@ -499,6 +554,7 @@ public final class Replication {
 
     static void copyKeys(Vault from, Vault to, KeyDomainId domain) throws IOException {
         if (to.hasKeys(domain)) {
+            to.backend().settle(Vault.keyFile(domain));
             return;
         }
         from.keysOf(domain); // is authentic, or throws
@@ -667,7 +723,7 @@ public final class Replication {
             return false;
         }
         if (lacksSnapshot(behind, winner)) {
-            return false; // it was damaged, and told of
+            return false;
         }
         boolean sameNumber = winner.head().generation() <= loser.head().generation();
         if (!sameNumber) {
@@ -682,10 +738,17 @@ public final class Replication {
         return settled;
     }
 
-    private static boolean lacksSnapshot(Vault vault, Vault.StoredHead head) throws IOException {
+    /** Of one that was carried it is damaged, and told of. */
+    private boolean lacksSnapshot(Vault vault, Vault.StoredHead head) throws IOException {
         Optional<SnapshotId> snapshot = head.head().snapshot();
-        return snapshot.isPresent()
-                && vault.backend().size(Vault.snapshotFile(snapshot.get())).isEmpty();
+        if (snapshot.isEmpty()
+                || vault.backend().size(Vault.snapshotFile(snapshot.get())).isPresent()) {
+            return false;
+        }
+        if (!carried.contains(snapshot.get())) {
+            goneOn.add(head.head().name());
+        }
+        return true;
     }
 
     /** What the winner's head says, with a number above the loser's. */
@@ -845,6 +908,10 @@ public final class Replication {
         }
         String nameFile = in.nameFile(Vault.NAME_OF_SESSION, named.name());
         in.reserveName(nameFile, named.name(), session);
+        if (named.snapshot().isPresent()) {
+            // It may be there by a sync that was killed before its name was safe.
+            in.backend().settle(Vault.snapshotFile(named.snapshot().get()));
+        }
         if (!in.backend().replace(Vault.headFile(session), present.map(Vault.StoredHead::stored), stored)) {
             waiting.add(named.name());
             return false;
@@ -868,6 +935,7 @@ public final class Replication {
             return false;
         }
         in.witness().observe(in.id(), session, named.generation(), ObjectSealer.hash(stored, stored.length));
+        written.computeIfAbsent(in, _ -> new HashMap<>()).put(Vault.headFile(session), stored);
         bytesSent += stored.length;
         headsMoved++;
         return true;
@@ -1040,6 +1108,23 @@ public final class Replication {
         for (long mark : marks) {
             known[i++] = mark;
         }
+        if (Common.isNoted(in, of.replica(), all, known)) {
+            return;
+        }
+        makeSafe(in, all);
         Common.write(in, of.replica(), all, known);
+    }
+
+    /** What was there before this sync may have come by one that was killed before the names of what it had stored were safe. */
+    private static void makeSafe(Vault in, Map<SessionId, SnapshotId> stood) throws IOException {
+        for (String kind : List.of("snapshots", "images", "keys", "names")) {
+            List<String> names = in.backend().list(kind);
+            if (!names.isEmpty()) {
+                in.backend().settle(names.getFirst());
+            }
+        }
+        for (SessionId session : stood.keySet()) {
+            in.backend().settle(Vault.headFile(session));
+        }
     }
 }

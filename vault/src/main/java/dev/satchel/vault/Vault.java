@@ -1244,6 +1244,8 @@ public final class Vault implements AutoCloseable {
                 SessionId owner =
                         new SessionId(present.get().high(), present.get().low());
                 if (owner.equals(session)) {
+                    // Perhaps by somebody who was killed before it was safe.
+                    backend.settle(file);
                     return;
                 }
                 Optional<StoredHead> head = readHead(owner);

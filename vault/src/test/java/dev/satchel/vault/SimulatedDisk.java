@@ -356,6 +356,12 @@ public final class SimulatedDisk {
     public final class Program implements Disk {
         private boolean dead;
 
+        /** It was killed, so that what the same process has on other disks is dead, too; a device without power kills nobody. */
+        private volatile boolean killed;
+
+        /** Of the same process. */
+        private final List<Program> others = new ArrayList<>();
+
         /** Its files are of a tree that is no more. */
         private boolean unplugged;
 
@@ -373,8 +379,16 @@ public final class SimulatedDisk {
             return new FileHeadWitness(new DirectoryBackend(Path.of(directory), this));
         }
 
+        /** Says that this is a part of a process that has files on another disk, too: when that is killed, this does no more calls. */
+        public void dieWith(Program onAnotherDisk) {
+            synchronized (SimulatedDisk.this) {
+                others.add(onAnotherDisk);
+            }
+        }
+
         /** Ends it: its files are closed, its locks gone. */
         public void kill() {
+            killed = true;
             synchronized (SimulatedDisk.this) {
                 dead = true;
                 processes.remove(this);
@@ -391,9 +405,18 @@ public final class SimulatedDisk {
             }
         }
 
+        private boolean isKilledElsewhere() {
+            for (Program other : others) {
+                if (other.killed) {
+                    return true;
+                }
+            }
+            return false;
+        }
+
         /** To be called first in each call. @return whether the call is to fail */
         private boolean call(String what, Object of) throws IOException {
-            if (dead) {
+            if (dead || isKilledElsewhere()) {
                 throw errno(what, of, Errno.EIO);
             }
             calls++;

@@ -10,6 +10,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
@@ -172,5 +174,93 @@ class SimulatedDiskTest {
         for (long seed = first; System.nanoTime() < until; seed++) {
             VaultSchedule.run(seed, 60);
         }
+    }
+
+    private static final SessionId WORK = new SessionId(7, 7);
+
+    private static void goOn(Vault vault, int stamp) throws IOException {
+        try (Lease lease = vault.acquire(WORK, new HostId(1, 1), "here", true)) {
+            Optional<Head> head = vault.head(WORK);
+            ChunkMapRef map = TestVaults.map(vault, List.of(TestVaults.noise(1, 3000), TestVaults.noise(stamp, 3000)));
+            SnapshotId snapshot = vault.put(TestVaults.draft(WORK, head.flatMap(Head::snapshot), map));
+            vault.putHead(
+                    head.map(present -> present.next(Optional.of(snapshot), present.settings()))
+                            .orElseGet(() -> Head.first(WORK, "work", Optional.of(snapshot), new byte[0])),
+                    lease);
+        }
+    }
+
+    private static void sync(Vault home, SimulatedDisk.Program away, HeadWitness witness) throws IOException {
+        try (Vault copy = home.openReplica(away.backend("/copy"), witness, true)) {
+            ReplicationReport report = new Replication(
+                            home,
+                            copy,
+                            new Replication.Options(
+                                    Replication.Direction.PUSH, Set.of(), false, false, Replication.Pace.NONE),
+                            new HostId(1, 1),
+                            "here",
+                            ProgressListener.NONE)
+                    .run();
+            assertThat(report.waiting()).isEmpty();
+            assertThat(report.damaged()).isEmpty();
+        }
+    }
+
+    /** What a sync that was killed has stored is there for the next one, which must not count on what only the cache has. */
+    @Test
+    void whatASyncThatWasKilledHasStoredIsMadeSafeByTheNextOne() throws IOException {
+        int killed = 0;
+        for (int names = 1; names <= 24; names++) {
+            for (int seed = 0; seed < 6; seed++) {
+                SimulatedDisk stick = new SimulatedDisk(seed, 1 << 24);
+                SimulatedDisk other = new SimulatedDisk(seed + 100, 1 << 24);
+                Vault.init(stick.process().backend("/v"), TestVaults.PASSPHRASE, KdfParameters.FOR_TESTS);
+                // A host's memory of heads is of all copies.
+                HeadWitness witness =
+                        new SimulatedDisk(seed + 200, 1 << 20).process().witness("/state");
+                try (VaultKey key = Vault.unlock(stick.process().backend("/v"), TestVaults.PASSPHRASE);
+                        Vault home = Vault.open(stick.process().backend("/v"), key, witness)) {
+                    goOn(home, 2);
+                    if (seed % 2 == 0) {
+                        sync(home, other.process(), witness);
+                        goOn(home, 3);
+                    }
+                    SimulatedDisk.Program first = other.process();
+                    other.lightAtName(SimulatedDisk.Fault.KILL, names);
+                    try {
+                        sync(home, first, witness);
+                    } catch (IOException e) {
+                        assertThat(first.isDead()).isTrue();
+                        killed++;
+                    }
+                    other.defuse();
+                    first.kill();
+                    sync(home, other.process(), witness);
+                    other.cutPower();
+                    try (Vault copy = Vault.open(other.process().backend("/copy"), key, witness)) {
+                        assertThat(copy.head("work").flatMap(Head::snapshot))
+                                .as("killed at name %d, seed %d", names, seed)
+                                .isEqualTo(home.head("work").orElseThrow().snapshot());
+                        assertThat(copy.history(WORK)).hasSameSizeAs(home.history(WORK));
+                        assertThat(copy.verify(ProgressListener.NONE).errors())
+                                .as("killed at name %d, seed %d", names, seed)
+                                .isEmpty();
+                    }
+                }
+            }
+        }
+        assertThat(killed).isGreaterThan(60);
+    }
+
+    @Test
+    void anyScheduleOfTwoCopiesLosesNothing() {
+        long first = System.nanoTime();
+        System.out.println("SimulatedDiskTest: schedules of two copies from seed " + first);
+        long until = System.nanoTime() + 2_000_000_000L;
+        int syncs = 0;
+        for (long seed = first; System.nanoTime() < until || syncs == 0; seed++) {
+            syncs += SyncSchedule.run(seed, 50);
+        }
+        assertThat(syncs).isPositive();
     }
 }

@@ -112,8 +112,20 @@ final class ImageArchive {
         try (Source source = new Source(chunks, archive);
                 Arena arena = Arena.ofConfined()) {
             Table table = table(source, from);
-            ByteBuffer head = ByteBuffer.allocate(
-                    16 + (table.names().size() + table.pagesFiles().size()) * (NAME_BYTES_MAX + 26));
+            List<PagesFile> converted = new ArrayList<>();
+            long headBytes = 16;
+            for (PagesFile before : table.pagesFiles()) {
+                PagesFile after = conversion.convert(before);
+                converted.add(after);
+                headBytes += 26 + after.name().length();
+            }
+            for (String name : table.names()) {
+                headBytes += 10 + name.length();
+            }
+            if (headBytes > HEADER_BYTES_MAX) {
+                throw damagedTable();
+            }
+            ByteBuffer head = ByteBuffer.allocate((int) headBytes);
             head.putLong(magic(from + 1))
                     .putInt(table.names().size())
                     .putInt(table.pagesFiles().size());
@@ -121,8 +133,7 @@ final class ImageArchive {
                 name(head, table.names().get(i));
                 head.putLong(table.sizes()[i]);
             }
-            for (PagesFile before : table.pagesFiles()) {
-                PagesFile after = conversion.convert(before);
+            for (PagesFile after : converted) {
                 name(head, after.name());
                 head.putLong(after.firstSlot()).putLong(after.slots()).putLong(after.sizeBytes());
             }
@@ -168,8 +179,13 @@ final class ImageArchive {
     /** Reads the pagemaps. @return where the pages files are */
     static List<PagesFile> pagemaps(ChunkStore chunks, ChunkMapRef archive, Map<String, byte[]> pagemaps)
             throws IOException {
+        long[] left = {ARRAY_BYTES_MAX};
         return read(chunks, archive, (name, size, source) -> {
             if (name.startsWith(Pagemap.PREFIX)) {
+                left[0] -= size;
+                if (left[0] < 0) {
+                    throw damagedTable();
+                }
                 pagemaps.put(name, source.array(size));
             } else {
                 source.skip(size);
@@ -202,19 +218,36 @@ final class ImageArchive {
         int fileCount = head.getInt();
         int pagesCount = head.getInt();
         if (fileCount < 0 || fileCount > FILES_MAX || pagesCount < 0 || pagesCount > FILES_MAX) {
-            throw new IOException("the checkpoint's table of files is damaged");
+            throw damagedTable();
         }
         List<String> names = new ArrayList<>();
-        long[] sizes = new long[fileCount];
+        // Grows with what is there, whatever number of files is claimed.
+        long[] sizes = new long[Math.min(fileCount, 1024)];
         for (int i = 0; i < fileCount; i++) {
             names.add(name(source));
+            if (i == sizes.length) {
+                sizes = java.util.Arrays.copyOf(sizes, Math.min(fileCount, 2 * i));
+            }
             sizes[i] = source.bytes(8).getLong();
+            if (sizes[i] < 0) {
+                throw damagedTable();
+            }
         }
         List<PagesFile> pagesFiles = new ArrayList<>();
         for (int i = 0; i < pagesCount; i++) {
             String name = name(source);
             ByteBuffer fields = source.bytes(24);
-            pagesFiles.add(new PagesFile(name, fields.getLong(), fields.getLong(), fields.getLong()));
+            long firstSlot = fields.getLong();
+            long slots = fields.getLong();
+            long sizeBytes = fields.getLong();
+            if (firstSlot < 0
+                    || slots < 0
+                    || sizeBytes < 0
+                    || firstSlot > ChunkMap.SLOTS_MAX
+                    || slots > ChunkMap.SLOTS_MAX - firstSlot) {
+                throw damagedTable();
+            }
+            pagesFiles.add(new PagesFile(name, firstSlot, slots, sizeBytes));
         }
         return new Table(names, sizes, pagesFiles);
     }
@@ -222,15 +255,26 @@ final class ImageArchive {
     private static String name(Source source) throws IOException {
         int length = source.bytes(2).getShort();
         if (length <= 0 || length > NAME_BYTES_MAX) {
-            throw new IOException("the checkpoint's table of files is damaged");
+            throw damagedTable();
         }
         byte[] bytes = new byte[length];
         source.bytes(length).get(bytes);
-        String name = new String(bytes, StandardCharsets.UTF_8);
-        if (name.contains("/") || name.equals(".") || name.equals("..")) {
+        for (byte each : bytes) {
+            // CRIU's names are letters, digits, dots and dashes.
+            if (each <= ' ' || each > '~' || each == '/') {
+                throw new IOException(
+                        "the checkpoint names a file that can't be: its host is hostile, or its version another");
+            }
+        }
+        String name = new String(bytes, StandardCharsets.US_ASCII);
+        if (name.equals(".") || name.equals("..")) {
             throw new IOException("the checkpoint names a file that can't be: " + name);
         }
         return name;
+    }
+
+    private static IOException damagedTable() {
+        return new IOException("the checkpoint's table of files is damaged");
     }
 
     /** Cuts a stream into chunks. */
@@ -326,6 +370,9 @@ final class ImageArchive {
 
         private void fill() throws IOException {
             if (position == filled) {
+                if (slot == ChunkMap.SLOTS_MAX) {
+                    throw new IOException("the checkpoint's images end early");
+                }
                 announce();
                 ChunkRef ref = map.get(slot++).orElseThrow(() -> new IOException("the checkpoint's images end early"));
                 filled = chunks.read(ref, buffer);
@@ -337,7 +384,7 @@ final class ImageArchive {
         ByteBuffer bytes(int count) throws IOException {
             header += count;
             if (header > HEADER_BYTES_MAX) {
-                throw new IOException("the checkpoint's table of files is damaged");
+                throw damagedTable();
             }
             small.clear();
             for (int i = 0; i < count; i++) {
@@ -349,12 +396,16 @@ final class ImageArchive {
 
         byte[] array(long length) throws IOException {
             if (length < 0 || length > ARRAY_BYTES_MAX) {
-                throw new IOException("the checkpoint's table of files is damaged");
+                throw damagedTable();
             }
-            byte[] array = new byte[(int) length];
+            // Grows with what is there, whatever length is claimed.
+            byte[] array = new byte[(int) Math.min(length, ChunkRef.LENGTH_MAX)];
             int done = 0;
-            while (done < array.length) {
+            while (done < length) {
                 fill();
+                if (done == array.length) {
+                    array = java.util.Arrays.copyOf(array, (int) Math.min(length, 2L * done));
+                }
                 int step = (int) Math.min(array.length - done, filled - position);
                 MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, position, array, done, step);
                 position += step;

@@ -4,8 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
 import dev.satchel.vault.ChunkId;
+import dev.satchel.vault.ChunkMap;
+import dev.satchel.vault.ChunkMapRef;
 import dev.satchel.vault.ChunkRef;
+import dev.satchel.vault.ChunkWriter;
+import dev.satchel.vault.DirectoryBackend;
+import dev.satchel.vault.HeadWitness;
+import dev.satchel.vault.KdfParameters;
 import dev.satchel.vault.KeyDomainId;
+import dev.satchel.vault.SimulatedDisk;
+import dev.satchel.vault.Vault;
+import dev.satchel.vault.VaultKey;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -13,8 +22,15 @@ import java.lang.foreign.ValueLayout;
 import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.Random;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /**
  * Parts of a checkpoint that are authentic and make no sense, from a host that is hostile or another version: an {@link IOException}
@@ -29,11 +45,15 @@ class HostileImagesTest {
     }
 
     private static void survives(byte[] genuine, Parser parser) {
+        survives(genuine, TRIES, parser);
+    }
+
+    private static void survives(byte[] genuine, int tries, Parser parser) {
         long seed = Long.getLong("satchel.proof.seed", System.nanoTime());
         Random random = new Random(seed);
         ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         int refused = 0;
-        for (int i = 0; i < TRIES; i++) {
+        for (int i = 0; i < tries; i++) {
             byte[] bytes = genuine.clone();
             for (int k = random.nextInt(4); k >= 0; k--) {
                 byte value = (byte) (random.nextInt(3) == 0 ? 0xff : random.nextInt());
@@ -57,7 +77,7 @@ class HostileImagesTest {
                         .isLessThan(ALLOCATED_BYTES_MAX);
             }
         }
-        assertThat(refused).as("refused").isBetween(TRIES / 100, TRIES);
+        assertThat(refused).as("refused").isBetween(tries / 100, tries);
     }
 
     @Test
@@ -104,6 +124,85 @@ class HostileImagesTest {
                     PageDelta.decode(delta, base, window, windowBytes);
                 }
             });
+        }
+    }
+
+    /** A table that is damaged, and a few files behind it. */
+    private static byte[] archive() {
+        ByteBuffer out = ByteBuffer.allocate(400);
+        out.put("SATCHKP2".getBytes(StandardCharsets.US_ASCII)).putInt(4).putInt(2);
+        String[] names = {"core-1.img", "pagemap-1.img", "pagemap-2.img", "inventory.img"};
+        for (String name : names) {
+            out.putShort((short) name.length()).put(name.getBytes(StandardCharsets.US_ASCII));
+            out.putLong(20);
+        }
+        for (int i = 1; i <= 2; i++) {
+            out.putShort((short) 11).put(("pages-" + i + ".img").getBytes(StandardCharsets.US_ASCII), 0, 11);
+            out.putLong(i * 8L).putLong(8).putLong(4096 * 7);
+        }
+        out.put(new byte[names.length * 20]);
+        return java.util.Arrays.copyOf(out.array(), out.position());
+    }
+
+    @Test
+    void tablesOfFiles(@TempDir Path directory) throws IOException {
+        SimulatedDisk.Program disk = new SimulatedDisk(1, 1L << 30).process();
+        byte[] passphrase = {1, 2, 3};
+        try (DirectoryBackend backend = disk.backend("/vault")) {
+            Vault.init(backend, passphrase, KdfParameters.FOR_TESTS);
+        }
+        DirectoryBackend backend = disk.backend("/vault");
+        try (VaultKey key = Vault.unlock(backend, passphrase);
+                Vault vault = Vault.open(backend, key, HeadWitness.NONE);
+                ChunkWriter writer = vault.chunks().writer(vault.chunks().ownDomain())) {
+            Path to = Files.createDirectory(directory.resolve("to"));
+            survives(archive(), TRIES / 16, (bytes, random) -> {
+                if (bytes.length == 0) {
+                    throw new IOException("no chunk is empty");
+                }
+                ChunkMapRef ref;
+                try (Arena arena = Arena.ofConfined()) {
+                    ChunkMap.Editor map =
+                            ChunkMap.load(vault.chunks(), ChunkMapRef.EMPTY).edit();
+                    map.set(0, writer.put(arena.allocateFrom(ValueLayout.JAVA_BYTE, bytes)));
+                    ref = map.store(writer);
+                    writer.commit();
+                }
+                IOException first = null;
+                Map<String, byte[]> pagemaps = new HashMap<>();
+                for (int what = 0; what < 4; what++) {
+                    try {
+                        switch (what) {
+                            case 0 ->
+                                assertThat(ImageArchive.format(vault.chunks(), ref))
+                                        .isBetween(1, 9);
+                            case 1 ->
+                                assertThat(ImageArchive.pagemaps(vault.chunks(), ref, pagemaps))
+                                        .allMatch(file -> file.slots() >= 0 && file.firstSlot() >= 0);
+                            case 2 ->
+                                assertThat(ImageArchive.extract(vault.chunks(), ref, to))
+                                        .hasSizeLessThan(9);
+                            default ->
+                                assertThat(ImageArchive.convert(
+                                                vault.chunks(), ref, ImageArchive.FORMAT, file -> file, writer))
+                                        .isNotNull();
+                        }
+                    } catch (IOException e) {
+                        first = e;
+                    }
+                }
+                try (Stream<Path> files = Files.list(to)) {
+                    for (Path file : files.toList()) {
+                        Files.delete(file);
+                    }
+                }
+                if (first != null) {
+                    throw first;
+                }
+            });
+        }
+        try (Stream<Path> all = Files.list(directory)) {
+            assertThat(all.map(file -> file.getFileName().toString())).containsExactly("to");
         }
     }
 }

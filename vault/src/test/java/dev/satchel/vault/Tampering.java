@@ -153,6 +153,16 @@ final class Tampering {
                         new long[] {other, 77});
                 remember();
             }
+            // What writers, collections and syncs have noted.
+            SessionId noting = vault.heads().getFirst().id();
+            List<ChunkMapRef> kept =
+                    List.copyOf(vault.history(noting).getFirst().trees().values());
+            vault.pin(noting, kept);
+            remember();
+            vault.pin(noting, keys.id());
+            remember();
+            vault.protection().announce(List.of(), List.of(new SnapshotId(1, 2, 3, 4)));
+            remember();
             try (AppendLog log = vault.backend().openLog("log/0/1", true);
                     Arena arena = Arena.ofConfined()) {
                 log.append(TestVaults.segment(arena, TestVaults.noise(1, 100)));
@@ -189,6 +199,8 @@ final class Tampering {
             words.append(vault.image(image.name()).isPresent());
             append(words, vault, image.volume());
         }
+        vault.protection().pins();
+        vault.protection().intents();
         return words.toString();
     }
 
@@ -360,6 +372,9 @@ final class Tampering {
         }
         return switch (name.substring(0, Math.max(0, name.indexOf('/')))) {
             case "names" -> Optional.of(ObjectSealer.Kind.NAME);
+            case "pins" -> Optional.of(ObjectSealer.Kind.PIN);
+            case "intents" -> Optional.of(ObjectSealer.Kind.INTENT);
+            case "replicas" -> Optional.of(ObjectSealer.Kind.COMMON);
             case "images" -> Optional.of(ObjectSealer.Kind.IMAGE);
             case "snapshots" -> Optional.of(ObjectSealer.Kind.SNAPSHOT);
             default -> Optional.empty();
@@ -397,7 +412,10 @@ final class Tampering {
             for (Map.Entry<String, byte[]> file : whole.entrySet()) {
                 String path = file.getKey();
                 byte[] bytes = file.getValue();
-                boolean isLog = path.startsWith(PLACE + "/log/");
+                // What is noted is noticed by who needs it.
+                boolean isLog = path.startsWith(PLACE + "/log/")
+                        || path.startsWith(PLACE + "/pins/")
+                        || path.startsWith(PLACE + "/intents/");
                 boolean object = path.endsWith("/head")
                         || path.endsWith("/lease")
                         || path.startsWith(PLACE + "/images/")

@@ -209,7 +209,7 @@ final class LogSegment implements AutoCloseable {
 
         void write(long block, int count, long logOffset) throws IOException;
 
-        void discard(long block, long count) throws IOException;
+        void discard(long block, long count, long logOffset) throws IOException;
     }
 
     /**
@@ -241,7 +241,7 @@ final class LogSegment implements AutoCloseable {
     }
 
     /** Of the salt and the name, so that a segment put under another session's or another number's name opens nothing. */
-    private static SecretBytes key(Vault vault, String name, MemorySegment salt) throws IOException {
+    static SecretBytes key(Vault vault, String name, MemorySegment salt) throws IOException {
         try (Arena arena = Arena.ofConfined()) {
             byte[] nameBytes = name.getBytes(StandardCharsets.US_ASCII);
             MemorySegment named = arena.allocate(SALT_BYTES + (long) nameBytes.length);
@@ -307,7 +307,7 @@ final class LogSegment implements AutoCloseable {
             case TYPE_STATE -> readState(body, count, size, record, cipher, visitor);
             case TYPE_WRITE -> readWrite(body, block, count, size, record, cipher, visitor);
             case TYPE_DISCARD -> {
-                visitor.discard(block, header.get(LONG, 24));
+                visitor.discard(block, header.get(LONG, 24), body);
                 yield body;
             }
             default ->
@@ -318,6 +318,9 @@ final class LogSegment implements AutoCloseable {
 
     private long readState(long body, int count, long size, MemorySegment record, LogCipher cipher, Visitor visitor)
             throws IOException {
+        if (count < 0 || count > LogState.BYTES_MAX) {
+            throw senseless(body);
+        }
         long bodyBytes = (long) count + AesGcm.TAG_BYTES;
         MemorySegment sealed = record.asSlice(0, bodyBytes);
         MemorySegment plain = record.asSlice(0, count);
@@ -333,6 +336,9 @@ final class LogSegment implements AutoCloseable {
     private long readWrite(
             long body, long block, int count, long size, MemorySegment record, LogCipher cipher, Visitor visitor)
             throws IOException {
+        if (count < 1 || count > BLOCKS_MAX) {
+            throw senseless(body);
+        }
         long bodyBytes = (long) count * SEALED_BLOCK_BYTES;
         MemorySegment sealed = record.asSlice(0, bodyBytes);
         if (body + bodyBytes > size || log.read(body, sealed) < bodyBytes) {
@@ -348,6 +354,17 @@ final class LogSegment implements AutoCloseable {
         }
         visitor.write(block, count, body);
         return body + bodyBytes;
+    }
+
+    private DamagedException senseless(long at) {
+        return senseless(name, at);
+    }
+
+    /** Of a record that is authentic: its writer had the vault's keys. */
+    static DamagedException senseless(String name, long at) {
+        return new DamagedException(name + " has a record before byte " + at
+                + " that is authentic and makes no sense: it was written by a hostile host or another version of the program,"
+                + " resume the newest snapshot without what was written since");
     }
 
     private boolean openHeader(long at, long size, MemorySegment buffer, MemorySegment header, LogCipher cipher)

@@ -30,6 +30,9 @@ record LogState(long sizeBytes, ChunkMapRef base, long firstSegment, long previo
     private static final int MAP_REF_BYTES = 1 + REF_BYTES + 8 + 8;
     private static final int FIXED_BYTES = 8 + MAP_REF_BYTES + 8 + 8 + 4;
 
+    /** What a state of a later version may have. */
+    static final int BYTES_MAX = 1 << 16;
+
     static final int BYTES = (FIXED_BYTES + ROOTS_MAX * (MAP_REF_BYTES + 8) + 15) & -16;
 
     /** A map that contains everything up to the end of a segment, and nothing of later ones. */
@@ -99,9 +102,15 @@ record LogState(long sizeBytes, ChunkMapRef base, long firstSegment, long previo
         try {
             ByteBuffer in = ByteBuffer.wrap(bytes);
             long sizeBytes = in.getLong();
+            if (sizeBytes <= 0 || sizeBytes > Geometry.VOLUME_BYTES_MAX || !Geometry.aligned(sizeBytes)) {
+                throw new IllegalArgumentException("a volume of " + sizeBytes + " bytes");
+            }
             ChunkMapRef base = mapRef(in);
             long firstSegment = in.getLong();
             long previousEnd = in.getLong();
+            if (firstSegment < 0 || previousEnd < 0) {
+                throw new IllegalArgumentException("segment " + firstSegment + ", end " + previousEnd);
+            }
             int count = in.getInt();
             if (count < 1 || count > ROOTS_MAX || in.remaining() < count * (MAP_REF_BYTES + 8)) {
                 throw new IllegalArgumentException(count + " roots");

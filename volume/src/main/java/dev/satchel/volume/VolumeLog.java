@@ -239,7 +239,7 @@ final class VolumeLog {
         }
         boolean done = false;
         try {
-            Collector collector = new Collector();
+            Collector collector = new Collector(segment.name());
             segment.replay(knownEnd, writer, collector);
             LogState first = collector.first;
             LogState last = collector.last;
@@ -259,11 +259,18 @@ final class VolumeLog {
 
     private static final class Collector implements LogSegment.Visitor {
         private final BlockIndex index = new BlockIndex(0);
+        private final String name;
+        private long blocks;
         private @Nullable LogState first;
         private @Nullable LogState last;
 
+        Collector(String name) {
+            this.name = name;
+        }
+
         @Override
         public void state(LogState state) {
+            blocks = Math.max(blocks, state.sizeBytes() >>> Geometry.BLOCK_SHIFT);
             if (first == null) {
                 first = state;
             }
@@ -272,12 +279,18 @@ final class VolumeLog {
         }
 
         @Override
-        public void write(long block, int count, long logOffset) {
+        public void write(long block, int count, long logOffset) throws DamagedException {
+            if (block < 0 || block > blocks - count) {
+                throw LogSegment.senseless(name, logOffset);
+            }
             index.put(block, count, logOffset, LogSegment.SEALED_BLOCK_BYTES);
         }
 
         @Override
-        public void discard(long block, long count) {
+        public void discard(long block, long count, long logOffset) throws DamagedException {
+            if (block < 0 || count < 0 || block > blocks - count) {
+                throw LogSegment.senseless(name, logOffset);
+            }
             index.zero(block, count);
         }
     }

@@ -35,8 +35,7 @@ final class ControlClient {
                 if (answer.has("progress")) {
                     progress.at(answer.text("progress"), answer.number("done"), answer.number("total"));
                 } else if (answer.has("error")) {
-                    throw new SatchelException(
-                            SatchelException.Kind.valueOf(answer.text("kind")), answer.text("error"));
+                    throw new SatchelException(kind(answer), answer.text("error"));
                 } else if (answer.fields().get("result") instanceof Map<?, ?> result) {
                     @SuppressWarnings("unchecked") // Json makes maps with text keys only
                     Map<String, Object> fields = (Map<String, Object>) result;
@@ -46,5 +45,16 @@ final class ControlClient {
                 }
             }
         }
+    }
+
+    /** A supervisor of another version may know other kinds. */
+    private static SatchelException.Kind kind(JsonObject answer) throws IOException {
+        String named = answer.has("kind") ? answer.text("kind") : "";
+        for (SatchelException.Kind kind : SatchelException.Kind.values()) {
+            if (kind.name().equals(named)) {
+                return kind;
+            }
+        }
+        return SatchelException.Kind.FAILED;
     }
 }

@@ -40,6 +40,9 @@ import org.jspecify.annotations.Nullable;
 final class OciImage implements Closeable {
     private static final int JSON_BYTES_MAX = 4 << 20;
     private static final int FILES_MAX = 100_000;
+    /** Of an archive's names and links together; those of an image have some eighty each. */
+    private static final long NAME_CHARS_MAX = 16 << 20;
+
     private static final int LAYERS_MAX = 512;
     private static final int INDEX_DEPTH_MAX = 4;
     private static final int PASSWD_BYTES_MAX = 1 << 20;
@@ -166,12 +169,14 @@ final class OciImage implements Closeable {
     /** The files of an archive that is not compressed; none if it can't be an image's. */
     private static Map<String, Part> parts(FileChannel channel) throws IOException {
         Map<String, Part> parts = new HashMap<>();
+        long chars = 0;
         Range all = new Range(channel, 0, channel.size());
         TarReader reader = new TarReader(all);
         try {
             for (TarReader.Entry entry = reader.next(); entry != null; entry = reader.next()) {
                 String name = entry.name().startsWith("./") ? entry.name().substring(2) : entry.name();
-                if (parts.size() == FILES_MAX) {
+                chars += name.length() + entry.target().length();
+                if (parts.size() == FILES_MAX || chars > NAME_CHARS_MAX) {
                     return Map.of();
                 }
                 if (entry.type() == TarReader.FILE) {

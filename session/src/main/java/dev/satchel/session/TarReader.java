@@ -62,6 +62,9 @@ final class TarReader {
 
     private int padding;
 
+    /** Of all headers that belong to the present entry. */
+    private long headerBytes;
+
     TarReader(InputStream in) {
         this.in = in;
     }
@@ -69,9 +72,11 @@ final class TarReader {
     /** The next entry, of which the contents have not been read; null at the end. */
     @Nullable
     Entry next() throws IOException {
-        skip(left + padding);
+        skip(left);
+        skip(padding);
         left = 0;
         padding = 0;
+        headerBytes = 0;
         Map<String, byte[]> pax = new LinkedHashMap<>();
         String longName = null;
         String longTarget = null;
@@ -123,6 +128,9 @@ final class TarReader {
             mtimeSeconds = parse(dot < 0 ? time : time.substring(0, dot));
             if (dot >= 0) {
                 nanos = (int) parse((time.substring(dot + 1) + "000000000").substring(0, 9));
+                if (nanos < 0) {
+                    throw new IOException("the archive says '" + time + "' where a time belongs");
+                }
             }
         }
         Map<String, byte[]> attributes = new LinkedHashMap<>();
@@ -233,13 +241,21 @@ final class TarReader {
     }
 
     private void skip(long bytes) throws IOException {
-        in.skipNBytes(bytes);
+        try {
+            in.skipNBytes(bytes);
+        } catch (EOFException e) {
+            // The JDK's says nothing.
+            EOFException told = new EOFException("the archive ends in the middle");
+            told.initCause(e);
+            throw told;
+        }
     }
 
     private byte[] header(long size) throws IOException {
-        if (size < 0 || size > HEADER_BYTES_MAX) {
-            throw new IOException("the archive has a header of " + size + " bytes");
+        if (size < 0 || size > HEADER_BYTES_MAX - headerBytes) {
+            throw new IOException("the archive has a header of more than " + HEADER_BYTES_MAX + " bytes");
         }
+        headerBytes += size;
         byte[] bytes = in.readNBytes((int) size);
         if (bytes.length < size) {
             throw new EOFException("the archive ends in the middle");

@@ -139,7 +139,9 @@ final class RealKills {
                 Eventually.pause(random.nextInt(1200));
                 process.kill();
                 kills++;
-                reading.join();
+                // It may wait for ever for a database that the checkpoint's program has left standing still: the next
+                // run ends it.
+                reading.join(5_000);
             } catch (InterruptedException e) {
                 throw new IOException(e);
             } finally {

@@ -36,6 +36,10 @@ final class ChunkIndex {
     private int[] table = new int[TABLE_SIZE_MIN];
 
     private int entries;
+
+    /** How many of them the table has: the others come in when something is looked for, so that the table is made once, not doubled often. */
+    private int entered;
+
     private int distinct;
 
     /** Where a chunk is. */
@@ -52,7 +56,6 @@ final class ChunkIndex {
         }
         packFirst[packs.size()] = entries;
         packs.add(pack);
-        grow(entries + count);
         int first = entries;
         for (int done = 0; done < count; ) {
             int block = (first + done) / BLOCK_ENTRIES;
@@ -72,22 +75,25 @@ final class ChunkIndex {
             done += n;
         }
         entries += count;
-        for (int entry = first; entry < entries; entry++) {
-            if (insert(entry)) {
-                distinct++;
-            }
-        }
     }
 
-    private void grow(int size) {
+    /** Has all entries in the table. */
+    private void enter() {
+        if (entered == entries) {
+            return;
+        }
         int wanted = table.length;
-        while (wanted < size * 2L) {
+        while (wanted < entries * 2L) {
             wanted *= 2;
         }
         if (wanted > table.length) {
             table = new int[wanted];
-            for (int entry = 0; entry < entries; entry++) {
-                insert(entry);
+            entered = 0;
+            distinct = 0;
+        }
+        for (; entered < entries; entered++) {
+            if (insert(entered)) {
+                distinct++;
             }
         }
     }
@@ -118,6 +124,7 @@ final class ChunkIndex {
         packFirst = new int[16];
         table = new int[TABLE_SIZE_MIN];
         entries = 0;
+        entered = 0;
         distinct = 0;
         condemned = nextCondemned;
         for (int last = 0; last <= 1; last++) {
@@ -170,6 +177,7 @@ final class ChunkIndex {
     }
 
     private int entryOf(ChunkId id) {
+        enter();
         int mask = table.length - 1;
         int slot = (int) id.a() & mask;
         while (table[slot] != 0) {
@@ -266,8 +274,14 @@ final class ChunkIndex {
         return pack;
     }
 
+    /** Chunks, also those that several packs have as often as they do; takes no time. */
+    synchronized int entries() {
+        return entries;
+    }
+
     /** Distinct chunks. */
     synchronized int size() {
+        enter();
         return distinct;
     }
 }

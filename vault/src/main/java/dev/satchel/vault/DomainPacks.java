@@ -136,10 +136,12 @@ final class DomainPacks {
                 try {
                     Directory directory = readDirectory(name, codec);
                     known.add(name);
-                    if (index.size() < chunksMax) {
+                    if (index.entries() < chunksMax) {
                         index.add(directory.pack(), directory.entries());
                         unindexed.add(directory);
                     }
+                } catch (AwayException e) {
+                    throw e;
                 } catch (VaultException e) {
                     // Its chunks are missing, and whoever needs one hears it then; the others are as good as before.
                     damage.add(String.valueOf(e.getMessage()));
@@ -208,7 +210,7 @@ final class DomainPacks {
                 long count = payload.get(Bytes.INT, at + SECTION_BYTES - 4);
                 MemorySegment entries = payload.asSlice(at + SECTION_BYTES, count * Pack.ENTRY_BYTES);
                 at += SECTION_BYTES + entries.byteSize();
-                if (present.contains(pack.name()) && known.add(pack.name()) && index.size() < chunksMax) {
+                if (present.contains(pack.name()) && known.add(pack.name()) && index.entries() < chunksMax) {
                     index.add(pack, entries);
                 }
             }
@@ -235,8 +237,8 @@ final class DomainPacks {
             throw new DamagedException("the index " + name + " has " + size + " bytes: delete it");
         }
         MemorySegment file = arena.allocate(size, 8);
-        MemorySegment payload = arena.allocate(Math.max(1, size - INDEX_BOUND_BYTES - AesGcm.TAG_BYTES), 8)
-                .asSlice(0, size - INDEX_BOUND_BYTES - AesGcm.TAG_BYTES);
+        // Opened where it lies: a large vault's index is some ten megabytes.
+        MemorySegment payload = file.asSlice(INDEX_BOUND_BYTES, size - INDEX_BOUND_BYTES - AesGcm.TAG_BYTES);
         if (backend.getRange(name, 0, file) == size) {
             MemorySegment expected = indexBound(arena, file.asSlice(24, 32));
             try (AesGcm cipher = new AesGcm();

@@ -1,6 +1,7 @@
 package dev.satchel.cli;
 
 import dev.satchel.session.SatchelException;
+import dev.satchel.vault.AwayException;
 import dev.satchel.vault.DamagedException;
 import dev.satchel.vault.ForgedException;
 import dev.satchel.vault.InUseException;
@@ -46,6 +47,7 @@ record Failure(int exitCode, String message) {
             case ParameterException e -> new Failure(USAGE, usage(e));
             case SatchelException e -> new Failure(e.kind().exitCode(), said(e));
             case NoSuchException e -> new Failure(NOT_FOUND, said(e));
+            case AwayException e -> new Failure(NOT_FOUND, said(e));
             case WrongPassphraseException e -> new Failure(NOT_AUTHENTIC, said(e));
             case DamagedException e -> new Failure(NOT_AUTHENTIC, said(e));
             case ForgedException e -> new Failure(NOT_AUTHENTIC, said(e));

@@ -3,6 +3,7 @@ package dev.satchel.session;
 import static java.util.Objects.requireNonNull;
 
 import dev.satchel.linux.Fd;
+import dev.satchel.vault.AwayException;
 import dev.satchel.vault.DamagedException;
 import dev.satchel.vault.ForgedException;
 import dev.satchel.vault.InUseException;
@@ -129,6 +130,7 @@ final class ControlServer implements AutoCloseable {
         return switch (e) {
             case SatchelException failure -> failure.kind();
             case NoSuchException none -> SatchelException.Kind.NOT_FOUND;
+            case AwayException away -> SatchelException.Kind.NOT_FOUND;
             case DamagedException damaged -> SatchelException.Kind.NOT_AUTHENTIC;
             case ForgedException forged -> SatchelException.Kind.NOT_AUTHENTIC;
             case InUseException used -> SatchelException.Kind.IN_USE;

@@ -790,6 +790,7 @@ public final class Supervisor implements AutoCloseable {
     private SuspendResult capture(String kind, boolean leaveRunning, Progress progress, Optional<String> label)
             throws IOException {
         requireRunning();
+        vault.requireThere();
         labelOfNext = label;
         SessionDisplay shown = present(display);
         progress.at("bringing the rest of its memory", 0, 0);
@@ -1109,6 +1110,10 @@ public final class Supervisor implements AutoCloseable {
             return;
         }
         closed = true;
+        Volume disk = volume;
+        if (disk != null) {
+            disk.stopWaiting();
+        }
         AutoSync sync = autoSync;
         if (sync != null) {
             undo.addLast(sync::sessionEnded);

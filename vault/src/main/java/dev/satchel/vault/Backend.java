@@ -19,7 +19,7 @@ import java.util.Optional;
  * dies at whatever moment, and whoever reads at that moment, there is the old object whole or the new one whole.
  *
  * <p>A full device is a {@link VaultFullException}, and leaves everything as it was before the call. An object that is
- * not there is a {@link NoSuchException}.
+ * not there is a {@link NoSuchException}. A place that has gone itself is an {@link AwayException}, never an absence of objects.
  */
 public interface Backend extends Closeable {
     /** The place, for messages to people. */

@@ -177,7 +177,7 @@ public final class DirectoryBackend implements Backend {
             made |= name.equals(Vault.CONFIG);
             return Optional.of(buffer.asSlice(0, done).toArray(ValueLayout.JAVA_BYTE));
         } catch (IOException e) {
-            if (isMissing(e)) {
+            if (isMissing(e) && !isGone()) {
                 return Optional.empty();
             }
             throw failure(e, name);
@@ -196,8 +196,11 @@ public final class DirectoryBackend implements Backend {
     public Optional<Long> size(String name) throws IOException {
         try {
             return Optional.of(disk.size(path(name)));
-        } catch (NoSuchFileException e) {
-            return Optional.empty();
+        } catch (IOException e) {
+            if (isMissing(e) && !isGone()) {
+                return Optional.empty();
+            }
+            throw failure(e, name);
         }
     }
 
@@ -208,6 +211,9 @@ public final class DirectoryBackend implements Backend {
             collect(root, "", 1, names);
         } else {
             collect(path(prefix), prefix + "/", prefix.split("/", -1).length + 1, names);
+        }
+        if (names.isEmpty() && isGone()) {
+            throw gone();
         }
         names.sort(null);
         return names;
@@ -406,8 +412,8 @@ public final class DirectoryBackend implements Backend {
         return made && !disk.exists(root.resolve(Vault.CONFIG));
     }
 
-    private NoSuchException gone() {
-        return new NoSuchException(
+    private AwayException gone() {
+        return new AwayException(
                 "the vault " + root + " is not there any more: connect its device again, or put its directory back");
     }
 

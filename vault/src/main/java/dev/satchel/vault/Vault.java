@@ -303,6 +303,11 @@ public final class Vault implements AutoCloseable {
         return sealer;
     }
 
+    /** @throws AwayException when its device has been taken away, so that nothing that takes long is begun */
+    public void requireThere() throws IOException {
+        Optional<Long> _ = backend.size(CONFIG);
+    }
+
     /** Where it is, e.g. for {@link Backend#openLog}; not to be closed. Names beginning {@code log/} are the upper parts'. */
     public Backend backend() {
         return backend;

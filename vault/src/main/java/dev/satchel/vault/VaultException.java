@@ -8,7 +8,8 @@ import org.jspecify.annotations.Nullable;
  * {@code <what happened>: <what to do>}. Any other {@link IOException} is the device's.
  */
 public abstract sealed class VaultException extends IOException
-        permits CollectedException,
+        permits AwayException,
+                CollectedException,
                 DamagedException,
                 ExistsException,
                 ForgedException,

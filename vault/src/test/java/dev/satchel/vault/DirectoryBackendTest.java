@@ -84,9 +84,14 @@ class DirectoryBackendTest {
                         () -> backend.putIfAbsent("other/two", bytes(arena, "two")),
                         () -> backend.openLog("log/s/1", true),
                         () -> backend.replace("head", Optional.empty(), new byte[1]),
-                        () -> backend.getRange("packs/three", 0, arena.allocate(1)))) {
+                        () -> backend.getRange("packs/three", 0, arena.allocate(1)),
+                        // Nobody is to take it for empty.
+                        () -> backend.get("packs/one", 1000),
+                        () -> backend.size("packs/one"),
+                        () -> backend.list("packs"),
+                        () -> backend.list(""))) {
                     assertThatThrownBy(use)
-                            .isInstanceOf(NoSuchException.class)
+                            .isInstanceOf(AwayException.class)
                             .hasMessageContaining("connect its device again");
                 }
                 if (mountPoint) {

@@ -5,6 +5,7 @@ import static java.util.Objects.requireNonNull;
 import dev.satchel.linux.Errno;
 import dev.satchel.linux.LinuxException;
 import dev.satchel.linux.fuse.FuseFile;
+import dev.satchel.vault.AwayException;
 import dev.satchel.vault.ChunkMap;
 import dev.satchel.vault.ChunkMapRef;
 import dev.satchel.vault.ChunkRef;
@@ -70,6 +71,7 @@ public final class Volume implements FuseFile, AutoCloseable {
     private static final long SPARE_DELAY_MILLIS = 500;
 
     private static final long FOLD_RETRY_MILLIS = 5_000;
+    private static final long AWAY_MILLIS = 250;
     /** How long the folding thread sleeps when nothing wakes it. */
     private static final long ASLEEP_MILLIS = 3_600_000;
 
@@ -115,6 +117,8 @@ public final class Volume implements FuseFile, AutoCloseable {
 
     private volatile long sizeBytes;
     private volatile boolean closed;
+
+    private volatile boolean impatient;
 
     /** Folding is for one at a time. Before the append lock. */
     private final ReentrantLock foldLock = new ReentrantLock();
@@ -261,14 +265,49 @@ public final class Volume implements FuseFile, AutoCloseable {
 
     @Override
     public void read(long offset, MemorySegment dst) throws IOException {
-        View pinned = pin();
-        try {
-            read(pinned, sizeBytes, offset, dst);
-        } finally {
-            unpin(pinned);
-        }
+        withVault(() -> {
+            View pinned = pin();
+            try {
+                read(pinned, sizeBytes, offset, dst);
+            } finally {
+                unpin(pinned);
+            }
+        });
         lastRequestNanos = System.nanoTime();
         readAhead.saw(offset, dst.byteSize(), sizeBytes);
+    }
+
+    /** What may be done again if the vault went away meanwhile. */
+    private interface Request {
+        void carryOut() throws IOException;
+    }
+
+    /**
+     * What is in memory is read, and what the log's open segment takes is written, without the vault; who needs more than that waits until
+     * its device is connected again. A file system that is told of an error would be of no use afterwards.
+     */
+    private void withVault(Request request) throws IOException {
+        while (true) {
+            try {
+                request.carryOut();
+                return;
+            } catch (AwayException e) {
+                if (impatient || closed) {
+                    throw e;
+                }
+                try {
+                    Thread.sleep(AWAY_MILLIS);
+                } catch (InterruptedException interrupted) {
+                    Thread.currentThread().interrupt();
+                    throw e;
+                }
+            }
+        }
+    }
+
+    /** From now on requests fail while the vault is away, instead of waiting for it: for who is about to end what makes them. */
+    public void stopWaiting() {
+        impatient = true;
     }
 
     void read(View pinned, long size, long offset, MemorySegment dst) throws IOException {
@@ -409,30 +448,34 @@ public final class Volume implements FuseFile, AutoCloseable {
         checkRange("write", offset, src.byteSize(), sizeBytes);
         awaitRoom();
         try {
-            if (!Geometry.aligned(offset) || !Geometry.aligned(src.byteSize())) {
-                lockToAppend();
-                try {
-                    writeUnaligned(offset, src, src.byteSize());
-                } finally {
-                    unlock();
-                }
-            } else if (src.byteSize() < SEAL_ASIDE_BYTES_MIN) {
-                lockToAppend();
-                try {
-                    writeAligned(offset, src);
-                } finally {
-                    unlock();
-                }
-            } else {
-                long partBytes = (long) LogSegment.BLOCKS_MAX << Geometry.BLOCK_SHIFT;
-                for (long done = 0; done < src.byteSize(); done += partBytes) {
-                    writeSealedAside(offset + done, src.asSlice(done, Math.min(partBytes, src.byteSize() - done)));
-                }
-            }
+            withVault(() -> writeNow(offset, src));
         } catch (VaultFullException e) {
             throw full("write", offset, src.byteSize(), e);
         }
         wrote();
+    }
+
+    private void writeNow(long offset, MemorySegment src) throws IOException {
+        if (!Geometry.aligned(offset) || !Geometry.aligned(src.byteSize())) {
+            lockToAppend();
+            try {
+                writeUnaligned(offset, src, src.byteSize());
+            } finally {
+                unlock();
+            }
+        } else if (src.byteSize() < SEAL_ASIDE_BYTES_MIN) {
+            lockToAppend();
+            try {
+                writeAligned(offset, src);
+            } finally {
+                unlock();
+            }
+        } else {
+            long partBytes = (long) LogSegment.BLOCKS_MAX << Geometry.BLOCK_SHIFT;
+            for (long done = 0; done < src.byteSize(); done += partBytes) {
+                writeSealedAside(offset + done, src.asSlice(done, Math.min(partBytes, src.byteSize() - done)));
+            }
+        }
     }
 
     /** Takes the append lock when no place in the log is promised to anybody. */
@@ -593,6 +636,15 @@ public final class Volume implements FuseFile, AutoCloseable {
             return;
         }
         awaitRoom();
+        try {
+            withVault(() -> discardNow(offset, length));
+        } catch (VaultFullException e) {
+            throw full("discard", offset, length, e);
+        }
+        wrote();
+    }
+
+    private void discardNow(long offset, long length) throws IOException {
         lockToAppend();
         try {
             long from = roundUp(offset);
@@ -608,12 +660,9 @@ public final class Volume implements FuseFile, AutoCloseable {
                     writeUnaligned(to, null, offset + length - to);
                 }
             }
-        } catch (VaultFullException e) {
-            throw full("discard", offset, length, e);
         } finally {
             unlock();
         }
-        wrote();
     }
 
     private void discardBlocks(long block, long count) throws IOException {
@@ -1024,7 +1073,7 @@ public final class Volume implements FuseFile, AutoCloseable {
         synchronized (folderLock) {
             while (!closed && !hasRoom()) {
                 IOException failed = foldFailure;
-                if (failed != null) {
+                if (failed != null && (impatient || !(failed instanceof AwayException))) {
                     LinuxException e = new LinuxException("write(volume whose log is full)", Errno.ENOSPC);
                     e.initCause(failed);
                     throw e;

@@ -1,0 +1,121 @@
+package dev.satchel.volume;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.satchel.vault.AwayException;
+import dev.satchel.vault.ChunkMapRef;
+import dev.satchel.vault.SessionId;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A disk whose vault is taken away waits for it. */
+@Timeout(60)
+class AwayVolumeTest {
+    private static final long BYTES = 64L << 20;
+    private static final int BLOCK = 4096;
+    private static final VolumeOptions QUIET =
+            new VolumeOptions(VolumeOptions.ExistingLog.REPLAY, 4, 0, 1000, 1, 1L << 30, false);
+
+    @TempDir
+    Path directory;
+
+    private Path place;
+    private Path elsewhere;
+
+    @BeforeEach
+    void name() {
+        place = directory.resolve("stick");
+        elsewhere = directory.resolve("elsewhere");
+    }
+
+    private static MemorySegment block(Arena arena, int content) {
+        return arena.allocate(BLOCK).fill((byte) content);
+    }
+
+    private static byte read(Volume volume, long block) throws IOException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment bytes = arena.allocate(BLOCK);
+            volume.read(block * BLOCK, bytes);
+            return bytes.get(ValueLayout.JAVA_BYTE, BLOCK - 1);
+        }
+    }
+
+    private interface Work {
+        byte run() throws IOException;
+    }
+
+    private static CompletableFuture<Byte> start(Work work) {
+        CompletableFuture<Byte> result = new CompletableFuture<>();
+        Thread.ofPlatform().daemon().start(() -> {
+            try {
+                result.complete(work.run());
+            } catch (IOException | RuntimeException e) {
+                result.completeExceptionally(e);
+            }
+        });
+        return result;
+    }
+
+    @Test
+    void whoNeedsItsVaultWaitsForIt() throws Exception {
+        SessionId session = SessionId.random();
+        ChunkMapRef stored;
+        try (TestVault vault = TestVault.make(place);
+                Volume volume = Volume.open(vault.vault(), session, ChunkMapRef.EMPTY, BYTES, QUIET);
+                Arena arena = Arena.ofConfined()) {
+            for (int i = 0; i < 8; i++) {
+                volume.write((1000 + 100L * i) * BLOCK, block(arena, i + 1));
+            }
+            stored = vault.commit(volume);
+        }
+        try (TestVault vault = TestVault.open(place);
+                Volume volume = Volume.open(vault.vault(), session, stored, BYTES, QUIET)) {
+            Files.move(place, elsewhere);
+            Files.createDirectory(place); // as an empty mount point
+            CompletableFuture<Byte> reader = start(() -> read(volume, 1700));
+            CompletableFuture<Byte> writer = start(() -> {
+                try (Arena own = Arena.ofConfined()) {
+                    volume.write(9L * BLOCK, block(own, 99)); // the first of the log
+                }
+                return read(volume, 9);
+            });
+            assertThatThrownBy(() -> reader.get(1, TimeUnit.SECONDS)).isInstanceOf(TimeoutException.class);
+            assertThat(writer).isNotDone();
+            assertThat(place).isEmptyDirectory();
+            Files.delete(place);
+            Files.move(elsewhere, place);
+            assertThat(reader.get(20, TimeUnit.SECONDS)).isEqualTo((byte) 8);
+            assertThat(writer.get(20, TimeUnit.SECONDS)).isEqualTo((byte) 99);
+        }
+        // Who is about to end does not wait.
+        try (TestVault vault = TestVault.open(place);
+                Volume volume = Volume.open(vault.vault(), session, stored, BYTES, QUIET)) {
+            Files.move(place, elsewhere);
+            CompletableFuture<Byte> late = start(() -> read(volume, 1300));
+            assertThatThrownBy(() -> late.get(500, TimeUnit.MILLISECONDS)).isInstanceOf(TimeoutException.class);
+            volume.stopWaiting();
+            assertThatThrownBy(() -> late.get(20, TimeUnit.SECONDS))
+                    .isInstanceOf(ExecutionException.class)
+                    .hasCauseInstanceOf(AwayException.class);
+            Files.move(elsewhere, place);
+        }
+        try (TestVault vault = TestVault.open(place);
+                Volume volume = Volume.open(vault.vault(), session, stored, BYTES, QUIET)) {
+            assertThat(read(volume, 9)).isEqualTo((byte) 99);
+            assertThat(read(volume, 1200)).isEqualTo((byte) 3);
+        }
+    }
+}

@@ -56,7 +56,6 @@ final class ChunkTransfer {
     private final AtomicInteger damaged = new AtomicInteger();
     private long bytesTotal;
     private volatile boolean vanished;
-    private volatile @Nullable Throwable failure;
 
     ChunkTransfer(Vault from, Vault to, Replication.Pace pace, ProgressListener listener) {
         this.from = from;
@@ -269,12 +268,15 @@ final class ChunkTransfer {
             }
             (need.whole ? whole : parts).add(need);
         }
-        if (whole.size() > 1) {
-            carryInLanes(whole);
-        } else if (!whole.isEmpty()) {
-            carryWhole(whole, new AtomicInteger());
+        if (!whole.isEmpty()) {
+            Lanes lanes = new Lanes();
+            AtomicInteger next = new AtomicInteger();
+            lanes.run(
+                    whole.size() > 1 ? LANES : 1,
+                    "replicate",
+                    "interrupted: type it again, and it goes on from here",
+                    () -> carryWhole(whole, next, lanes));
         }
-        rethrow();
         for (Need need : whole) {
             // One that has a damaged chunk was given up: what else is needed of it goes by itself.
             if (!need.whole) {
@@ -290,54 +292,11 @@ final class ChunkTransfer {
         }
     }
 
-    private void carryInLanes(List<Need> whole) throws IOException {
-        AtomicInteger next = new AtomicInteger();
-        List<Thread> lanes = new ArrayList<>();
-        for (int i = 1; i < LANES; i++) {
-            lanes.add(Thread.ofPlatform().daemon().name("replicate-" + i).start(() -> lane(whole, next)));
-        }
-        lane(whole, next);
-        boolean interrupted = false;
-        for (Thread lane : lanes) {
-            while (lane.isAlive()) {
-                try {
-                    lane.join();
-                } catch (InterruptedException e) {
-                    interrupted = true;
-                    failure = new InterruptedIOException("interrupted: type it again, and it goes on from here");
-                }
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
-    }
-
-    private void lane(List<Need> whole, AtomicInteger next) {
-        try {
-            carryWhole(whole, next);
-        } catch (IOException | RuntimeException | Error e) {
-            failure = e;
-        }
-    }
-
-    private void rethrow() throws IOException {
-        switch (failure) {
-            case null -> {
-                return;
-            }
-            case IOException e -> throw e;
-            case RuntimeException e -> throw e;
-            case Error e -> throw e;
-            case Throwable e -> throw new IOException(e);
-        }
-    }
-
-    private void carryWhole(List<Need> whole, AtomicInteger next) throws IOException {
+    private void carryWhole(List<Need> whole, AtomicInteger next, Lanes lanes) throws IOException {
         Map<String, PackFile> unnamed = new LinkedHashMap<>();
         List<Need> written = new ArrayList<>();
         try {
-            while (failure == null) {
+            while (!lanes.hasFailed()) {
                 int at = next.getAndIncrement();
                 if (at >= whole.size()) {
                     break;

@@ -4,7 +4,6 @@ import dev.satchel.linux.Errno;
 import dev.satchel.linux.LinuxException;
 import dev.satchel.linux.crypto.AesGcm;
 import java.io.IOException;
-import java.io.InterruptedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -20,7 +19,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
-import org.jspecify.annotations.Nullable;
 
 /** One run of {@link Vault#verify}. */
 final class Verification {
@@ -256,64 +254,19 @@ final class Verification {
 
     /** All packs, by as many threads as there are processors. @return what was found, in the packs' order */
     private List<PackCheck> checkPacks(DomainPacks domain, List<String> packs) throws IOException {
-        PackLanes lanes = new PackLanes(domain, packs);
-        lanes.run();
-        return lanes.checks;
-    }
-
-    /** Threads that each check one pack after the other. */
-    private final class PackLanes {
-        private final List<PackCheck> checks = new ArrayList<>();
-        private final AtomicInteger next = new AtomicInteger();
-        private volatile @Nullable Throwable failure;
-
-        PackLanes(DomainPacks domain, List<String> packs) {
-            for (String pack : packs) {
-                checks.add(new PackCheck(domain, pack));
-            }
+        List<PackCheck> checks = new ArrayList<>();
+        for (String pack : packs) {
+            checks.add(new PackCheck(domain, pack));
         }
-
-        void run() throws IOException {
-            int count = Math.min(Math.min(Runtime.getRuntime().availableProcessors(), LANES_MAX), checks.size());
-            List<Thread> others = new ArrayList<>();
-            for (int i = 1; i < count; i++) {
-                others.add(Thread.ofPlatform().daemon().name("verify-" + i).start(this::lane));
+        Lanes lanes = new Lanes();
+        AtomicInteger next = new AtomicInteger();
+        int count = Math.min(Math.min(Runtime.getRuntime().availableProcessors(), LANES_MAX), checks.size());
+        lanes.run(count, "verify", "interrupted: nothing was changed", () -> {
+            for (int i = next.getAndIncrement(); i < checks.size() && !lanes.hasFailed(); i = next.getAndIncrement()) {
+                checks.get(i).run();
             }
-            lane();
-            boolean interrupted = false;
-            for (Thread other : others) {
-                while (other.isAlive()) {
-                    try {
-                        other.join();
-                    } catch (InterruptedException e) {
-                        interrupted = true;
-                        failure = new InterruptedIOException("interrupted: nothing was changed");
-                    }
-                }
-            }
-            if (interrupted) {
-                Thread.currentThread().interrupt();
-            }
-            switch (failure) {
-                case null -> {
-                    return;
-                }
-                case IOException e -> throw e;
-                case RuntimeException e -> throw e;
-                case Error e -> throw e;
-                case Throwable e -> throw new IllegalStateException(e);
-            }
-        }
-
-        private void lane() {
-            try {
-                for (int i = next.getAndIncrement(); i < checks.size() && failure == null; i = next.getAndIncrement()) {
-                    checks.get(i).run();
-                }
-            } catch (IOException | RuntimeException | Error e) {
-                failure = e;
-            }
-        }
+        });
+        return checks;
     }
 
     private synchronized void progress(long bytes) {

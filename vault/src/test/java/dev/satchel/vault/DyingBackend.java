@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /** A place that is taken away after so many changes. */
 final class DyingBackend extends ForwardingBackend {
@@ -16,17 +17,24 @@ final class DyingBackend extends ForwardingBackend {
         }
     }
 
+    private final Supplier<? extends IOException> trouble;
     private int left;
 
     DyingBackend(Backend real, int writes) {
-        super(real);
-        this.left = writes;
+        this(real, writes, Died::new);
     }
 
-    private void change() throws Died {
+    /** @param trouble what each change fails with after so many */
+    DyingBackend(Backend real, int writes, Supplier<? extends IOException> trouble) {
+        super(real);
+        this.left = writes;
+        this.trouble = trouble;
+    }
+
+    private synchronized void change() throws IOException {
         if (left-- <= 0) {
             left = 0;
-            throw new Died();
+            throw trouble.get();
         }
     }
 

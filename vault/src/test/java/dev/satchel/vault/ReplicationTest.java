@@ -671,8 +671,7 @@ class ReplicationTest {
         for (int at = 0; failed; at++) {
             Path place = directory.resolve("away-" + at);
             failed = false;
-            try (Vault copy =
-                    home.openReplica(new FailingBackend(new DirectoryBackend(place), at), HeadWitness.NONE, true)) {
+            try (Vault copy = home.openReplica(full(new DirectoryBackend(place), at), HeadWitness.NONE, true)) {
                 push(home, copy);
             } catch (VaultFullException e) {
                 failed = true;
@@ -701,49 +700,8 @@ class ReplicationTest {
     }
 
     /** Full at the n-th operation that writes, and from then on. */
-    private static final class FailingBackend extends ForwardingBackend {
-        private int left;
-
-        FailingBackend(Backend next, int operations) {
-            super(next);
-            left = operations;
-        }
-
-        private synchronized void write() throws IOException {
-            if (left-- <= 0) {
-                throw new VaultFullException("full: free some", null);
-            }
-        }
-
-        @Override
-        public boolean putIfAbsent(String name, MemorySegment... parts) throws IOException {
-            write();
-            return super.putIfAbsent(name, parts);
-        }
-
-        @Override
-        public PackFile begin() throws IOException {
-            write();
-            return super.begin();
-        }
-
-        @Override
-        public void commit(Map<String, PackFile> files) throws IOException {
-            write();
-            super.commit(files);
-        }
-
-        @Override
-        public void delete(String name) throws IOException {
-            write();
-            super.delete(name);
-        }
-
-        @Override
-        public boolean replace(String name, Optional<byte[]> expected, byte[] next) throws IOException {
-            write();
-            return super.replace(name, expected, next);
-        }
+    private static Backend full(Backend next, int operations) {
+        return new DyingBackend(next, operations, () -> new VaultFullException("full: free some", null));
     }
 
     /** Syncs slowly, in a process that can be killed. */

@@ -22,6 +22,26 @@ import org.junit.jupiter.api.BeforeEach;
  * any session of its vault: no mount, loop device, control group, process, network interface, nothing in the hosts' run directories.
  */
 abstract class LiveTest {
+    /** Appends lines that it has made durable, and counts them in memory; an error ends it, and is told. */
+    static final String DURABLE_LINES = """
+            exec python3 -c '
+            import os, time
+            n = 0
+            try:
+                with open("/home/user/lines", "a") as lines:
+                    while True:
+                        n += 1
+                        lines.write(f"{n}\\n")
+                        lines.flush()
+                        os.fsync(lines.fileno())
+                        with open("/dev/shm/new", "w") as count:
+                            count.write(str(n))
+                        os.rename("/dev/shm/new", "/dev/shm/count")
+                        time.sleep(0.02)
+            except OSError as e:
+                open("/dev/shm/failed", "w").write(str(e))
+            '""";
+
     private static final AtomicInteger NAMES = new AtomicInteger();
     private static final long SETTLE_MILLIS = 5_000;
 

@@ -22,25 +22,6 @@ class TakenAwayTest extends LiveTest {
     /** So many lines take seconds: longer than leases are looked at, and the background wants to work. */
     private static final int LINES = 120;
 
-    private static final String DURABLE_LINES = """
-            exec python3 -c '
-            import os, time
-            n = 0
-            try:
-                with open("/home/user/lines", "a") as lines:
-                    while True:
-                        n += 1
-                        lines.write(f"{n}\\n")
-                        lines.flush()
-                        os.fsync(lines.fileno())
-                        with open("/dev/shm/new", "w") as count:
-                            count.write(str(n))
-                        os.rename("/dev/shm/new", "/dev/shm/count")
-                        time.sleep(0.02)
-            except OSError as e:
-                open("/dev/shm/failed", "w").write(str(e))
-            '""";
-
     @Test
     void aVaultThatIsAwayForATimeIsWaitedFor() throws Exception {
         Device device = device(SMALL_BYTES);

@@ -20,26 +20,6 @@ import org.junit.jupiter.api.Test;
 class TroubleTest extends LiveTest {
     private static final long SMALL_BYTES = 512L << 20;
 
-    /** Appends lines that it has made durable, and counts them in memory; an error ends it, and is told. */
-    private static final String DURABLE_LINES = """
-            exec python3 -c '
-            import os, time
-            n = 0
-            try:
-                with open("/home/user/lines", "a") as lines:
-                    while True:
-                        n += 1
-                        lines.write(f"{n}\\n")
-                        lines.flush()
-                        os.fsync(lines.fileno())
-                        with open("/dev/shm/new", "w") as count:
-                            count.write(str(n))
-                        os.rename("/dev/shm/new", "/dev/shm/count")
-                        time.sleep(0.02)
-            except OSError as e:
-                open("/dev/shm/failed", "w").write(str(e))
-            '""";
-
     @Test
     void aFullDeviceStopsASuspendAndNothingElse() throws IOException {
         Device device = device(SMALL_BYTES);

@@ -32,6 +32,7 @@ final class Hooks implements AutoCloseable {
 
     private static final int MESSAGE_BYTES_MAX = 256;
     private static final String SCRIPT = "hook";
+    private static final int CLEAN_UP_PASSES_MAX = 1000;
 
     private final Path script;
     private final FileChannel questions;
@@ -88,14 +89,25 @@ final class Hooks implements AutoCloseable {
             return;
         }
         String argument = "\0" + script + "\0"; // CRIU's, or the shell's that runs it
+        // Again until there are none: one that is found may have forked since those after it were listed.
+        for (int pass = 0; pass < CLEAN_UP_PASSES_MAX && killAll(argument); pass++) {
+            Thread.onSpinWait();
+        }
+    }
+
+    /** @return whether there were any */
+    private static boolean killAll(String argument) throws IOException {
+        boolean any = false;
         try (DirectoryStream<Path> processes = Files.newDirectoryStream(Path.of("/proc"), "[0-9]*")) {
             for (Path process : processes) {
                 if (commandLine(process).contains(argument)) {
+                    any = true;
                     boolean ignored =
                             Processes.kill(Long.parseLong(process.getFileName().toString()), Processes.SIGKILL);
                 }
             }
         }
+        return any;
     }
 
     private static String commandLine(Path process) {

@@ -161,12 +161,15 @@ final class FuseWorker implements Runnable {
             result = t instanceof LinuxException e ? -e.errno() : -Errno.EIO;
             thrown = t;
         }
-        if (result != NO_REPLY) {
-            reply(unique, result);
-        }
-        // After the answer, which must not depend on who listens.
-        if (thrown != null) {
-            failures.failed(describe(opcode, node), thrown);
+        try {
+            // Before the answer: who gets it may ask at once what was the matter.
+            if (thrown != null) {
+                failures.failed(describe(opcode, node), thrown);
+            }
+        } finally {
+            if (result != NO_REPLY) {
+                reply(unique, result);
+            }
         }
     }
 

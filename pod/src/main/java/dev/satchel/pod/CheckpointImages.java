@@ -29,6 +29,7 @@ final class CheckpointImages implements AutoCloseable {
     private final Path pagesDirectory;
     private final List<CheckpointPages> pages = new ArrayList<>();
     private final WindowScratch scratch = new WindowScratch();
+    private @Nullable WindowPrints prints;
     private @Nullable FuseMount pagesMount;
     private @Nullable PagesReadAhead readAhead;
     private Map<Integer, AddressSpace> spaces = Map.of();
@@ -90,6 +91,9 @@ final class CheckpointImages implements AutoCloseable {
             layouts.put(layout.id(), layout);
         }
         ChunkMap map = ChunkMap.load(chunks, checkpoint.pages());
+        WindowPrints noted = new WindowPrints();
+        prints = noted;
+        WindowPrints.Table table = new WindowPrints.Table(checkpoint.pages());
         Map<String, FuseFile> served = new HashMap<>();
         for (PagesFile file : files) {
             if (file.sizeBytes() == 0) {
@@ -100,7 +104,10 @@ final class CheckpointImages implements AutoCloseable {
             if (layout == null) {
                 throw new IOException("the checkpoint lacks the pagemap of " + file.name());
             }
-            CheckpointPages pagesFile = new CheckpointPages(chunks, map, file, layout, scratch);
+            long id = file.id();
+            CheckpointPages pagesFile = new CheckpointPages(
+                    chunks, map, file, layout, scratch, (number, window) -> table.set(id, number, noted.of(window)));
+            table.add(id, pagesFile.count());
             pages.add(pagesFile);
             served.put(file.name(), pagesFile);
             // Relative: CRIU, in the pod's user namespace, could not walk here from the root directory.
@@ -112,6 +119,7 @@ final class CheckpointImages implements AutoCloseable {
                 space.pages().leaveOut(space.lazyPages());
             }
         }
+        noted.compareWith(table);
         Files.createDirectories(pagesDirectory);
         FuseMount mount = FuseMount.mount(
                 pagesDirectory,
@@ -171,6 +179,16 @@ final class CheckpointImages implements AutoCloseable {
         return this::closePages;
     }
 
+    /** Hands over the fingerprints of what was or will be read: whoever has them closes them once nothing is read any more. */
+    WindowPrints takePrints() {
+        WindowPrints taken = prints;
+        if (taken == null) {
+            throw new IllegalStateException("no checkpoint is shown here, or its fingerprints were taken already");
+        }
+        prints = null;
+        return taken;
+    }
+
     private void closePages() {
         pages.forEach(CheckpointPages::close);
         pages.clear();
@@ -190,6 +208,9 @@ final class CheckpointImages implements AutoCloseable {
         } finally {
             if (!lent) {
                 closePages();
+            }
+            if (prints != null) {
+                prints.close();
             }
             Mounts.unmount(directory, Mounts.MNT_DETACH);
             Files.delete(directory);

@@ -29,6 +29,7 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
     private final ChunkMap map;
     private final long firstSlot;
     private final WindowScratch scratch;
+    private final Listener listener;
     private final long[] starts; // of each window in the file, and the file's size
     private final Arena arena = Arena.ofShared();
 
@@ -42,6 +43,14 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
     /** Which windows somebody has begun to decode already; by any thread, so that at worst one is decoded twice. */
     private final boolean[] begun;
 
+    /** Is told of each window that was put together, by whatever thread did it, before it is used. */
+    interface Listener {
+        Listener NONE = (_, _) -> {};
+
+        /** @param number from the beginning of the file */
+        void decoded(int number, MemorySegment window);
+    }
+
     /**
      * Reads nothing yet: which chunks a window is made of is looked up when it is wanted, so that a large memory takes no longer to
      * begin with than a small one.
@@ -49,12 +58,19 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
      * @param layout by the file's pagemap
      * @param scratch stays the caller's, and open as long as this
      */
-    CheckpointPages(ChunkStore chunks, ChunkMap map, PagesFile file, PageWindows.Layout layout, WindowScratch scratch)
+    CheckpointPages(
+            ChunkStore chunks,
+            ChunkMap map,
+            PagesFile file,
+            PageWindows.Layout layout,
+            WindowScratch scratch,
+            Listener listener)
             throws IOException {
         this.chunks = chunks;
         this.map = map;
         this.name = file.name();
         this.scratch = scratch;
+        this.listener = listener;
         this.firstSlot = file.firstSlot();
         this.starts = layout.starts();
         int windows = starts.length - 1;
@@ -140,6 +156,12 @@ final class CheckpointPages implements FuseFile, AutoCloseable {
 
     /** Puts a window together. By any thread. @return its length */
     int decode(int window, MemorySegment dst) throws IOException {
+        int length = putTogether(window, dst);
+        listener.decoded(window, dst.asSlice(0, length));
+        return length;
+    }
+
+    private int putTogether(int window, MemorySegment dst) throws IOException {
         int length = length(window);
         long slot = firstSlot + (long) window * PageWindows.SLOTS;
         ChunkRef base = map.get(slot).orElseThrow(this::notWhole);

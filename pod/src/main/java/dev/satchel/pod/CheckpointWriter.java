@@ -1,5 +1,6 @@
 package dev.satchel.pod;
 
+import dev.satchel.linux.Fd;
 import dev.satchel.pod.filter.ImageDirectory;
 import dev.satchel.pod.filter.ImageFilter;
 import dev.satchel.vault.ChunkMap;
@@ -9,6 +10,7 @@ import dev.satchel.vault.ChunkStore;
 import dev.satchel.vault.ChunkWriter;
 import dev.satchel.vault.DamagedException;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.DirectoryStream;
@@ -21,36 +23,56 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Takes CRIU's images into chunks, once they have all come: what is done beside CRIU makes programs stand still longer.
+ * Takes CRIU's images into chunks, once they have all come: what is done beside CRIU makes programs stand still longer. Of programs
+ * that are to go on afterwards it is beside CRIU that pages are sifted ({@link #awaitSifted}): those of windows that have changed are
+ * copied, before they can change again; the others are known to be in the vault.
  *
  * <p>Memory is cut at multiples of 64 KiB <em>of each process's address space</em>: a chunk holds the pages that are present
  * between two multiples, in order, so that memory which did not change is the same chunks at the next checkpoint, wherever in the
  * pages file it comes to lie. Of a window that did change, only the pages are stored that its chunk in the checkpoint before has not,
- * see {@link PageDelta}.
+ * see {@link PageDelta}. Whether it did is told by fingerprints, as far as there are any ({@link WindowPrints}), else by names.
  */
 final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
     private final Path directory;
     private final ChunkStore chunks;
     private final ChunkWriter writer;
-    private final CompletableFuture<PageWindows> before;
+    private final Earlier before;
+    private final boolean sifting;
 
-    /** Held while a piece is taken and read: pages come out of a pipe in one order only. */
-    private final Object reading = new Object();
-
-    // Guarded by this. Pieces are numbered in the order in which they were added, and taken in that order.
-    private final ArrayDeque<Piece> pieces = new ArrayDeque<>();
+    // Guarded by this. Pieces are numbered in the order in which they were added.
+    private final List<Source> sources = new ArrayList<>();
+    private final ArrayDeque<Copied> copied = new ArrayDeque<>();
+    private final List<Fd> copies = new ArrayList<>();
+    private final List<WindowPrints.@Nullable Print> prints = new ArrayList<>();
     private final Map<String, Cuts> cut = new HashMap<>();
     private final Map<String, CapturedPages> arrived = new HashMap<>();
     private final List<@Nullable WindowForm> forms = new ArrayList<>();
     private final List<PagesFile> pagesFiles = new ArrayList<>();
     private final List<Thread> workers = new ArrayList<>();
+    private boolean complete;
     private boolean closed;
     private int processes;
     private long bytesMemory;
     private @Nullable Throwable failure;
+    private @Nullable ChunkMapRef stored;
+
+    /**
+     * What the new checkpoint is compared with.
+     *
+     * @param windows of the checkpoint before, asked for when images come
+     * @param prints makes fingerprints; stays the caller's
+     * @param table those of that checkpoint, if there are any
+     */
+    record Earlier(CompletableFuture<PageWindows> windows, WindowPrints prints, WindowPrints.@Nullable Table table) {
+        /** Of a first checkpoint. */
+        static Earlier none(WindowPrints prints) {
+            return new Earlier(CompletableFuture.completedFuture(PageWindows.NONE), prints, null);
+        }
+    }
 
     /** @param number its address by {@link PageWindows#BYTES} */
     private record Window(long number, int lengthBytes) {}
@@ -58,18 +80,94 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
     /** What a pages file is cut into. */
     private record Cuts(String pagemap, long id, List<Window> windows, long sizeBytes) {}
 
-    private record Piece(int index, CapturedPages pages, String pagemap, Window window) {}
+    private record Piece(int index, String pagemap, Window window) {}
+
+    /** A pages file that is being read: in one order only, as its pages come out of pipes. */
+    private static final class Source {
+        private final CapturedPages pages;
+
+        /** Guarded by this. */
+        private final ArrayDeque<Piece> pieces = new ArrayDeque<>();
+
+        // Guarded by the writer.
+        private int readers;
+        private boolean exhausted;
+
+        Source(CapturedPages pages) {
+            this.pages = pages;
+        }
+
+        /** Reads what comes next. @return null if that is nothing */
+        synchronized @Nullable Piece read(MemorySegment buffer) throws IOException {
+            Piece piece = pieces.poll();
+            if (piece != null) {
+                pages.read(buffer.asSlice(0, piece.window().lengthBytes()));
+            }
+            return piece;
+        }
+    }
+
+    /** A window of programs that go on, as it was while they stood still. */
+    private record Copied(Piece piece, Fd file, long offset) {}
+
+    private interface Sink {
+        void take(Piece piece, MemorySegment bytes) throws IOException;
+    }
 
     /**
-     * Takes images that come to {@code directory}. Takes over neither the store nor the writer.
+     * Takes images that come to {@code directory}, in memory. Takes over neither the store nor the writer.
      *
-     * @param before the windows of the checkpoint before, asked for when all images have come
+     * @param sifting whether the pages' processes are to go on: then {@link #awaitSifted} must be called before they do
      */
-    CheckpointWriter(Path directory, ChunkStore chunks, ChunkWriter writer, CompletableFuture<PageWindows> before) {
+    CheckpointWriter(Path directory, ChunkStore chunks, ChunkWriter writer, Earlier before, boolean sifting)
+            throws IOException {
         this.before = before;
         this.directory = directory;
         this.chunks = chunks;
         this.writer = writer;
+        this.sifting = sifting;
+        if (sifting) {
+            startSifting();
+        }
+    }
+
+    private synchronized void startSifting() throws IOException {
+        Path path = directory.resolve("changed-pages");
+        Fd file = Fd.open(path, Fd.O_RDWR | Fd.O_CREAT | Fd.O_EXCL);
+        Files.delete(path);
+        copies.add(file);
+        workers.add(start(() -> sift(file)));
+    }
+
+    private Thread start(Runnable work) {
+        return Thread.ofPlatform().name("checkpoint-" + workers.size()).daemon().start(work);
+    }
+
+    /** Waits until nothing is needed of the processes any more; all images must have come. */
+    void awaitSifted() throws IOException {
+        synchronized (this) {
+            complete = true;
+            notifyAll();
+        }
+        // CRIU leaves its processor to us now.
+        for (int i = 1; i < Runtime.getRuntime().availableProcessors(); i++) {
+            startSifting();
+        }
+        joinWorkers();
+    }
+
+    private void joinWorkers() throws IOException {
+        List<Thread> running;
+        synchronized (this) {
+            running = List.copyOf(workers);
+            workers.clear();
+        }
+        for (Thread worker : running) {
+            join(worker);
+        }
+        synchronized (this) {
+            fail();
+        }
     }
 
     /**
@@ -84,8 +182,9 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
                 throw new IOException("CRIU wrote pages without a map of them, or a map without pages: " + cut.keySet()
                         + arrived.keySet());
             }
+            complete = true;
             for (int i = 0; i < Runtime.getRuntime().availableProcessors(); i++) {
-                workers.add(Thread.ofPlatform().name("checkpoint-" + i).daemon().start(this::work));
+                workers.add(start(sifting ? this::storeCopied : this::storeAll));
             }
         }
         ImageDirectory.apply(directory, filters);
@@ -104,19 +203,34 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
             fail();
             images = ImageArchive.store(others, pagesFiles, chunks, writer);
         }
-        List<Thread> running;
+        joinWorkers();
         synchronized (this) {
-            running = List.copyOf(workers);
-        }
-        for (Thread worker : running) {
-            join(worker);
-        }
-        synchronized (this) {
-            fail();
             ChunkMap.Editor map = ChunkMap.load(chunks, ChunkMapRef.EMPTY).edit();
             PageWindows.store(forms, map, writer);
-            return new Checkpoint(images, map.store(writer), processes, bytesMemory);
+            ChunkMapRef pages = map.store(writer);
+            stored = pages;
+            return new Checkpoint(images, pages, processes, bytesMemory);
         }
+    }
+
+    /** The fingerprints of what was sifted and stored. */
+    synchronized WindowPrints.Table table() throws IOException {
+        if (stored == null) {
+            throw new IllegalStateException("nothing has been stored");
+        }
+        WindowPrints.Table table = new WindowPrints.Table(stored);
+        for (PagesFile file : pagesFiles) {
+            int first = (int) (file.firstSlot() / PageWindows.SLOTS);
+            int windows = (int) (file.slots() / PageWindows.SLOTS);
+            table.add(file.id(), windows);
+            for (int i = 0; i < windows; i++) {
+                WindowPrints.Print print = prints.get(first + i);
+                if (print != null) {
+                    table.set(file.id(), i, print);
+                }
+            }
+        }
+        return table;
     }
 
     private void fail() throws IOException {
@@ -141,6 +255,7 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
         if (failure == null) {
             failure = e;
         }
+        notifyAll();
     }
 
     @Override
@@ -195,39 +310,122 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
                 (long) forms.size() * PageWindows.SLOTS,
                 (long) cuts.windows().size() * PageWindows.SLOTS,
                 cuts.sizeBytes()));
+        Source source = new Source(pages);
         for (Window window : cuts.windows()) {
-            pieces.add(new Piece(forms.size(), pages, cuts.pagemap(), window));
+            source.pieces.add(new Piece(forms.size(), cuts.pagemap(), window));
             forms.add(null);
+            prints.add(null);
         }
+        sources.add(source);
+        notifyAll();
         bytesMemory += cuts.sizeBytes();
         if (!cuts.pagemap().startsWith("pagemap-shmem-")) {
             processes++;
         }
     }
 
-    private void work() {
-        try (Storing storing = new Storing(before.join());
-                Arena arena = Arena.ofConfined()) {
+    /** Where a thread reads next, at best something that nobody else does. @return null if there is nothing left */
+    private synchronized @Nullable Source choose(@Nullable Source last) throws InterruptedException {
+        if (last != null) {
+            last.exhausted = true;
+            last.readers--;
+        }
+        while (true) {
+            sources.removeIf(source -> source.exhausted);
+            if (closed || failure != null) {
+                return null;
+            }
+            Source best = null;
+            for (Source source : sources) {
+                if (best == null || source.readers < best.readers) {
+                    best = source;
+                }
+            }
+            if (best != null) {
+                best.readers++;
+                return best;
+            }
+            if (complete) {
+                return null;
+            }
+            wait();
+        }
+    }
+
+    private void readAll(Sink sink) throws IOException {
+        try (Arena arena = Arena.ofConfined()) {
             MemorySegment buffer = arena.allocate(PageWindows.BYTES, 64);
-            while (true) {
-                Piece piece;
-                MemorySegment bytes;
-                synchronized (reading) {
-                    piece = next();
-                    if (piece == null) {
+            for (Source source = choose(null); source != null; source = choose(source)) {
+                for (Piece piece = source.read(buffer); piece != null; piece = source.read(buffer)) {
+                    if (isGivenUp()) {
                         return;
                     }
-                    bytes = buffer.asSlice(0, piece.window().lengthBytes());
-                    piece.pages().read(bytes);
+                    sink.take(piece, buffer.asSlice(0, piece.window().lengthBytes()));
                 }
-                WindowForm form = storing.store(piece, bytes);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new InterruptedIOException("interrupted while a checkpoint was being taken");
+        }
+    }
+
+    private synchronized boolean isGivenUp() {
+        return closed || failure != null;
+    }
+
+    private synchronized void done(Piece piece, WindowForm form) {
+        forms.set(piece.index(), form);
+    }
+
+    private void storeAll() {
+        try (Storing storing = new Storing(before.windows().join())) {
+            readAll((piece, bytes) -> done(piece, storing.store(piece, bytes)));
+        } catch (IOException | RuntimeException | Error e) {
+            failed(e);
+        }
+    }
+
+    private void sift(Fd file) {
+        try (Storing storing = new Storing(before.windows().join())) {
+            long[] end = {0};
+            readAll((piece, bytes) -> {
+                WindowPrints.Print print = before.prints().of(bytes);
+                WindowForm unchanged = storing.unchanged(piece, () -> print);
+                if (unchanged == null) {
+                    file.writeFully(bytes, end[0]);
+                }
                 synchronized (this) {
-                    forms.set(piece.index(), form);
+                    prints.set(piece.index(), print);
+                    if (unchanged == null) {
+                        copied.add(new Copied(piece, file, end[0]));
+                    } else {
+                        forms.set(piece.index(), unchanged);
+                    }
                 }
+                end[0] += unchanged == null ? bytes.byteSize() : 0;
+            });
+        } catch (IOException | RuntimeException | Error e) {
+            failed(e);
+        }
+    }
+
+    private void storeCopied() {
+        try (Storing storing = new Storing(before.windows().join());
+                Arena arena = Arena.ofConfined()) {
+            MemorySegment buffer = arena.allocate(PageWindows.BYTES, 64);
+            for (Copied next = nextCopied(); next != null; next = nextCopied()) {
+                MemorySegment bytes = buffer.asSlice(0, next.piece().window().lengthBytes());
+                next.file().readFully(bytes, next.offset());
+                next.file().punchHole(next.offset(), bytes.byteSize());
+                done(next.piece(), storing.storeChanged(next.piece(), bytes));
             }
         } catch (IOException | RuntimeException | Error e) {
             failed(e);
         }
+    }
+
+    private synchronized @Nullable Copied nextCopied() {
+        return closed || failure != null ? null : copied.poll();
     }
 
     /** How one thread stores windows. */
@@ -243,10 +441,37 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
         }
 
         WindowForm store(Piece piece, MemorySegment bytes) throws IOException {
-            WindowForm earlier = known.form(piece.pagemap(), piece.window().number());
-            if (earlier == null) {
+            WindowForm unchanged = unchanged(piece, () -> before.prints().of(bytes));
+            return unchanged != null ? unchanged : storeChanged(piece, bytes);
+        }
+
+        /** How the window is stored already, if that is known by its fingerprint, which is only made if there is another. */
+        @Nullable
+        WindowForm unchanged(Piece piece, Supplier<WindowPrints.Print> print) throws IOException {
+            WindowPrints.Table table = before.table();
+            PageWindows.Stored earlier = table == null
+                    ? null
+                    : known.find(piece.pagemap(), piece.window().number());
+            if (table == null || earlier == null) {
+                return null;
+            }
+            WindowPrints.Print then = table.get(earlier.file(), earlier.number());
+            return then != null && then.equals(print.get()) && isThere(earlier.form()) ? earlier.form() : null;
+        }
+
+        private boolean isThere(WindowForm form) throws IOException {
+            WindowForm.Over over = form.over();
+            return writer.has(form.chunk()) && (over == null || writer.has(over.delta()));
+        }
+
+        /** Stores a window that has, as far as is known, changed. */
+        WindowForm storeChanged(Piece piece, MemorySegment bytes) throws IOException {
+            PageWindows.Stored stored =
+                    known.find(piece.pagemap(), piece.window().number());
+            if (stored == null) {
                 return new WindowForm(writer.put(bytes));
             }
+            WindowForm earlier = stored.form();
             ChunkRef whole = writer.refTo(bytes);
             WindowForm.Over over = earlier.over();
             if (over == null
@@ -283,10 +508,6 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
         }
     }
 
-    private synchronized @Nullable Piece next() {
-        return closed || failure != null ? null : pieces.poll();
-    }
-
     /** Ends the threads; what was put stays with the writer. */
     @Override
     public void close() throws IOException {
@@ -294,9 +515,13 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
         synchronized (this) {
             closed = true;
             running = List.copyOf(workers);
+            notifyAll();
         }
         for (Thread thread : running) {
             join(thread);
+        }
+        for (Fd file : copies) {
+            file.close();
         }
     }
 }

@@ -4,18 +4,16 @@ import dev.satchel.linux.Errno;
 import dev.satchel.linux.Fd;
 import dev.satchel.linux.LinuxException;
 import java.io.IOException;
-import java.io.InterruptedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Where the pages of a checkpoint wait for the vault: in pipes, as they came, or copied to files in memory if their processes are to go
- * on, or if there are more than this process may have descriptors for (a pipe takes 1 MiB).
+ * Where the pages of a checkpoint wait for the vault: in pipes, as they came, or copied to a file in memory if there are more of these
+ * than this process may have descriptors for (a pipe takes 1 MiB).
  *
  * <p>One thread at a time calls it, but for reading what is complete.
  */
@@ -24,20 +22,12 @@ final class PageStore implements AutoCloseable {
     private static final int PIPE_BYTES = 1 << 20;
 
     private final Path directory;
-    private final boolean copying;
     private final int pipesMax;
     private final AtomicInteger pipes = new AtomicInteger();
-    private final List<Thread> threads = new ArrayList<>();
-    private final List<Copies> files = new ArrayList<>();
     private final List<CapturedPages> taken = new ArrayList<>();
     private @Nullable Copies overflow;
 
-    // Guarded by this.
-    private final ArrayDeque<CapturedPages.Part> uncopied = new ArrayDeque<>();
-    private boolean complete;
-    private @Nullable Throwable failure;
-
-    /** A file that pages are copied to, by one thread. */
+    /** A file that pages are copied to. */
     private static final class Copies {
         private final Fd file;
         private long end;
@@ -53,38 +43,22 @@ final class PageStore implements AutoCloseable {
         }
     }
 
-    /**
-     * @param directory in memory
-     * @param copying whether the pages' processes are to go on: then all are copied, before {@link #awaitCopies} returns
-     */
-    PageStore(Path directory, boolean copying) throws IOException {
-        this(directory, copying, (int) Math.min(Fd.limit() / 2, Integer.MAX_VALUE));
+    /** @param directory in memory */
+    PageStore(Path directory) throws IOException {
+        this(directory, (int) Math.min(Fd.limit() / 2, Integer.MAX_VALUE));
     }
 
     /** With another limit of pipes. */
-    PageStore(Path directory, boolean copying, int pipesMax) throws IOException {
+    PageStore(Path directory, int pipesMax) {
         this.directory = directory;
-        this.copying = copying;
         this.pipesMax = pipesMax;
-        if (copying) {
-            addThread();
-        }
     }
 
     private Copies newFile() throws IOException {
         Path path = directory.resolve("copied-pages");
         Copies made = new Copies(Fd.open(path, Fd.O_RDWR | Fd.O_CREAT | Fd.O_EXCL));
         Files.delete(path);
-        files.add(made);
         return made;
-    }
-
-    private void addThread() throws IOException {
-        Copies own = newFile();
-        threads.add(Thread.ofPlatform()
-                .name("pages-copy-" + threads.size())
-                .daemon()
-                .start(() -> copy(own)));
     }
 
     /** A pages file on its way from CRIU. */
@@ -139,9 +113,7 @@ final class PageStore implements AutoCloseable {
             CapturedPages.Part part = new CapturedPages.Part(pipe.reader(), filled, pipes::decrementAndGet);
             filled = 0;
             pages.add(part);
-            if (copying) {
-                queue(part);
-            } else if (open > pipesMax) {
+            if (open > pipesMax) {
                 Copies copies = overflow;
                 if (copies == null) {
                     copies = newFile();
@@ -183,89 +155,14 @@ final class PageStore implements AutoCloseable {
         return new Incoming(source, pages);
     }
 
-    private synchronized void queue(CapturedPages.Part part) {
-        uncopied.add(part);
-        notifyAll();
-    }
-
-    /** Waits until everything taken so far is out of reach of its process; nothing may be taken afterwards. */
-    void awaitCopies() throws IOException {
-        if (!copying) {
-            return;
-        }
-        synchronized (this) {
-            complete = true;
-            notifyAll();
-        }
-        // CRIU leaves its processor to us now.
-        for (int i = threads.size(); i < Runtime.getRuntime().availableProcessors(); i++) {
-            addThread();
-        }
-        try {
-            for (Thread thread : threads) {
-                thread.join();
-            }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new InterruptedIOException("interrupted while a checkpoint's pages were being copied");
-        }
-        synchronized (this) {
-            if (failure != null) {
-                throw new IOException("the checkpoint's pages could not be copied: " + failure.getMessage(), failure);
-            }
-        }
-    }
-
-    private void copy(Copies own) {
-        try {
-            while (true) {
-                CapturedPages.Part part;
-                synchronized (this) {
-                    while (uncopied.isEmpty() && !complete && failure == null) {
-                        wait();
-                    }
-                    if (uncopied.isEmpty() || failure != null) {
-                        return;
-                    }
-                    part = uncopied.remove();
-                }
-                own.add(part);
-            }
-        } catch (IOException | RuntimeException | InterruptedException | Error e) {
-            synchronized (this) {
-                if (failure == null) {
-                    failure = e;
-                }
-                notifyAll();
-            }
-        }
-    }
-
-    /** Ends what copies, and all pages: nothing may be read, and nothing come, any more. */
+    /** Ends all pages: nothing may be read, and nothing come, any more. */
     @Override
     public void close() throws IOException {
-        synchronized (this) {
-            complete = true;
-            uncopied.clear();
-            notifyAll();
-        }
-        IOException failed = null;
-        for (Thread thread : threads) {
-            try {
-                thread.join();
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                failed = new InterruptedIOException("interrupted while a checkpoint's pages were being given up");
-            }
-        }
         for (CapturedPages pages : taken) {
             pages.close();
         }
-        for (Copies copies : files) {
-            copies.file.close();
-        }
-        if (failed != null) {
-            throw failed;
+        if (overflow != null) {
+            overflow.file.close();
         }
     }
 }

@@ -42,14 +42,24 @@ final class PageWindows {
     private final Map<String, Known> known;
 
     private static final class Known {
+        private final long file;
         private final long[] windows;
         private final WindowForm[] forms;
 
-        Known(long[] windows, WindowForm[] forms) {
+        Known(long file, long[] windows, WindowForm[] forms) {
+            this.file = file;
             this.windows = windows;
             this.forms = forms;
         }
     }
+
+    /**
+     * A window of the checkpoint.
+     *
+     * @param file its pages file
+     * @param number from the beginning of that
+     */
+    record Stored(long file, int number, WindowForm form) {}
 
     /** Is told of the windows of a pages file, in file order. */
     interface Cuts {
@@ -100,7 +110,7 @@ final class PageWindows {
                         throw new IOException("the checkpoint's " + file.name() + " is not whole");
                     }
                 });
-                known.put(name, new Known(of, forms));
+                known.put(name, new Known(file.id(), of, forms));
             }
             return new PageWindows(known);
         }
@@ -221,9 +231,9 @@ final class PageWindows {
 
     /** How the same window is stored; null if there is none. */
     @Nullable
-    WindowForm form(String pagemap, long window) {
+    Stored find(String pagemap, long window) {
         Known of = known.get(pagemap);
         int i = of == null ? -1 : Arrays.binarySearch(of.windows, window);
-        return of == null || i < 0 ? null : of.forms[i];
+        return of == null || i < 0 || of.forms[i] == null ? null : new Stored(of.file, i, of.forms[i]);
     }
 }

@@ -6,6 +6,7 @@ import dev.satchel.linux.LinuxException;
 import dev.satchel.linux.PidFd;
 import dev.satchel.linux.Processes;
 import dev.satchel.linux.Userfaultfd;
+import dev.satchel.pod.filter.DumpStatistics;
 import dev.satchel.pod.filter.ImageFilter;
 import dev.satchel.pod.filter.InterruptedWaits;
 import dev.satchel.pod.filter.MessageQueues;
@@ -67,6 +68,13 @@ public final class Pod implements AutoCloseable {
         void captured() throws IOException;
 
         /**
+         * All processes go on, those of a checkpoint that leaves them running.
+         *
+         * @param frozenMicros how long they stood still, microseconds
+         */
+        void goingOn(long frozenMicros) throws IOException;
+
+        /**
          * Stores it. Called while the processes stand still if they are to end afterwards, so that a failure lets them go on as if
          * nothing had been; else once they go on.
          */
@@ -106,6 +114,7 @@ public final class Pod implements AutoCloseable {
     private final Criu criu;
     private final Runc runc;
     private final PidFd init;
+    private final WindowPrints prints;
     private boolean closed;
     private CompletableFuture<Void> imagesClosed = CompletableFuture.completedFuture(null);
 
@@ -121,7 +130,8 @@ public final class Pod implements AutoCloseable {
             Plug network,
             Criu criu,
             Runc runc,
-            PidFd init) {
+            PidFd init,
+            WindowPrints prints) {
         this.id = id;
         this.spec = spec;
         this.run = run;
@@ -131,6 +141,7 @@ public final class Pod implements AutoCloseable {
         this.criu = criu;
         this.runc = runc;
         this.init = init;
+        this.prints = prints;
     }
 
     /**
@@ -153,7 +164,7 @@ public final class Pod implements AutoCloseable {
             PidFd init = PidFd.open(initPid);
             try {
                 runc.start(id);
-                return new Pod(id, spec, run, root, cgroup, network, new Criu(criu), runc, init);
+                return new Pod(id, spec, run, root, cgroup, network, new Criu(criu), runc, init, new WindowPrints());
             } catch (IOException | RuntimeException e) {
                 init.close();
                 throw e;
@@ -223,7 +234,17 @@ public final class Pod implements AutoCloseable {
                 })) {
             Criu program = new Criu(criu);
             long initPid = program.restore(root, images.images.directory(), run, cgroup, hooks, memory.isPresent());
-            Pod pod = new Pod(id, spec, run, root, cgroup, network, program, new Runc(run), PidFd.open(initPid));
+            Pod pod = new Pod(
+                    id,
+                    spec,
+                    run,
+                    root,
+                    cgroup,
+                    network,
+                    program,
+                    new Runc(run),
+                    PidFd.open(initPid),
+                    images.images.takePrints());
             pod.memory = memory;
             // The kernel takes its time over it, and nobody waits for it but the next checkpoint.
             pod.imagesClosed = CompletableFuture.runAsync(() -> {
@@ -387,13 +408,19 @@ public final class Pod implements AutoCloseable {
         CompletableFuture<PageWindows> windows = before.isEmpty()
                 ? CompletableFuture.completedFuture(PageWindows.NONE)
                 : CompletableFuture.supplyAsync(() -> PageWindows.ofReadable(chunks, before.get()));
+        WindowPrints.Table table = before.isEmpty() ? null : prints.tableOf(before.get());
         awaitImagesClosed();
         // CRIU takes what is missing for what has never been touched.
         awaitMemory();
         MessageQueues queues = MessageQueues.find(init.pid());
         try (CheckpointImages images = CheckpointImages.empty(run);
-                PageStore pages = new PageStore(images.directory(), leaveRunning);
-                CheckpointWriter checkpoint = new CheckpointWriter(images.directory(), chunks, writer, windows);
+                PageStore pages = new PageStore(images.directory());
+                CheckpointWriter checkpoint = new CheckpointWriter(
+                        images.directory(),
+                        chunks,
+                        writer,
+                        new CheckpointWriter.Earlier(windows, prints, table),
+                        leaveRunning);
                 ImageStream stream = new ImageStream(images.directory(), pages, checkpoint)) {
             List<CompletableFuture<List<ImageFilter>>> living = new ArrayList<>();
             List<ImageFilter> filters =
@@ -401,8 +428,8 @@ public final class Pod implements AutoCloseable {
             try (Hooks hooks = Hooks.start(run, DUMP_ACTIONS, (action, initPid) -> {
                 switch (action) {
                     case "pre-dump" -> {
-                        network.block();
                         capture.freezing();
+                        network.block();
                     }
                     case "network-lock" -> {
                         // While CRIU writes: it must be done only before the processes go on.
@@ -415,7 +442,9 @@ public final class Pod implements AutoCloseable {
                     }
                     case "post-dump" -> {
                         stream.complete();
-                        pages.awaitCopies();
+                        if (leaveRunning) {
+                            checkpoint.awaitSifted();
+                        }
                         filters.addAll(await(living.getFirst()));
                         capture.captured();
                         if (!leaveRunning) {
@@ -429,7 +458,9 @@ public final class Pod implements AutoCloseable {
             })) {
                 criu.dump(init.pid(), root, images.directory(), stream, queues.external(), hooks, leaveRunning);
                 if (leaveRunning) {
+                    capture.goingOn(DumpStatistics.read(images.directory()).frozenMicros());
                     capture.store(() -> checkpoint.store(filters));
+                    prints.compareWith(checkpoint.table());
                 }
             } catch (IOException | RuntimeException e) {
                 undo(e, network::unblock); // what failed before CRIU's own undoing began
@@ -547,6 +578,8 @@ public final class Pod implements AutoCloseable {
                 memory.get().close();
             }
             awaitImagesClosed();
+        } finally {
+            prints.close();
         }
     }
 

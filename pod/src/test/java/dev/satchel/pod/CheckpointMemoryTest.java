@@ -15,6 +15,7 @@ import dev.satchel.vault.Vault;
 import dev.satchel.vault.VaultKey;
 import dev.satchel.vault.WriteStats;
 import java.io.ByteArrayOutputStream;
+import java.io.EOFException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -32,6 +33,9 @@ import java.util.Random;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -47,14 +51,19 @@ class CheckpointMemoryTest {
     private Path directory = Path.of("");
 
     private Vault vault;
+    private final WindowPrints prints = new WindowPrints();
     private int dumps;
 
     @BeforeEach
-    void open() throws IOException {
-        Path place = directory.resolve("vault");
-        try (DirectoryBackend backend = new DirectoryBackend(place)) {
+    void init() throws IOException {
+        try (DirectoryBackend backend = new DirectoryBackend(directory.resolve("vault"))) {
             Vault.init(backend, PASSPHRASE, KdfParameters.FOR_TESTS);
         }
+        open();
+    }
+
+    private void open() throws IOException {
+        Path place = directory.resolve("vault");
         DirectoryBackend backend = new DirectoryBackend(place);
         try (VaultKey key = Vault.unlock(backend, PASSPHRASE)) {
             vault = Vault.open(backend, key, HeadWitness.NONE);
@@ -64,6 +73,7 @@ class CheckpointMemoryTest {
     @AfterEach
     void close() throws IOException {
         vault.close();
+        prints.close();
     }
 
     /** Noise: nothing of it is saved by compression. */
@@ -81,9 +91,53 @@ class CheckpointMemoryTest {
         return page;
     }
 
-    private record Taken(Checkpoint checkpoint, WriteStats stats) {}
+    /** @param named how many windows were named as chunks */
+    private record Taken(Checkpoint checkpoint, WriteStats stats, int named, WindowPrints.Table table) {}
+
+    /** Counts what is hashed. */
+    private static final class Counting implements ChunkWriter {
+        private final ChunkWriter writer;
+        private final AtomicInteger named = new AtomicInteger();
+
+        Counting(ChunkWriter writer) {
+            this.writer = writer;
+        }
+
+        @Override
+        public ChunkRef put(MemorySegment plaintext) throws IOException {
+            named.incrementAndGet();
+            return writer.put(plaintext);
+        }
+
+        @Override
+        public ChunkRef refTo(MemorySegment plaintext) throws IOException {
+            named.incrementAndGet();
+            return writer.refTo(plaintext);
+        }
+
+        @Override
+        public boolean has(ChunkRef ref) throws IOException {
+            return writer.has(ref);
+        }
+
+        @Override
+        public WriteStats commit() throws IOException {
+            return writer.commit();
+        }
+
+        @Override
+        public void close() throws IOException {
+            writer.close();
+        }
+    }
 
     private Taken take(SortedMap<Long, byte[]> memory, PageWindows before) throws IOException {
+        return take(memory, before, null, false);
+    }
+
+    private Taken take(
+            SortedMap<Long, byte[]> memory, PageWindows before, WindowPrints.@Nullable Table table, boolean sifting)
+            throws IOException {
         Path images = Files.createDirectory(directory.resolve("dump" + dumps++));
         ByteArrayOutputStream pages = new ByteArrayOutputStream();
         ByteBuffer pagemap = ByteBuffer.allocate(16 + memory.size() * 32).order(ByteOrder.LITTLE_ENDIAN);
@@ -108,9 +162,14 @@ class CheckpointMemoryTest {
         Path mapFile = Files.write(images.resolve("pagemap-7.img"), map);
         try (Fd.Pipe pipe = Fd.pipe();
                 Arena arena = Arena.ofConfined();
-                ChunkWriter writer = vault.chunks().writer(vault.chunks().ownDomain());
+                Counting writer =
+                        new Counting(vault.chunks().writer(vault.chunks().ownDomain()));
                 CheckpointWriter checkpoint = new CheckpointWriter(
-                        images, vault.chunks(), writer, CompletableFuture.completedFuture(before))) {
+                        images,
+                        vault.chunks(),
+                        writer,
+                        new CheckpointWriter.Earlier(CompletableFuture.completedFuture(before), prints, table),
+                        sifting)) {
             pipe.writer().resizePipe(1 << 20);
             MemorySegment bytes = arena.allocate(pages.size());
             bytes.copyFrom(MemorySegment.ofArray(pages.toByteArray()));
@@ -119,8 +178,15 @@ class CheckpointMemoryTest {
             captured.add(new CapturedPages.Part(pipe.reader(), bytes.byteSize(), () -> {}));
             checkpoint.pagemap(mapFile);
             checkpoint.pages(captured);
+            if (sifting) {
+                checkpoint.awaitSifted();
+                // Whatever the processes do now.
+                assertThatThrownBy(() -> captured.read(bytes.asSlice(0, 1))).isInstanceOf(EOFException.class);
+            }
+            int named = writer.named.get();
             Checkpoint stored = checkpoint.store(List.of());
-            return new Taken(stored, writer.commit());
+            assertThat(sifting ? named : 0).isZero();
+            return new Taken(stored, writer.commit(), writer.named.get(), checkpoint.table());
         }
     }
 
@@ -130,6 +196,10 @@ class CheckpointMemoryTest {
 
     /** Reads as CRIU does: parts of windows, one after another. */
     private byte[] read(Taken taken) throws IOException {
+        return read(taken, CheckpointPages.Listener.NONE);
+    }
+
+    private byte[] read(Taken taken, CheckpointPages.Listener listener) throws IOException {
         Map<String, byte[]> pagemaps = new HashMap<>();
         List<PagesFile> files =
                 ImageArchive.pagemaps(vault.chunks(), taken.checkpoint().images(), pagemaps);
@@ -138,7 +208,8 @@ class CheckpointMemoryTest {
         ChunkMap map = ChunkMap.load(vault.chunks(), taken.checkpoint().pages());
         try (Arena arena = Arena.ofConfined();
                 WindowScratch scratch = new WindowScratch();
-                CheckpointPages pages = new CheckpointPages(vault.chunks(), map, files.getFirst(), layout, scratch)) {
+                CheckpointPages pages =
+                        new CheckpointPages(vault.chunks(), map, files.getFirst(), layout, scratch, listener)) {
             MemorySegment bytes = arena.allocate(pages.sizeBytes());
             long step = 100_000 / PAGE * PAGE;
             for (long at = 0; at < bytes.byteSize(); at += step) {
@@ -179,7 +250,8 @@ class CheckpointMemoryTest {
         Taken first = take(memory, PageWindows.NONE);
         memory.put(1008L, page(-1));
         Taken second = take(memory, windows(first));
-        WindowForm form = Objects.requireNonNull(windows(second).form("pagemap-7.img", 1008 / WINDOW_PAGES));
+        WindowForm form = Objects.requireNonNull(windows(second).find("pagemap-7.img", 1008 / WINDOW_PAGES))
+                .form();
         WindowForm.Over over = Objects.requireNonNull(form.over());
 
         ByteArrayOutputStream window = new ByteArrayOutputStream();
@@ -192,8 +264,70 @@ class CheckpointMemoryTest {
             bytes.set(ValueLayout.JAVA_BYTE, 0, (byte) ~bytes.get(ValueLayout.JAVA_BYTE, 0));
             assertThat(over.isOf(writer.refTo(bytes).id())).isFalse();
         }
-        assertThat(windows(take(memory, windows(second))).form("pagemap-7.img", 1008 / WINDOW_PAGES))
+        PageWindows third = windows(take(memory, windows(second)));
+        assertThat(Objects.requireNonNull(third.find("pagemap-7.img", 1008 / WINDOW_PAGES))
+                        .form())
                 .isEqualTo(form);
+    }
+
+    /** Of programs that go on, checkpoint after checkpoint; windows that changed have something over their base from the second on. */
+    @Test
+    void knowsWindowsThatDidNotChangeByTheirFingerprints() throws IOException {
+        SortedMap<Long, byte[]> memory = memory(14 * WINDOW_PAGES);
+        Taken before = take(memory, PageWindows.NONE, null, true);
+        assertThat(read(before)).isEqualTo(bytes(memory));
+        for (int round = 1; round < 5; round++) {
+            memory.put(1000L + round, page(-round));
+            memory.put(1100L, page(-100L * round));
+            Taken now = take(memory, windows(before), before.table(), true);
+            assertThat(read(now)).isEqualTo(bytes(memory));
+            assertThat(now.stats().bytesNew()).isLessThan(10L * PAGE);
+            // Of the two windows that changed, the whole and what is new of it; then the map's nodes and the names.
+            assertThat(now.named()).isBetween(5, 12);
+            before = now;
+        }
+        Taken suspended = take(memory, windows(before), before.table(), false);
+        assertThat(suspended.named()).isLessThan(6);
+        assertThat(suspended.checkpoint().pages()).isEqualTo(before.checkpoint().pages());
+        assertThat(take(memory, windows(before)).named()).isGreaterThan(14);
+    }
+
+    /** As by a resume. */
+    @Test
+    void takesTheFingerprintsOfWhatItReads() throws IOException {
+        SortedMap<Long, byte[]> memory = memory(14 * WINDOW_PAGES);
+        Taken first = take(memory, PageWindows.NONE);
+        memory.put(1007L, page(-1));
+        Taken second = take(memory, windows(first));
+        WindowPrints.Table table = new WindowPrints.Table(second.checkpoint().pages());
+        table.add(1, 15);
+        byte[] read = read(second, (number, window) -> table.set(1, number, prints.of(window)));
+        assertThat(read).isEqualTo(bytes(memory));
+        assertThat(take(memory, windows(second), table, false).named()).isLessThan(6);
+        prints.compareWith(table);
+        assertThat(prints.tableOf(second.checkpoint())).isSameAs(table);
+        assertThat(prints.tableOf(first.checkpoint())).isNull();
+    }
+
+    @Test
+    void storesAgainWhatIsKnownByItsFingerprintButGone() throws IOException {
+        SortedMap<Long, byte[]> memory = memory(2 * WINDOW_PAGES);
+        Taken first = take(memory, PageWindows.NONE, null, true);
+        PageWindows windows = windows(first);
+        for (Path pack : packs()) {
+            Files.delete(pack);
+        }
+        vault.close();
+        open();
+        Taken second = take(memory, windows, first.table(), false);
+        assertThat(read(second)).isEqualTo(bytes(memory));
+    }
+
+    private List<Path> packs() throws IOException {
+        try (Stream<Path> files = Files.walk(directory.resolve("vault"))) {
+            return files.filter(file -> file.toString().contains("/packs/") && Files.isRegularFile(file))
+                    .toList();
+        }
     }
 
     @Test

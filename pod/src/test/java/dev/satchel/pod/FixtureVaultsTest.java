@@ -128,16 +128,17 @@ class FixtureVaultsTest {
                 PageWindows.Layout.of("pagemap-7.img", Objects.requireNonNull(pagemaps.get("pagemap-7.img")));
         try (Arena arena = Arena.ofConfined();
                 WindowScratch scratch = new WindowScratch();
-                CheckpointPages pages = new CheckpointPages(vault.chunks(), map, files.getFirst(), layout, scratch)) {
+                CheckpointPages pages = new CheckpointPages(
+                        vault.chunks(), map, files.getFirst(), layout, scratch, CheckpointPages.Listener.NONE)) {
             MemorySegment memory = arena.allocate(pages.sizeBytes());
             pages.read(0, memory);
             assertThat(memory.toArray(ValueLayout.JAVA_BYTE)).isEqualTo(VaultFixture.memory());
         }
         PageWindows windows = PageWindows.of(vault.chunks(), checkpoint);
         // The process's memory begins at 0x9000, in the first window.
-        assertThat(windows.form("pagemap-7.img", 0)).isNotNull();
-        assertThat(windows.form("pagemap-7.img", 3)).isNotNull();
-        assertThat(windows.form("pagemap-7.img", 4)).isNull();
+        assertThat(windows.find("pagemap-7.img", 0)).isNotNull();
+        assertThat(windows.find("pagemap-7.img", 3)).isNotNull();
+        assertThat(windows.find("pagemap-7.img", 4)).isNull();
     }
 
     @Test

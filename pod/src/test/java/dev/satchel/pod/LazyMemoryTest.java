@@ -162,7 +162,8 @@ class LazyMemoryTest {
                 ChunkMap.load(vault.chunks(), stored),
                 new PagesFile(1, 0, (long) window[0] * PageWindows.SLOTS, size[0]),
                 PageWindows.Layout.of("pagemap", map),
-                scratch);
+                scratch,
+                CheckpointPages.Listener.NONE);
         return new Stored(AddressSpace.of("pagemap", map, _ -> pages), listFile, () -> {
             pages.close();
             scratch.close();

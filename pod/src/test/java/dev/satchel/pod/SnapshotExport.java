@@ -101,7 +101,8 @@ public final class SnapshotExport {
         try (WindowScratch scratch = new WindowScratch()) {
             for (PagesFile file : files) {
                 PageWindows.Layout layout = Objects.requireNonNull(layouts.get(file.id()), file.name());
-                try (CheckpointPages decoded = new CheckpointPages(chunks, map, file, layout, scratch);
+                try (CheckpointPages decoded =
+                                new CheckpointPages(chunks, map, file, layout, scratch, CheckpointPages.Listener.NONE);
                         FileChannel out = FileChannel.open(
                                 directory.resolve(file.name()),
                                 StandardOpenOption.CREATE_NEW,

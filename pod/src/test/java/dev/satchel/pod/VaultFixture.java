@@ -34,7 +34,6 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.concurrent.CompletableFuture;
 
 /**
  * Writes the vaults in {@code src/test/resources/vaults}, one with each version whose files differ: run with an empty directory as its
@@ -160,8 +159,9 @@ final class VaultFixture {
         Files.write(images.resolve("core-7.img"), text("registers"));
         try (Fd.Pipe pipe = Fd.pipe();
                 Arena arena = Arena.ofConfined();
+                WindowPrints prints = new WindowPrints();
                 CheckpointWriter checkpoint = new CheckpointWriter(
-                        images, vault.chunks(), writer, CompletableFuture.completedFuture(PageWindows.NONE))) {
+                        images, vault.chunks(), writer, CheckpointWriter.Earlier.none(prints), false)) {
             pipe.writer().resizePipe(1 << 20);
             byte[] memory = memory();
             MemorySegment bytes = arena.allocate(memory.length);

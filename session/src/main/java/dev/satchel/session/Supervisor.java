@@ -897,10 +897,6 @@ public final class Supervisor implements AutoCloseable {
         try (captured;
                 ChunkWriter writer = vault.chunks().writer(vault.chunks().ownDomain())) {
             captured.writer = writer;
-            // What programs wrote is on its way to the disk before they are stopped, so that they stand still for less.
-            present(files).sync();
-            // It holds the X server until it is there.
-            captured.seen = get(present(thumbnail));
             captured.dumpNanos = System.nanoTime();
             present(pod).checkpoint(leaveRunning, vault.chunks(), writer, before(), captured);
         }
@@ -923,6 +919,13 @@ public final class Supervisor implements AutoCloseable {
         private final boolean leaveRunning;
         private final Progress progress;
         private final long startNanos = System.nanoTime();
+
+        /** What programs wrote is on its way to the disk before they are stopped, so that they stand still for less. */
+        private final Future<?> written = executor.submit((Callable<Void>) () -> {
+            present(files).sync();
+            return null;
+        });
+
         private @Nullable ChunkWriter writer;
         private Optional<Thumbnail> seen = Optional.empty();
         private long dumpNanos;
@@ -943,7 +946,10 @@ public final class Supervisor implements AutoCloseable {
         }
 
         @Override
-        public void freezing() {
+        public void freezing() throws IOException {
+            get(written);
+            // It holds the X server until it is there.
+            seen = get(present(thumbnail));
             freezingNanos = System.nanoTime();
             progress.at("freezing", 0, 0);
         }
@@ -967,11 +973,13 @@ public final class Supervisor implements AutoCloseable {
         }
 
         @Override
+        public void goingOn(long frozenMicros) {
+            capturedNanos = freezingNanos + frozenMicros * 1_000;
+        }
+
+        @Override
         public void store(Pod.PendingCheckpoint pending) throws IOException {
             progress.at("storing", 0, 0);
-            if (leaveRunning) {
-                capturedNanos = System.nanoTime();
-            }
             Frozen instant = present(frozenFiles);
             ChunkWriter chunks = present(writer);
             int helpers = Runtime.getRuntime().availableProcessors();
@@ -989,6 +997,8 @@ public final class Supervisor implements AutoCloseable {
             frozenFiles = null;
             if (leaveRunning) {
                 present(volume).rebase(volumeMap);
+            } else {
+                disconnect();
             }
             storedNanos = System.nanoTime();
         }
@@ -1008,10 +1018,23 @@ public final class Supervisor implements AutoCloseable {
 
         @Override
         public void close() throws IOException {
+            if (freezingNanos == 0) {
+                get(written); // else it would use files that are perhaps about to be unmounted
+            }
             if (frozenFiles != null) {
                 frozenFiles.close();
             }
         }
+    }
+
+    /** Begins to end what the session no longer needs once it is in the vault, while the kernel ends its processes. */
+    private void disconnect() {
+        Network connected = present(network);
+        Future<?> ended = executor.submit((Callable<Void>) () -> {
+            connected.close();
+            return null;
+        });
+        undo.push(() -> get(ended));
     }
 
     /** Names the new snapshot in the session's head; from then on it is the session. */

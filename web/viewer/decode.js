@@ -33,7 +33,21 @@ const FILM_PIXELS_MAX = 1 << 22;
 
 const PIXELS_MAX = 1 << 16;
 const BITMAP_BYTES_MAX = 3 * PIXELS_MAX;
-const OPAQUE = 0xff000000;
+const OPAQUE = 0xff000000 | 0;
+
+/** Three bytes of a pixel in one number, ten bits each: room for a sum of two, or a difference's sign. */
+const LANES = 0x0ff3fcff;
+/** The bit above each of the three. */
+const SIGNS = 0x10040100;
+
+/**
+ * What is drawn next. A canvas takes it at once, so that one is enough, and new memory each time would have to be cleared first.
+ * It has 32 bits a pixel, in the byte order of all machines that have browsers.
+ */
+const scratch = new ArrayBuffer(4 * PIXELS_MAX);
+const row = new Int32Array(PIXELS_MAX);
+/** By their numbers. */
+const colors = new Int32Array(256);
 
 /** What the server sent is not as the protocol has it. */
 export class ProtocolError extends Error {}
@@ -119,10 +133,9 @@ class Reader {
     return value;
   }
 
-  /** @returns {number} a canvas' pixel, in the byte order of all machines that have browsers */
+  /** @returns {number} a canvas' pixel */
   color() {
-    const rgb = this.uint(3);
-    return (OPAQUE | rgb) >>> 0;
+    return OPAQUE | this.uint(3);
   }
 
   /** @returns {Bytes} a length and as many bytes */
@@ -138,23 +151,48 @@ function unpacked(bytes, packing, lengthMax) {
   return packing >= ZSTD ? decompress(bytes, lengthMax) : bytes;
 }
 
-/** @param {number} width @param {number} height @returns {{image: ImageData, pixels: Uint32Array}} */
+/** @param {number} width @param {number} height @returns {{image: ImageData, pixels: Int32Array}} to be drawn before the next one */
 function picture(width, height) {
-  const image = new ImageData(width, height);
-  return { image, pixels: new Uint32Array(image.data.buffer) };
+  const count = width * height;
+  const buffer = count <= PIXELS_MAX ? scratch : new ArrayBuffer(4 * count);
+  return {
+    image: new ImageData(new Uint8ClampedArray(buffer, 0, 4 * count), width, height),
+    pixels: new Int32Array(buffer, 0, count),
+  };
+}
+
+/**
+ * Draws numbers of 1, 2 or 4 bits in {@link colors}.
+ * @param {Bytes} bytes
+ * @param {number} at where they begin; rows are filled up to whole bytes
+ * @param {number} bits of each
+ * @param {number} width
+ * @param {Int32Array} pixels all of them are drawn
+ * @returns {number} the bits that all drawn colours have
+ */
+function numbers(bytes, at, bits, width, pixels) {
+  const mask = (1 << bits) - 1;
+  let all = -1;
+  for (let i = 0; i < pixels.length; ) {
+    for (const end = i + width; i < end; ) {
+      const byte = bytes[at++];
+      for (let shift = 8 - bits; shift >= 0 && i < end; shift -= bits) {
+        const color = colors[(byte >> shift) & mask];
+        all &= color;
+        pixels[i++] = color;
+      }
+    }
+  }
+  return all;
 }
 
 /** @param {Bytes} bits @param {Area} area @param {number} zero @param {number} one @returns {ImageData} */
 function bitmap(bits, { width, height }, zero, one) {
-  const stride = (width + 7) >> 3;
-  check(bits.length === stride * height, 'a bitmap has another length');
+  check(bits.length === ((width + 7) >> 3) * height, 'a bitmap has another length');
   const { image, pixels } = picture(width, height);
-  let at = 0;
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      pixels[at++] = (bits[y * stride + (x >> 3)] << (x & 7)) & 0x80 ? one : zero;
-    }
-  }
+  colors[0] = zero;
+  colors[1] = one;
+  numbers(bits, 0, 1, width, pixels);
   return image;
 }
 
@@ -175,7 +213,6 @@ function palette(bytes, width, height) {
   const bits = count <= 2 ? 1 : count <= 4 ? 2 : count <= 16 ? 4 : 8;
   const stride = (width * bits + 7) >> 3;
   check(bytes.length === 1 + 3 * count + stride * height, 'pixels have another length');
-  const colors = new Uint32Array(256);
   let green = 0;
   let red = 0;
   let blue = 0;
@@ -185,87 +222,68 @@ function palette(bytes, width, height) {
     blue = (blue + bytes[1 + 2 * count + i]) & 255;
     colors[i] = OPAQUE | ((green + red) & 255) | (green << 8) | (((green + blue) & 255) << 16);
   }
+  colors.fill(0, count);
   const { image, pixels } = picture(width, height);
-  let at = 1 + 3 * count;
-  let highest = 0;
+  const at = 1 + 3 * count;
+  let all = -1;
   if (bits === 8) {
     for (let i = 0; i < pixels.length; i++) {
-      const number = bytes[at++];
-      highest |= colors[number] === 0 ? 1 : 0;
-      pixels[i] = colors[number];
+      const color = colors[bytes[at + i]];
+      all &= color;
+      pixels[i] = color;
     }
   } else {
-    const mask = (1 << bits) - 1;
-    let i = 0;
-    for (let y = 0; y < height; y++) {
-      let left = 0;
-      let byte = 0;
-      for (let x = 0; x < width; x++) {
-        if (left === 0) {
-          byte = bytes[at++];
-          left = 8;
-        }
-        left -= bits;
-        const color = colors[(byte >> left) & mask];
-        highest |= color === 0 ? 1 : 0;
-        pixels[i++] = color;
-      }
-    }
+    all = numbers(bytes, at, bits, width, pixels);
   }
   // Colours of the palette are opaque, what is beyond it is 0.
-  check(highest === 0, 'a pixel is beyond the palette');
+  check((all & OPAQUE) === OPAQUE, 'a pixel is beyond the palette');
   return image;
-}
-
-/**
- * The one in the middle of left, up and left + up − corner: minima and maxima need no branches, which photographs would mislead.
- * @param {number} left @param {number} up @param {number} corner
- */
-function median(left, up, corner) {
-  return Math.max(Math.min(left, up), Math.min(Math.max(left, up), left + up - corner));
 }
 
 /** @param {Bytes} bytes @param {number} width @param {number} height @returns {ImageData} */
 function predicted(bytes, width, height) {
   check(bytes.length === 3 * width * height, 'pixels have another length');
   const { image, pixels } = picture(width, height);
-  // Of the row above: what the three bytes of each pixel stand for, before the sums.
-  const greens = new Uint8Array(width);
-  const reds = new Uint8Array(width);
-  const blues = new Uint8Array(width);
   let at = 0;
   let i = 0;
-  for (let y = 0; y < height; y++) {
-    // The row's first pixel, and in the first row all, are as what is next to them.
-    let green = greens[0];
-    let red = reds[0];
-    let blue = blues[0];
-    let cornerGreen = green;
-    let cornerRed = red;
-    let cornerBlue = blue;
-    for (let x = 0; x < width; x++) {
-      const upGreen = y === 0 ? green : greens[x];
-      const upRed = y === 0 ? red : reds[x];
-      const upBlue = y === 0 ? blue : blues[x];
-      if (y === 0) {
-        cornerGreen = upGreen;
-        cornerRed = upRed;
-        cornerBlue = upBlue;
-      }
-      green = (bytes[at] + median(green, upGreen, cornerGreen)) & 255;
-      red = (bytes[at + 1] + median(red, upRed, cornerRed)) & 255;
-      blue = (bytes[at + 2] + median(blue, upBlue, cornerBlue)) & 255;
-      at += 3;
-      cornerGreen = upGreen;
-      cornerRed = upRed;
-      cornerBlue = upBlue;
-      greens[x] = green;
-      reds[x] = red;
-      blues[x] = blue;
-      pixels[i++] = OPAQUE | ((green + red + 128) & 255) | (green << 8) | (((green + blue + 128) & 255) << 16);
+  let left = 0;
+  // What the three bytes of each pixel of the row above stand for, before the sums. The first row has none, each is as what is next to it.
+  for (let x = 0; x < width; x++, at += 3) {
+    left = (left + (bytes[at] | (bytes[at + 1] << 10) | (bytes[at + 2] << 20))) & LANES;
+    row[x] = left;
+    pixels[i++] = pixel(left);
+  }
+  for (let y = 1; y < height; y++) {
+    left = row[0];
+    let corner = left;
+    for (let x = 0; x < width; x++, at += 3) {
+      // The median of left, up and left + up − corner is left + up less the corner, or less the lower or the higher of the two where the corner is
+      // not between them. All three bytes at once, and without branches, which photographs would mislead.
+      const up = row[x];
+      const swapped = (left ^ up) & notLess(left, up);
+      const low = left ^ swapped;
+      const high = up ^ swapped;
+      const least = high ^ ((high ^ corner) & notLess(high, corner));
+      const between = low ^ ((low ^ least) & notLess(least, low));
+      left = (left + up - between + (bytes[at] | (bytes[at + 1] << 10) | (bytes[at + 2] << 20))) & LANES;
+      corner = up;
+      row[x] = left;
+      pixels[i++] = pixel(left);
     }
   }
   return image;
+}
+
+/** @param {number} a @param {number} b @returns {number} of {@link LANES}: all bits of those bytes in which a is not less than b */
+function notLess(a, b) {
+  const signs = ((a | SIGNS) - b) & SIGNS;
+  return signs - (signs >>> 8);
+}
+
+/** @param {number} lanes green, red less green + 128, blue less green + 128 @returns {number} */
+function pixel(lanes) {
+  const green = lanes & 255;
+  return OPAQUE | ((green + (lanes >>> 10) + 128) & 255) | (green << 8) | (((green + (lanes >>> 20) + 128) & 255) << 16);
 }
 
 /** @param {Bytes} bytes @param {number} packing @param {number} width @param {number} height @returns {ImageData} */

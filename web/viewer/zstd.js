@@ -8,9 +8,7 @@
 
 /** @typedef {object} FseTable Of §4.1.
  * @property {number} log of its number of states
- * @property {Uint8Array} symbol by state
- * @property {Uint8Array} bits by state: how many to read for the next one
- * @property {Uint16Array} base by state: what to add them to
+ * @property {Int32Array} states each its symbol, 256 × how many bits to read for the next state, 65536 × what to add them to
  */
 
 /** @typedef {object} HuffmanTable Of §4.2.
@@ -19,10 +17,14 @@
  */
 
 const BLOCK_MAX = 1 << 17;
+/** Of more bytes, a call of the browser's own is faster than a loop. */
+const LONG = 40;
 
 // §3.1.1.3.2.1.1: what codes of literal lengths and match lengths stand for.
-const LITERAL_BITS = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
-const MATCH_BITS = [...Array(32).fill(0), 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
+const LITERAL_BITS = Uint8Array.of(
+  ...[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16],
+);
+const MATCH_BITS = Uint8Array.of(...Array(32).fill(0), 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
 const LITERAL_BASE = bases(0, LITERAL_BITS);
 const MATCH_BASE = bases(3, MATCH_BITS);
 const OFFSET_CODE_MAX = 24; // farther back than any output here is long
@@ -34,8 +36,12 @@ const OFFSET_DEFAULT = fseTable(5, [1, 1, 1, 1, 1, 1, 2, 2, 2, ...Array(15).fill
 
 /** The frame, and some bytes more, so that four can be read at once anywhere. @type {Bytes} */
 let input = new Uint8Array(1 << 16);
+/** For what is read by 32 bits at once. */
+let words = new DataView(input.buffer);
 /** @type {Bytes} */
-let literals = new Uint8Array(BLOCK_MAX);
+const literals = new Uint8Array(BLOCK_MAX);
+/** What came out last: new memory each time would have to be cleared first. @type {Bytes} */
+let output = new Uint8Array(3 << 16);
 
 /** @param {boolean} holds @param {string} what @returns {asserts holds} */
 function check(holds, what) {
@@ -44,7 +50,7 @@ function check(holds, what) {
   }
 }
 
-/** @param {number} first @param {number[]} bits @returns {Int32Array} the first value of each code */
+/** @param {number} first @param {Uint8Array} bits @returns {Int32Array} the first value of each code */
 function bases(first, bits) {
   const base = new Int32Array(bits.length);
   let next = first;
@@ -67,12 +73,12 @@ function highBit(value) {
  */
 function fseTable(log, counts) {
   const size = 1 << log;
-  const table = { log, symbol: new Uint8Array(size), bits: new Uint8Array(size), base: new Uint16Array(size) };
+  const states = new Int32Array(size);
   const next = new Uint16Array(counts.length);
   let high = size;
   for (let s = 0; s < counts.length; s++) {
     if (counts[s] === -1) {
-      table.symbol[--high] = s;
+      states[--high] = s;
       next[s] = 1;
     }
   }
@@ -81,18 +87,18 @@ function fseTable(log, counts) {
   for (let s = 0; s < counts.length; s++) {
     for (let i = 0; i < counts[s]; i++) {
       next[s] = counts[s];
-      table.symbol[at] = s;
+      states[at] = s;
       do {
         at = (at + step) & (size - 1);
       } while (at >= high);
     }
   }
   for (let state = 0; state < size; state++) {
-    const count = next[table.symbol[state]]++;
-    table.bits[state] = log - highBit(count);
-    table.base[state] = (count << table.bits[state]) - size;
+    const count = next[states[state]]++;
+    const bits = log - highBit(count);
+    states[state] |= (bits << 8) | (((count << bits) - size) << 16);
   }
-  return table;
+  return { log, states };
 }
 
 /**
@@ -161,13 +167,10 @@ function bitsIn(from, end) {
 /**
  * @param {number} from where the stream begins
  * @param {number} position of the lowest bit that is meant, at least 0
- * @param {number} count up to 24
+ * @param {number} count up to 25
  */
 function bitsAt(from, position, count) {
-  const i = from + (position >> 3);
-  return (
-    ((input[i] | (input[i + 1] << 8) | (input[i + 2] << 16) | (input[i + 3] << 24)) >>> (position & 7)) & ((1 << count) - 1)
-  );
+  return (words.getInt32(from + (position >> 3), true) >>> (position & 7)) & ((1 << count) - 1);
 }
 
 /** @param {number} from @param {number} end @returns {number[]} weights of Huffman codes that FSE has compressed, §4.2.1.2 */
@@ -184,10 +187,11 @@ function readWeights(from, end) {
   /** @type {number[]} */
   const weights = [];
   while (weights.length < 255) {
-    weights.push(table.symbol[one]);
-    one = table.base[one] + take(table.bits[one]);
+    const state = table.states[one];
+    weights.push(state & 255);
+    one = (state >>> 16) + take((state >> 8) & 255);
     if (left < 0) {
-      weights.push(table.symbol[two]);
+      weights.push(table.states[two] & 255);
       return weights;
     }
     [one, two] = [two, one];
@@ -243,28 +247,24 @@ function readHuffmanTable(from, end) {
  * Reads literals of one stream, §4.2.2.
  * @param {HuffmanTable} table
  * @param {number} from
- * @param {number} end
+ * @param {number} left as {@link bitsIn} has it
  * @param {number} to index in literals
  * @param {number} toEnd
  */
-function readHuffman(table, from, end, to, toEnd) {
-  const { log, codes } = table;
-  const bytes = input;
+function readHuffman({ log, codes }, from, left, to, toEnd) {
+  const bytes = words;
   const out = literals;
-  const mask = (1 << log) - 1;
-  let left = bitsIn(from, end);
+  const rest = 32 - log;
   // Two codes have at most 22 bits, which with 7 before them fit into 32.
   while (to + 1 < toEnd && left >= 2 * log) {
     const low = left - 2 * log;
-    const i = from + (low >> 3);
-    const window = (bytes[i] | (bytes[i + 1] << 8) | (bytes[i + 2] << 16) | (bytes[i + 3] << 24)) >>> (low & 7);
-    const one = codes[(window >>> log) & mask];
-    const used = one >> 8;
-    const two = codes[(window >>> (log - used)) & mask];
+    const window = bytes.getInt32(from + (low >> 3), true) << (rest - log - (low & 7));
+    const one = codes[window >>> rest];
+    const two = codes[(window << (one >> 8)) >>> rest];
     out[to] = one;
     out[to + 1] = two;
     to += 2;
-    left -= used + (two >> 8);
+    left -= (one >> 8) + (two >> 8);
   }
   while (to < toEnd) {
     const code = codes[left >= log ? bitsAt(from, left - log, log) : bitsAt(from, 0, left) << (log - left)];
@@ -273,6 +273,72 @@ function readHuffman(table, from, end, to, toEnd) {
     check(left >= 0, 'literals are cut off');
   }
   check(left === 0, 'literals are too long');
+}
+
+/**
+ * Reads literals of four streams, §4.2.2: a little of each in turn, so that a processor need not wait for one code's length before it
+ * looks for the next code.
+ * @param {HuffmanTable} table
+ * @param {number} from
+ * @param {number} end
+ * @param {number} count of all literals
+ */
+function readFourHuffman(table, from, end, count) {
+  check(from + 6 <= end, 'literals are cut off');
+  const each = (count + 3) >> 2;
+  check(3 * each <= count, 'literals are too few');
+  const fromA = from + 6;
+  const fromB = fromA + words.getUint16(from, true);
+  const fromC = fromB + words.getUint16(from + 2, true);
+  const fromD = fromC + words.getUint16(from + 4, true);
+  check(fromD <= end, 'literals are cut off');
+  let leftA = bitsIn(fromA, fromB);
+  let leftB = bitsIn(fromB, fromC);
+  let leftC = bitsIn(fromC, fromD);
+  let leftD = bitsIn(fromD, end);
+  const { log, codes } = table;
+  const bytes = words;
+  const out = literals;
+  const rest = 32 - log;
+  const two = 2 * log;
+  const shift = rest - log;
+  const last = count - 3 * each - 1;
+  let to = 0;
+  // As in readHuffman.
+  for (; to < last && leftA >= two && leftB >= two && leftC >= two && leftD >= two; to += 2) {
+    leftA -= two;
+    leftB -= two;
+    leftC -= two;
+    leftD -= two;
+    const windowA = bytes.getInt32(fromA + (leftA >> 3), true) << (shift - (leftA & 7));
+    const windowB = bytes.getInt32(fromB + (leftB >> 3), true) << (shift - (leftB & 7));
+    const windowC = bytes.getInt32(fromC + (leftC >> 3), true) << (shift - (leftC & 7));
+    const windowD = bytes.getInt32(fromD + (leftD >> 3), true) << (shift - (leftD & 7));
+    const a = codes[windowA >>> rest];
+    const b = codes[windowB >>> rest];
+    const c = codes[windowC >>> rest];
+    const d = codes[windowD >>> rest];
+    const nextA = codes[(windowA << (a >> 8)) >>> rest];
+    const nextB = codes[(windowB << (b >> 8)) >>> rest];
+    const nextC = codes[(windowC << (c >> 8)) >>> rest];
+    const nextD = codes[(windowD << (d >> 8)) >>> rest];
+    out[to] = a;
+    out[to + 1] = nextA;
+    out[to + each] = b;
+    out[to + each + 1] = nextB;
+    out[to + 2 * each] = c;
+    out[to + 2 * each + 1] = nextC;
+    out[to + 3 * each] = d;
+    out[to + 3 * each + 1] = nextD;
+    leftA += two - (a >> 8) - (nextA >> 8);
+    leftB += two - (b >> 8) - (nextB >> 8);
+    leftC += two - (c >> 8) - (nextC >> 8);
+    leftD += two - (d >> 8) - (nextD >> 8);
+  }
+  readHuffman(table, fromA, leftA, to, each);
+  readHuffman(table, fromB, leftB, to + each, 2 * each);
+  readHuffman(table, fromC, leftC, to + 2 * each, 3 * each);
+  readHuffman(table, fromD, leftD, to + 3 * each, count);
 }
 
 class Frame {
@@ -321,18 +387,9 @@ class Frame {
       const table = this.huffman;
       check(table !== null, 'there is no tree yet');
       if (format === 0) {
-        readHuffman(table, from, next, 0, count);
+        readHuffman(table, from, bitsIn(from, next), 0, count);
       } else {
-        check(from + 6 <= next, 'literals are cut off');
-        let begin = from + 6;
-        const each = (count + 3) >> 2;
-        check(3 * each <= count, 'literals are too few');
-        for (let i = 0; i < 4; i++) {
-          const stop = i < 3 ? begin + (input[from + 2 * i] | (input[from + 2 * i + 1] << 8)) : next;
-          check(stop <= next, 'literals are cut off');
-          readHuffman(table, begin, stop, i * each, i < 3 ? (i + 1) * each : count);
-          begin = stop;
-        }
+        readFourHuffman(table, from, next, count);
       }
       from = next;
     }
@@ -367,16 +424,20 @@ class Frame {
       let offsetState = bitsAt(from, (left -= offsetTable.log), offsetTable.log);
       let matchState = bitsAt(from, (left -= matchTable.log), matchTable.log);
       let [recent, second, third] = this.offsets;
+      const literalStates = literalTable.states;
+      const offsetStates = offsetTable.states;
+      const matchStates = matchTable.states;
       for (let i = 0; i < count; i++) {
-        const offsetCode = offsetTable.symbol[offsetState];
-        const matchCode = matchTable.symbol[matchState];
-        const literalCode = literalTable.symbol[literalState];
-        const matchBits = MATCH_BITS[matchCode];
-        const literalBits = LITERAL_BITS[literalCode];
+        const literalEntry = literalStates[literalState];
+        const offsetEntry = offsetStates[offsetState];
+        const matchEntry = matchStates[matchState];
+        const offsetCode = offsetEntry & 255;
+        const matchBits = MATCH_BITS[matchEntry & 255];
+        const literalBits = LITERAL_BITS[literalEntry & 255];
         check(left >= offsetCode + matchBits + literalBits && offsetCode <= OFFSET_CODE_MAX, 'sequences are cut off');
         let offset = (1 << offsetCode) + bitsAt(from, (left -= offsetCode), offsetCode);
-        const matchLength = MATCH_BASE[matchCode] + bitsAt(from, (left -= matchBits), matchBits);
-        const literalLength = LITERAL_BASE[literalCode] + bitsAt(from, (left -= literalBits), literalBits);
+        const matchLength = MATCH_BASE[matchEntry & 255] + (matchBits === 0 ? 0 : bitsAt(from, (left -= matchBits), matchBits));
+        const literalLength = LITERAL_BASE[literalEntry & 255] + (literalBits === 0 ? 0 : bitsAt(from, (left -= literalBits), literalBits));
         if (offset > 3) {
           offset -= 3;
           third = second;
@@ -396,25 +457,46 @@ class Frame {
           }
         }
         if (i < count - 1) {
-          const a = literalTable.bits[literalState];
-          const b = matchTable.bits[matchState];
-          const c = offsetTable.bits[offsetState];
+          const a = (literalEntry >> 8) & 255;
+          const b = (matchEntry >> 8) & 255;
+          const c = (offsetEntry >> 8) & 255;
           check(left >= a + b + c, 'sequences are cut off');
-          literalState = literalTable.base[literalState] + bitsAt(from, (left -= a), a);
-          matchState = matchTable.base[matchState] + bitsAt(from, (left -= b), b);
-          offsetState = offsetTable.base[offsetState] + bitsAt(from, (left -= c), c);
+          literalState = literalEntry >>> 16;
+          left -= a;
+          if (a + b + c <= 25) {
+            left -= b + c;
+            const bits = bitsAt(from, left, a + b + c);
+            literalState += bits >>> (b + c);
+            matchState = (matchEntry >>> 16) + ((bits >>> c) & ((1 << b) - 1));
+            offsetState = (offsetEntry >>> 16) + (bits & ((1 << c) - 1));
+          } else {
+            literalState += bitsAt(from, left, a);
+            matchState = (matchEntry >>> 16) + bitsAt(from, (left -= b), b);
+            offsetState = (offsetEntry >>> 16) + bitsAt(from, (left -= c), c);
+          }
         }
         check(literalLength <= literalCount - literal, 'there are too few literals');
         const match = at + literalLength;
         check(match + matchLength <= out.length, 'there is more than was said');
         check(offset > 0 && offset <= match, 'a match begins before the output');
-        while (at < match) {
-          out[at++] = literals[literal++];
+        if (literalLength > LONG) {
+          out.set(literals.subarray(literal, literal + literalLength), at);
+          at = match;
+          literal += literalLength;
+        } else {
+          while (at < match) {
+            out[at++] = literals[literal++];
+          }
         }
         const stop = at + matchLength;
-        if (offset >= matchLength && matchLength > 32) {
-          out.copyWithin(at, at - offset, stop - offset);
-          at = stop;
+        if (matchLength > LONG) {
+          // What overlaps itself repeats: what is there already is so much longer each time.
+          const first = at - offset;
+          while (at < stop) {
+            const length = Math.min(at - first, stop - at);
+            out.copyWithin(at, first, first + length);
+            at += length;
+          }
         } else {
           while (at < stop) {
             out[at] = out[at - offset];
@@ -450,7 +532,7 @@ class Frame {
       this.tables[which] = predefined;
     } else if (mode === 1) {
       check(from < end && input[from] <= symbolMax, 'a code is unknown');
-      this.tables[which] = { log: 0, symbol: Uint8Array.of(input[from]), bits: new Uint8Array(1), base: new Uint16Array(1) };
+      this.tables[which] = { log: 0, states: Int32Array.of(input[from]) };
       return from + 1;
     } else if (mode === 2) {
       const read = readFseTable(from, end, logMax, symbolMax);
@@ -465,13 +547,14 @@ class Frame {
  * Decompresses one frame that states its content's size and has neither checksum nor dictionary.
  * @param {Uint8Array} frame without its magic number
  * @param {number} lengthMax of what comes out
- * @returns {Bytes}
+ * @returns {Bytes} until the next call
  * @throws {RangeError} if it is malformed, or longer
  */
 export function decompress(frame, lengthMax) {
   const end = frame.length;
   if (input.length < end + 8) {
     input = new Uint8Array(end + 8);
+    words = new DataView(input.buffer);
   }
   input.set(frame);
   input.fill(0, end, end + 8);
@@ -487,7 +570,10 @@ export function decompress(frame, lengthMax) {
     size += input[at++] * 2 ** (8 * i);
   }
   check(size <= lengthMax, 'there is more than may be');
-  const result = new Frame(new Uint8Array(size));
+  if (output.length < size) {
+    output = new Uint8Array(size);
+  }
+  const result = new Frame(output.subarray(0, size));
   let last = false;
   while (!last) {
     check(at + 3 <= end, 'a block is cut off');

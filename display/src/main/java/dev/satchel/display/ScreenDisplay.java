@@ -207,6 +207,16 @@ public final class ScreenDisplay implements Display {
         }
     }
 
+    /** Whether one viewer has taken control from all others, see {@link Viewer#controlAlone}. */
+    public boolean isControlledByOne() {
+        lock.lock();
+        try {
+            return alone != null;
+        } finally {
+            lock.unlock();
+        }
+    }
+
     private static <T> T present(@Nullable T part) throws IOException {
         if (part == null) {
             throw new IOException("the session's display server ended");

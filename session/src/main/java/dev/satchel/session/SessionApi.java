@@ -19,6 +19,9 @@ final class SessionApi implements Api {
 
         JsonObject command(JsonObject request) throws IOException;
 
+        /** Whether one viewer has taken control from all others. */
+        boolean isControlledByOne();
+
         byte[] picture() throws IOException;
 
         /** Of a snapshot. */
@@ -33,6 +36,9 @@ final class SessionApi implements Api {
     /** What POST does, each a command of the supervisor's. */
     private static final List<String> DOES =
             List.of("suspend", "snapshot", "fork", "type", "key", "click", "clipboard");
+
+    /** Of those, what a viewer does as well that is let control: not while another one has taken it for itself. */
+    private static final List<String> INPUT = List.of("type", "key", "click", "clipboard");
 
     private static final String THUMBNAIL_BEGIN = "history/";
     private static final String THUMBNAIL_END = "/thumbnail";
@@ -103,6 +109,16 @@ final class SessionApi implements Api {
                         .receive(request.query().getOrDefault("name", ""), request.length(), request.body());
                 return json(Map.of("path", file.path(), "bytes", file.bytes()));
             });
+        }
+        if (post && INPUT.contains(request.path()) && session.isControlledByOne()) {
+            return Response.bytes(
+                    409,
+                    "application/json",
+                    Json.write(Map.of(
+                            "error",
+                            "somebody has taken control of the session in a viewer: take it there, or wait until it is"
+                                    + " given back; on its host, 'satchel type', 'key', 'click' and 'clipboard' work all the"
+                                    + " same")));
         }
         if (post && DOES.contains(request.path())) {
             Map<String, Object> command = new LinkedHashMap<>();

@@ -208,6 +208,11 @@ final class SessionDisplay implements AutoCloseable {
         display.takeHold();
     }
 
+    /** Whether one viewer has taken control: all others that have a link look on. */
+    boolean isControlledByOne() {
+        return display.isControlledByOne();
+    }
+
     /** What is shown now, as PNG. */
     byte[] picture() throws IOException {
         return display.withScreen(screen -> {

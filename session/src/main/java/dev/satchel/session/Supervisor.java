@@ -562,6 +562,11 @@ public final class Supervisor implements AutoCloseable {
         }
 
         @Override
+        public boolean isControlledByOne() {
+            return present(display).isControlledByOne();
+        }
+
+        @Override
         public byte[] picture() throws IOException {
             return present(display).picture();
         }

@@ -11,6 +11,8 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.net.http.WebSocket;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -208,11 +210,11 @@ class ViewTest extends LiveTest {
         }
     }
 
-    static HttpResponse<String> get(HttpClient client, String uri, String secret) throws Exception {
+    static HttpResponse<String> get(HttpClient client, String uri, String secret) throws IOException {
         return send(client, HttpRequest.newBuilder(URI.create(uri)), secret);
     }
 
-    static HttpResponse<String> post(HttpClient client, String uri, String secret, String body) throws Exception {
+    static HttpResponse<String> post(HttpClient client, String uri, String secret, String body) throws IOException {
         return send(
                 client,
                 HttpRequest.newBuilder(URI.create(uri)).POST(HttpRequest.BodyPublishers.ofString(body)),
@@ -220,9 +222,13 @@ class ViewTest extends LiveTest {
     }
 
     private static HttpResponse<String> send(HttpClient client, HttpRequest.Builder request, String secret)
-            throws Exception {
-        return client.send(
-                request.header("Authorization", "Bearer " + secret).build(), HttpResponse.BodyHandlers.ofString());
+            throws IOException {
+        try {
+            return client.send(
+                    request.header("Authorization", "Bearer " + secret).build(), HttpResponse.BodyHandlers.ofString());
+        } catch (InterruptedException e) {
+            throw new IOException(e);
+        }
     }
 
     /** By command and by the API, which do the same. */
@@ -268,11 +274,39 @@ class ViewTest extends LiveTest {
             assertThat(ImageIO.read(new ByteArrayInputStream(png.body())).getWidth())
                     .isEqualTo(640);
 
+            // Somebody takes control in a viewer: who has a link looks on then, who is on the host does not.
+            String stream = origin.replace("http", "ws") + "/stream";
+            WebSocket alone = client.newWebSocketBuilder()
+                    .header("Authorization", "Bearer " + secret)
+                    .subprotocols("satchel.1")
+                    .buildAsync(URI.create(stream), new WebSocket.Listener() {})
+                    .join();
+            alone.sendBinary(ByteBuffer.wrap(new byte[] {1, 1, 0, 64, 0, 64, 0, 0}), true)
+                    .join();
+            Eventually.holds(10_000, "control of one viewer", () -> {
+                // Of no effect before it is let in.
+                alone.sendBinary(ByteBuffer.wrap(new byte[] {9, 1}), true).join();
+                return post(client, origin + "/api/clipboard", secret, "{\"text\":\"not in\"}")
+                                .statusCode()
+                        == 409;
+            });
+            for (String input : List.of("type", "key", "click")) {
+                HttpResponse<String> refused = post(client, origin + "/api/" + input, secret, "{}");
+                assertThat(refused.statusCode()).as(input).isEqualTo(409);
+                assertThat(refused.body()).contains("somebody has taken control");
+            }
             a.with(satchel -> {
                 satchel.setClipboard(name, "in");
                 return true;
             });
             assertThat(here.sh("DISPLAY=:0 xclip -selection clipboard -o")).isEqualTo("in");
+            alone.abort();
+            Eventually.holds(
+                    10_000,
+                    "control given back",
+                    () -> post(client, origin + "/api/click", secret, "{\"x\":600,\"y\":400,\"count\":0}")
+                                    .statusCode()
+                            == 200);
             here.start("printf out | xclip -quiet -selection clipboard");
             Eventually.holds(
                     10_000,

@@ -13,6 +13,9 @@ final class PixelPacker {
     /** Fibonacci hashing (Knuth, TAOCP vol. 3, §6.4): 2^32 by the golden ratio. */
     private static final int GOLDEN = 0x9E3779B1;
 
+    /** Three bytes of a pixel are in one number, ten bits each; this is the bit above each of them. */
+    private static final int SIGNS = 0x10040100;
+
     private final int[] slotColor = new int[SLOTS];
     private final short[] slotNumber = new short[SLOTS];
     private final int[] colors = new int[COLORS_MAX];
@@ -158,20 +161,23 @@ final class PixelPacker {
             for (int x = 0; x < width; x++) {
                 int pixel = pixels[from++];
                 int green = pixel >> 8 & 0xff;
-                int here = green | ((pixel >> 16) - green + 128 & 0xff) << 8 | (pixel - green + 128 & 0xff) << 16;
+                int here = green | ((pixel >> 16) - green + 128 & 0xff) << 10 | (pixel - green + 128 & 0xff) << 20;
+                int predicted = left;
                 int up = y == 0 ? left : row[x];
-                if (x == 0 || y == 0) {
-                    corner = up;
+                if (y > 0 && (here != left || here != up)) {
+                    // Left + up less the corner, or less the lower or the higher of the two where the corner is not
+                    // between them.
+                    // Of all three bytes at once, without branches, which photographs would mislead, and without calls.
+                    int swapped = (left ^ up) & notLess(left, up);
+                    int low = left ^ swapped;
+                    int high = up ^ swapped;
+                    int least = high ^ ((high ^ corner) & notLess(high, corner));
+                    predicted = left + up - (low ^ ((low ^ least) & notLess(least, low)));
                 }
-                if (here == left && here == up) {
-                    out[at] = 0;
-                    out[at + 1] = 0;
-                    out[at + 2] = 0;
-                } else {
-                    out[at] = (byte) (here - median(left & 0xff, up & 0xff, corner & 0xff));
-                    out[at + 1] = (byte) ((here >> 8) - median(left >> 8 & 0xff, up >> 8 & 0xff, corner >> 8 & 0xff));
-                    out[at + 2] = (byte) ((here >> 16) - median(left >> 16, up >> 16, corner >> 16));
-                }
+                int wrong = (here | SIGNS) - predicted;
+                out[at] = (byte) wrong;
+                out[at + 1] = (byte) (wrong >> 10);
+                out[at + 2] = (byte) (wrong >> 20);
                 at += 3;
                 corner = up;
                 left = here;
@@ -181,8 +187,10 @@ final class PixelPacker {
         return at;
     }
 
-    private static int median(int left, int up, int corner) {
-        return Math.max(Math.min(left, up), Math.min(Math.max(left, up), left + up - corner));
+    /** @return all bits of those of the three in which a is not less than b */
+    private static int notLess(int a, int b) {
+        int signs = ((a | SIGNS) - b) & SIGNS;
+        return signs - (signs >>> 8);
     }
 
     private void reserve(int length) {

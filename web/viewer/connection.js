@@ -35,8 +35,8 @@ const DELAY_MILLIS_MIN = 300;
 const DELAY_MILLIS_MAX = 8_000;
 /** RFC 6455 §7.4.1, "going away": somebody else is about to answer at the same port, or nobody. */
 const GOING_AWAY = 1001;
-const DELAY_MILLIS_SUCCESSOR = 40;
-const SUCCESSOR_TRIES = 15;
+const DELAY_MILLIS_SUCCESSOR = 20;
+const SUCCESSOR_TRIES = 30;
 /** Where the cookie is not known: a server answers ten wrong ones a minute, and then nobody. */
 const DELAY_MILLIS_REFUSED = 20_000;
 const HELLO_MILLIS_MAX = 15_000;
@@ -236,9 +236,13 @@ export class Connection {
         clearTimeout(this.#timer);
         clearTimeout(this.#pinger);
         if (this.#tries > 0) {
-            this.#tries--;
             this.#setStatus('waiting', reason);
-            this.#timer = setTimeout(() => this.connect(), DELAY_MILLIS_SUCCESSOR);
+            if (this.#tries-- === SUCCESSOR_TRIES) {
+                // Who comes after it may be there already. Not by a timer: the browser would show first that there is nobody.
+                this.connect();
+            } else {
+                this.#timer = setTimeout(() => this.connect(), DELAY_MILLIS_SUCCESSOR);
+            }
             return;
         }
         this.#failures++;

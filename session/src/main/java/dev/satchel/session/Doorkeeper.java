@@ -17,9 +17,11 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -147,6 +149,7 @@ public final class Doorkeeper {
                 opened.close();
                 return false;
             }
+            opened.sharePort();
             opened.tellState(ViewerServer.STATE_SUSPENDED, "");
             opened.onLastViewerLeft(this::viewerLeft);
             if (kept.length > 2) {
@@ -414,11 +417,13 @@ public final class Doorkeeper {
      * Has the doorkeeper of a session leave, if there is one: its port is free then, and its links are in the keyring.
      *
      * @param farewell told to its pages, which then know that the session is not to come back
+     * @return what became of it
      */
-    static void dismiss(Path socket, Optional<String> farewell) {
+    static Dismissal dismiss(Path socket, Optional<String> farewell) {
         if (!Files.exists(socket)) {
-            return;
+            return Dismissal.NOBODY;
         }
+        AtomicReference<Dismissal> what = new AtomicReference<>(Dismissal.STAYS);
         Thread asking = Thread.ofPlatform().name("dismiss").daemon().start(() -> {
             try {
                 JsonObject ignored = ControlClient.ask(
@@ -426,9 +431,10 @@ public final class Doorkeeper {
                         farewell.map(words -> Map.of("do", "leave", "farewell", words))
                                 .orElse(Map.of("do", "leave")),
                         Progress.NONE);
+                what.set(Dismissal.LEFT);
             } catch (SocketException | LinuxException e) {
                 // One that was killed left its socket, which the next one replaces.
-                return;
+                what.set(Dismissal.NOBODY);
             } catch (IOException e) {
                 System.err.println("satchel: the session's pages could not be taken over: " + e.getMessage());
             }
@@ -440,5 +446,13 @@ public final class Doorkeeper {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
+        return Objects.requireNonNull(what.get());
+    }
+
+    /** What became of who answered a session's pages. */
+    enum Dismissal {
+        NOBODY,
+        LEFT,
+        STAYS
     }
 }

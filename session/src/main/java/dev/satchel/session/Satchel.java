@@ -1390,7 +1390,8 @@ public final class Satchel implements AutoCloseable {
             Lease lease = lease(head, false);
             Volume.deleteLog(vault, head.id());
             vault.delete(head.id(), lease);
-            Doorkeeper.dismiss(host.doorkeeper(head.id()), Optional.of("The session was removed."));
+            Doorkeeper.Dismissal _ =
+                    Doorkeeper.dismiss(host.doorkeeper(head.id()), Optional.of("The session was removed."));
         }
     }
 

@@ -14,6 +14,7 @@ import dev.satchel.display.x11.X11Screen;
 import dev.satchel.linux.Processes;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -60,11 +61,13 @@ final class SessionDisplay implements AutoCloseable {
         this.files = files;
         this.running = running;
         display = new ScreenDisplay(this::open, Classifier::classify);
-        Doorkeeper.dismiss(door.socket(), Optional.empty());
+        if (Files.exists(door.socket())) {
+            // Pages wait: the screen is ready when they come.
+            Thread _ = Thread.ofPlatform().name("first-look").daemon().start(this::expectViewers);
+        }
         // A line for browsers, and one each for VNC clients and browsers elsewhere if they were expected.
         String[] kept = links.look().orElse("").split("\n", -1);
-        server = new ViewerServer(
-                ViewerServer.Settings.loopback(session).after(Doorway.of(kept[0])), () -> display, api);
+        server = takeOver(door, Doorway.of(kept[0]), api);
         server.onLastViewerLeft(this::viewerLeft);
         vnc = new VncClients(session, state, () -> display, this::viewerLeft);
         server.onVncClient(vnc::serve);
@@ -75,6 +78,41 @@ final class SessionDisplay implements AutoCloseable {
             remote.reopen(kept[2]);
         }
         links.forget();
+    }
+
+    /** Serves those whom somebody answers who is told to leave then: they come back at once, and must find this server. */
+    private ViewerServer takeOver(Door door, Optional<Doorway> earlier, Api api) throws IOException {
+        ViewerServer.Settings settings = ViewerServer.Settings.loopback(session);
+        ViewerServer beside = null;
+        if (earlier.isPresent() && Files.exists(door.socket())) {
+            beside = new ViewerServer(settings.beside(earlier), () -> display, api);
+            if (beside.port() != earlier.get().port()) {
+                beside.close(); // the port is somebody else's, or of a doorkeeper that does not share it
+                beside = null;
+            }
+        }
+        Doorkeeper.Dismissal dismissed = Doorkeeper.dismiss(door.socket(), Optional.empty());
+        if (beside != null && dismissed == Doorkeeper.Dismissal.LEFT) {
+            return beside;
+        }
+        if (beside != null) {
+            // Half of all connections would come to who does not leave; or the port is not who was killed's, but
+            // another session's.
+            beside.close();
+        }
+        return new ViewerServer(
+                beside != null && dismissed == Doorkeeper.Dismissal.STAYS ? settings : settings.after(earlier),
+                () -> display,
+                api);
+    }
+
+    /** Has the session's X server held for a moment; it has just been woken up, and takes its time. */
+    private void expectViewers() {
+        try {
+            Rectangle _ = display.withScreen(Screen::bounds);
+        } catch (IOException e) {
+            // Whoever comes is told the same.
+        }
     }
 
     /**

@@ -8,6 +8,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.StandardSocketOptions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -53,6 +54,8 @@ public final class ViewerServer implements AutoCloseable {
      * @param session its name, told to viewers
      * @param tls empty: plain HTTP
      * @param earlier of the session's server before this one: taken over if the port is free
+     * @param beside whether the port of {@code earlier} counts as free although its server listens there still, having called
+     *     {@link ViewerServer#sharePort}
      * @param silenceMillisMax after which a viewer that says nothing is closed, after a sixth if it did not even say HELLO; 60,000 but in tests
      * @param log takes what went wrong and nobody else is told, a line each
      */
@@ -62,6 +65,7 @@ public final class ViewerServer implements AutoCloseable {
             String session,
             Optional<TlsIdentity> tls,
             Optional<Doorway> earlier,
+            boolean beside,
             long silenceMillisMax,
             Consumer<String> log) {
         private static final long SILENCE_MILLIS_MAX = 60_000;
@@ -80,6 +84,18 @@ public final class ViewerServer implements AutoCloseable {
             names = List.copyOf(lowerCase);
         }
 
+        /** Beside nobody. */
+        public Settings(
+                InetSocketAddress bind,
+                List<String> names,
+                String session,
+                Optional<TlsIdentity> tls,
+                Optional<Doorway> earlier,
+                long silenceMillisMax,
+                Consumer<String> log) {
+            this(bind, names, session, tls, earlier, false, silenceMillisMax, log);
+        }
+
         /** For browsers on this host, at any free port. */
         public static Settings loopback(String session) {
             return new Settings(
@@ -94,12 +110,18 @@ public final class ViewerServer implements AutoCloseable {
 
         /** For browsers anywhere. */
         public Settings at(InetSocketAddress address, List<String> itsNames, TlsIdentity identity) {
-            return new Settings(address, itsNames, session, Optional.of(identity), earlier, silenceMillisMax, log);
+            return new Settings(
+                    address, itsNames, session, Optional.of(identity), earlier, beside, silenceMillisMax, log);
         }
 
         /** In the place of an earlier server of this session. */
         public Settings after(Optional<Doorway> doorway) {
-            return new Settings(bind, names, session, tls, doorway, silenceMillisMax, log);
+            return new Settings(bind, names, session, tls, doorway, false, silenceMillisMax, log);
+        }
+
+        /** In the place of an earlier server of this session that is about to go, and while it is still there. */
+        public Settings beside(Optional<Doorway> doorway) {
+            return new Settings(bind, names, session, tls, doorway, true, silenceMillisMax, log);
         }
     }
 
@@ -177,9 +199,13 @@ public final class ViewerServer implements AutoCloseable {
             try {
                 // Connections that the earlier server closed linger for a minute.
                 listener.setReuseAddress(true);
+                listener.setOption(StandardSocketOptions.SO_REUSEPORT, settings.beside());
                 listener.bind(new InetSocketAddress(settings.bind().getAddress(), port), BACKLOG);
                 return true;
             } catch (IOException e) {
+                if (settings.beside()) {
+                    return false; // who asked for that looks where this is now
+                }
                 if (tries == BIND_TRIES_MAX) {
                     log("links of before are worth nothing, as somebody else has port " + port + ": " + e.getMessage());
                     return false;
@@ -196,6 +222,15 @@ public final class ViewerServer implements AutoCloseable {
 
     public int port() {
         return listener.getLocalPort();
+    }
+
+    /**
+     * Lets the session's next server listen at this port as well, before this one is closed, so that whoever is sent away finds somebody
+     * there. Processes of other users never can (socket(7), SO_REUSEPORT); and as long as two listen, connections come to either.
+     */
+    public void sharePort() throws IOException {
+        // Only now that it is this one's: bound with that, it could be another's of the same kind.
+        listener.setOption(StandardSocketOptions.SO_REUSEPORT, true);
     }
 
     /** For the session's next server on this host. */

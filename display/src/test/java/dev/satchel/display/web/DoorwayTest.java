@@ -14,8 +14,16 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class DoorwayTest {
     private static ViewerServer server(Optional<Doorway> earlier) throws IOException {
+        return server(ViewerServer.Settings.loopback("one").after(earlier));
+    }
+
+    private static ViewerServer beside(Doorway earlier) throws IOException {
+        return server(ViewerServer.Settings.loopback("one").beside(Optional.of(earlier)));
+    }
+
+    private static ViewerServer server(ViewerServer.Settings settings) throws IOException {
         return new ViewerServer(
-                ViewerServer.Settings.loopback("one").after(earlier),
+                settings,
                 () -> {
                     throw new IOException("no display");
                 },
@@ -61,6 +69,35 @@ class DoorwayTest {
                             .isEqualTo(403);
                 }
             }
+        }
+    }
+
+    @Test
+    void whoIsSentAwayFindsTheNextOne() throws Exception {
+        ViewerServer first = server(Optional.empty());
+        try (HttpClient client = HttpClient.newHttpClient()) {
+            Doorway doorway = first.doorway();
+            // Not asked, it shares its port with nobody.
+            try (ViewerServer elsewhere = beside(doorway)) {
+                assertThat(elsewhere.port()).isNotEqualTo(first.port());
+            }
+            first.sharePort();
+            // Nor with who does not ask.
+            try (ViewerServer elsewhere = server(Optional.of(doorway))) {
+                assertThat(elsewhere.port()).isNotEqualTo(first.port());
+            }
+            try (ViewerServer second = beside(doorway)) {
+                assertThat(second.port()).isEqualTo(first.port());
+                first.close();
+                assertThat(status(
+                                client,
+                                second.origin() + "/api/session",
+                                "Authorization",
+                                "Bearer " + first.secret(true)))
+                        .isEqualTo(200);
+            }
+        } finally {
+            first.close();
         }
     }
 

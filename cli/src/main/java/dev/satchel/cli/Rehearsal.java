@@ -11,12 +11,28 @@ import dev.satchel.display.web.ViewerServer;
 import dev.satchel.linux.Terminal;
 import dev.satchel.session.ResumeResult;
 import dev.satchel.session.SuspendResult;
+import dev.satchel.vault.ChunkMap;
+import dev.satchel.vault.ChunkMapRef;
+import dev.satchel.vault.ChunkRef;
+import dev.satchel.vault.ChunkWriter;
+import dev.satchel.vault.DirectoryBackend;
+import dev.satchel.vault.Head;
+import dev.satchel.vault.HeadWitness;
+import dev.satchel.vault.HostId;
+import dev.satchel.vault.Lease;
+import dev.satchel.vault.SessionId;
+import dev.satchel.vault.SnapshotDraft;
 import dev.satchel.vault.SnapshotId;
+import dev.satchel.vault.Vault;
+import dev.satchel.vault.VaultKey;
 import java.io.ByteArrayInputStream;
 import java.io.File;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
@@ -25,9 +41,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.time.Instant;
 import java.util.Enumeration;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import org.jspecify.annotations.Nullable;
@@ -76,8 +94,12 @@ public final class Rehearsal {
         run(environment, "image", "ls");
         run(environment, "vault", "verify");
         String copy = environment.get(GlobalOptions.VAULT) + "-copy";
+        SessionId session = SessionId.random();
+        goOn(environment, session);
         run(environment, "vault", "sync", copy);
         run(environment, "vault", "sync", copy, "--json");
+        goOn(environment, session);
+        run(environment, "vault", "sync", copy);
         run(environment, "wrong");
 
         SnapshotId snapshot = new SnapshotId(1, 2, 3, 4);
@@ -86,6 +108,45 @@ public final class Rehearsal {
         print(new SuspendReport(new SuspendResult("work", snapshot, 300, 900, 42, 1 << 20, 1 << 20, 250), "suspended"));
         boolean ignored = Terminal.isTerminal(0);
         view();
+    }
+
+    /** A session stores a snapshot, without a pod: there is something to be carried to a copy. */
+    private static void goOn(Map<String, String> environment, SessionId session) throws IOException {
+        Path place = Path.of(environment.get(GlobalOptions.VAULT));
+        byte[] passphrase = PASSPHRASE.strip().getBytes(StandardCharsets.UTF_8);
+        try (VaultKey key = Vault.unlock(new DirectoryBackend(place), passphrase);
+                Vault vault = Vault.open(new DirectoryBackend(place), key, HeadWitness.NONE);
+                Lease lease = vault.acquire(session, HostId.random(), "rehearsal", true);
+                ChunkWriter writer = vault.chunks().writer(vault.chunks().ownDomain());
+                Arena arena = Arena.ofConfined()) {
+            Optional<Head> head = vault.head(session);
+            Optional<SnapshotId> parent = head.flatMap(Head::snapshot);
+            ChunkMapRef before = parent.isPresent()
+                    ? vault.snapshot(parent.get()).trees().getOrDefault("volume", ChunkMapRef.EMPTY)
+                    : ChunkMapRef.EMPTY;
+            ChunkMap.Editor editor = ChunkMap.load(vault.chunks(), before).edit();
+            for (int slot = 0; slot < 2 * ChunkMap.FANOUT; slot += ChunkMap.FANOUT - 1) {
+                MemorySegment chunk = arena.allocate(ChunkRef.LENGTH_MAX);
+                chunk.set(ValueLayout.JAVA_LONG, 0, System.nanoTime());
+                editor.set(slot, writer.put(chunk));
+            }
+            ChunkMapRef stored = editor.store(writer);
+            writer.commit();
+            SnapshotId snapshot = vault.put(new SnapshotDraft(
+                    session,
+                    parent,
+                    Instant.EPOCH,
+                    "suspend",
+                    new TreeMap<>(Map.of("volume", stored)),
+                    new byte[] {'{', '}'},
+                    1,
+                    1));
+            vault.putHead(
+                    head.isPresent()
+                            ? head.get().next(Optional.of(snapshot), head.get().settings())
+                            : Head.first(session, "rehearsal", Optional.of(snapshot), new byte[] {'{', '}'}),
+                    lease);
+        }
     }
 
     /** What comes before a viewer's first picture: a page that is served to this process itself, and commands that are encoded. */

@@ -125,7 +125,8 @@ final class CheckpointImages implements AutoCloseable {
                 pagesDirectory,
                 "satchel-pages",
                 served,
-                new FuseMount.Options(SERVER_THREADS, true, FuseMount.Options.DEFAULT.failures()));
+                new FuseMount.Options(
+                        SERVER_THREADS, FuseMount.Options.READ_BYTES_MAX, true, FuseMount.Options.DEFAULT.failures()));
         pagesMount = mount;
         readAhead = new PagesReadAhead(mount, pages);
     }

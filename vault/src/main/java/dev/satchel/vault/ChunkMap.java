@@ -265,6 +265,65 @@ public final class ChunkMap {
         }
     }
 
+    /**
+     * Shows what of a map another one has not at the same place: what is below a node that both have is passed over. What can't be read of
+     * the other one counts as nothing.
+     */
+    static void walkChanges(ChunkStore store, ChunkMapRef before, ChunkMapRef map, Walker walker) throws IOException {
+        if (map.root().isPresent()) {
+            walkChanges(
+                    store,
+                    before.root().orElse(null),
+                    levelFor(before.slots()),
+                    map.root().get(),
+                    levelFor(map.slots()),
+                    walker);
+        }
+    }
+
+    private static void walkChanges(
+            ChunkStore store, @Nullable ChunkRef before, int levelBefore, ChunkRef ref, int level, Walker walker)
+            throws IOException {
+        if (before == null) {
+            walk(store, ref, level, walker);
+            return;
+        }
+        if (levelBefore == level && before.equals(ref)) {
+            return;
+        }
+        if (levelBefore > level) {
+            // Of a map that has become smaller what is left was below the first entry.
+            Node higher = readable(store, before, levelBefore);
+            walkChanges(store, higher == null ? null : higher.refs[0], levelBefore - 1, ref, level, walker);
+            return;
+        }
+        if (!walker.node(ref)) {
+            return;
+        }
+        Node node = Node.read(store, ref, level);
+        Node other = levelBefore == level ? readable(store, before, level) : null;
+        for (int i = 0; i < FANOUT; i++) {
+            ChunkRef entry = node.refs[i];
+            if (entry == null) {
+                continue;
+            }
+            if (level > 0) {
+                ChunkRef below = other != null ? other.refs[i] : levelBefore < level && i == 0 ? before : null;
+                walkChanges(store, below, other != null ? level - 1 : levelBefore, entry, level - 1, walker);
+            } else if (other == null || !entry.equals(other.refs[i])) {
+                walker.chunk(entry);
+            }
+        }
+    }
+
+    private static @Nullable Node readable(ChunkStore store, ChunkRef ref, int level) throws IOException {
+        try {
+            return Node.read(store, ref, level);
+        } catch (DamagedException e) {
+            return null;
+        }
+    }
+
     /** Starts an edit from this map, which itself stays as it is. */
     public Editor edit() {
         return new Editor(store, ref);

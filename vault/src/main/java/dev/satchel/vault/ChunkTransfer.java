@@ -161,10 +161,11 @@ final class ChunkTransfer {
     /**
      * Has all chunks of a map carried that the target lacks.
      *
+     * @param present a map that the target has all of, whoever calls sees to that: what it has at the same place is not looked for there
      * @param batch ascending from call to call
      */
-    void need(ChunkMapRef map, int batch) throws IOException {
-        ChunkMap.walk(from.chunks(), map, new ChunkMap.Walker() {
+    void need(ChunkMapRef map, ChunkMapRef present, int batch) throws IOException {
+        ChunkMap.walkChanges(from.chunks(), present, map, new ChunkMap.Walker() {
             @Override
             public boolean node(ChunkRef ref) throws IOException {
                 if (!walked.add(ref)) {
@@ -228,6 +229,11 @@ final class ChunkTransfer {
             need.whole &= !condemned.contains(need.pack.name());
             bytesTotal += need.whole ? packBytes : need.bytes;
         }
+    }
+
+    /** Whether packs of the vault's own domain are missing from the target, as far as its index says: then what a snapshot there names may be, too. */
+    boolean lacksPacks() throws IOException {
+        return to.chunks().domain(to.chunks().ownDomain().id()).lacksPacks();
     }
 
     /** Packs of the target's, as far as its index knew, that have what will not be carried. */

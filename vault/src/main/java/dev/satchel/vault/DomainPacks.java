@@ -47,6 +47,9 @@ final class DomainPacks {
     private final List<Directory> unindexed = new ArrayList<>();
     private final List<String> damage = new ArrayList<>();
 
+    /** Whether an index mentions packs that are not there. */
+    private boolean lacksPacks;
+
     /** Names of packs that are taken for not there. */
     private final Set<String> without;
 
@@ -94,6 +97,11 @@ final class DomainPacks {
 
     ChunkIndex index() {
         return index;
+    }
+
+    /** Whether packs are gone that an index knows: lost, or collected by somebody who has not written another index yet. */
+    synchronized boolean lacksPacks() {
+        return lacksPacks;
     }
 
     /** Packs and index files that could not be read, one line each. */
@@ -210,7 +218,9 @@ final class DomainPacks {
                 long count = payload.get(Bytes.INT, at + SECTION_BYTES - 4);
                 MemorySegment entries = payload.asSlice(at + SECTION_BYTES, count * Pack.ENTRY_BYTES);
                 at += SECTION_BYTES + entries.byteSize();
-                if (present.contains(pack.name()) && known.add(pack.name()) && index.entries() < chunksMax) {
+                if (!present.contains(pack.name())) {
+                    lacksPacks = true;
+                } else if (known.add(pack.name()) && index.entries() < chunksMax) {
                     index.add(pack, entries);
                 }
             }

@@ -239,17 +239,30 @@ public final class Replication {
 
     /** A snapshot or an image that the target lacks, and that everything it names is carried for. */
     private sealed interface Unit {
-        record OfSnapshot(Snapshot snapshot) implements Unit {}
+        record OfSnapshot(Snapshot snapshot) implements Unit {
+            @Override
+            public Map<String, ChunkMapRef> trees() {
+                return snapshot.trees();
+            }
 
-        record OfImage(ImageManifest image, String file) implements Unit {}
-
-        default List<ChunkMapRef> trees() {
-            return switch (this) {
-                case OfSnapshot(Snapshot snapshot) ->
-                    List.copyOf(snapshot.trees().values());
-                case OfImage(ImageManifest image, String file) -> List.of(image.volume());
-            };
+            @Override
+            public String file() {
+                return Vault.snapshotFile(snapshot.id());
+            }
         }
+
+        record OfImage(ImageManifest image, String file) implements Unit {
+            @Override
+            public Map<String, ChunkMapRef> trees() {
+                return Map.of("volume", image.volume());
+            }
+        }
+
+        /** Maps by name. */
+        Map<String, ChunkMapRef> trees();
+
+        /** The object that names them. */
+        String file();
     }
 
     private void send(Vault from, Vault to, Set<SessionId> chosen) throws IOException {
@@ -265,10 +278,18 @@ public final class Replication {
             }
             ChunkTransfer transfer = new ChunkTransfer(from, to, options.pace(), listener);
             boolean vanished = false;
+            Set<SnapshotId> counted = new LinkedHashSet<>();
+            boolean counts = !options.resend() && !units.isEmpty() && !transfer.lacksPacks();
             for (int i = 0; i < units.size(); i++) {
                 try {
-                    for (ChunkMapRef tree : units.get(i).trees()) {
-                        transfer.need(tree, i);
+                    Optional<Snapshot> ancestor = counts ? ancestor(to, units.get(i)) : Optional.empty();
+                    ancestor.ifPresent(snapshot -> counted.add(snapshot.id()));
+                    for (Map.Entry<String, ChunkMapRef> tree :
+                            units.get(i).trees().entrySet()) {
+                        ChunkMapRef present = ancestor.map(Snapshot::trees)
+                                .map(trees -> trees.get(tree.getKey()))
+                                .orElse(ChunkMapRef.EMPTY);
+                        transfer.need(tree.getValue(), present, i);
                     }
                 } catch (DamagedException e) {
                     if (e.getCause() instanceof NoSuchException) {
@@ -298,7 +319,7 @@ public final class Replication {
                 // What the target was seen to have may have gone before the pin was there.
                 Set<String> packs = packsIn(to);
                 // Or before: an index knows what was there when it was last read.
-                vanished |= !packs.containsAll(transfer.reliedOn());
+                vanished |= !packs.containsAll(transfer.reliedOn()) || !areThere(to, counted);
                 for (; sent < units.size() && !vanished; sent++) {
                     transfer.carry(sent);
                     vanished = transfer.vanished() || !stays(to, packs, units.get(sent), transfer.damaged());
@@ -329,6 +350,33 @@ public final class Replication {
         }
     }
 
+    /** The newest one before a snapshot that the target has: what both have at the same place need not be looked for. */
+    private Optional<Snapshot> ancestor(Vault to, Unit unit) throws IOException {
+        if (!(unit instanceof Unit.OfSnapshot of)) {
+            return Optional.empty();
+        }
+        Set<SnapshotId> seen = new HashSet<>();
+        Optional<SnapshotId> parent = of.snapshot().parent();
+        while (parent.isPresent() && seen.add(parent.get())) {
+            Optional<Snapshot> before = lineage.find(parent.get());
+            if (before.isPresent() && areThere(to, Set.of(parent.get()))) {
+                return before;
+            }
+            parent = before.flatMap(Snapshot::parent);
+        }
+        return Optional.empty();
+    }
+
+    /** Snapshots that are there once the pin is keep what they name until then, and the pin does from then on. */
+    private static boolean areThere(Vault in, Set<SnapshotId> snapshots) throws IOException {
+        for (SnapshotId id : snapshots) {
+            if (in.backend().size(Vault.snapshotFile(id)).isEmpty()) {
+                return false;
+            }
+        }
+        return true;
+    }
+
     // ---- beside collections of garbage in the target
 
     /** A lease of nobody's session, which says that the pins are somebody's, and the pin. */
@@ -357,7 +405,7 @@ public final class Replication {
         for (int i = 0; i < units.size(); i += PINNED_MAX) {
             Set<ChunkMapRef> maps = new LinkedHashSet<>();
             for (Unit unit : units.subList(i, Math.min(units.size(), i + PINNED_MAX))) {
-                maps.addAll(unit.trees());
+                maps.addAll(unit.trees().values());
             }
             pins.add(to.pin(owner, maps));
         }
@@ -394,7 +442,7 @@ public final class Replication {
         if (damaged || (to.backend().list("intents").isEmpty() && packsIn(to).containsAll(packs))) {
             return true;
         }
-        for (ChunkMapRef tree : unit.trees()) {
+        for (ChunkMapRef tree : unit.trees().values()) {
             if (tree.root().isPresent()) {
                 to.chunks().refresh(to.chunks().domain(tree.root().get().domain()));
             }
@@ -515,7 +563,7 @@ public final class Replication {
     /** Stores a snapshot or image whose chunks have arrived. */
     private void put(Vault from, Vault to, Unit unit, boolean doubtful) throws IOException {
         if (doubtful) {
-            for (ChunkMapRef tree : unit.trees()) {
+            for (ChunkMapRef tree : unit.trees().values()) {
                 if (!ChunkTransfer.isWhole(to, tree)) {
                     damaged.add((unit instanceof Unit.OfSnapshot(Snapshot snapshot)
                                     ? "the snapshot " + snapshot.id()
@@ -526,28 +574,24 @@ public final class Replication {
                 }
             }
         }
-        switch (unit) {
-            case Unit.OfSnapshot(Snapshot snapshot) -> {
-                String file = Vault.snapshotFile(snapshot.id());
-                Optional<byte[]> stored = from.backend().get(file, Vault.OBJECT_BYTES_MAX);
-                if (stored.isPresent()) {
-                    try (Arena arena = Arena.ofConfined()) {
-                        if (to.backend().putIfAbsent(file, arena.allocateFrom(JAVA_BYTE, stored.get()))) {
-                            bytesSent += stored.get().length;
-                            snapshotsSent++;
-                        } else {
-                            to.backend().settle(file);
-                        }
-                    }
-                }
+        Optional<byte[]> stored = from.backend().get(unit.file(), Vault.OBJECT_BYTES_MAX);
+        if (stored.isEmpty()) {
+            return;
+        }
+        if (unit instanceof Unit.OfImage image) {
+            if (to.backend().replace(unit.file(), Optional.empty(), stored.get())) {
+                to.nameImage(image.image());
+                bytesSent += stored.get().length;
+                imagesSent++;
             }
-            case Unit.OfImage(ImageManifest image, String file) -> {
-                Optional<byte[]> stored = from.backend().get(file, Vault.OBJECT_BYTES_MAX);
-                if (stored.isPresent() && to.backend().replace(file, Optional.empty(), stored.get())) {
-                    to.nameImage(image);
-                    bytesSent += stored.get().length;
-                    imagesSent++;
-                }
+            return;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            if (to.backend().putIfAbsent(unit.file(), arena.allocateFrom(JAVA_BYTE, stored.get()))) {
+                bytesSent += stored.get().length;
+                snapshotsSent++;
+            } else {
+                to.backend().settle(unit.file());
             }
         }
     }

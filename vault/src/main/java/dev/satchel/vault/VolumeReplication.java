@@ -65,7 +65,7 @@ public final class VolumeReplication {
     private Carried carry(Protection.Pinned pin) throws IOException {
         ChunkTransfer transfer = new ChunkTransfer(from, to, pace, ProgressListener.NONE);
         for (ChunkMapRef map : pin.maps()) {
-            transfer.need(map, 0);
+            transfer.need(map, ChunkMapRef.EMPTY, 0);
         }
         transfer.plan();
         for (KeyDomainId domain : transfer.domains()) {

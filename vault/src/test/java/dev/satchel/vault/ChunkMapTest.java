@@ -90,10 +90,41 @@ class ChunkMapTest {
                 assertThat(kept.store(writer)).isEqualTo(ref);
                 writer.commit();
                 check(map, before);
+                checkChanges(map, ref, before, expected);
                 map = ChunkMap.load(vault.chunks(), ref);
                 check(map, expected);
             }
         }
+    }
+
+    /** What one map has not at the same place as another: exactly the slots that differ, and every node that the other lacks. */
+    private static void checkChanges(
+            ChunkMap map, ChunkMapRef next, NavigableMap<Long, ChunkRef> before, NavigableMap<Long, ChunkRef> expected)
+            throws IOException {
+        List<ChunkRef> nodes = new ArrayList<>();
+        List<ChunkRef> chunks = new ArrayList<>();
+        ChunkMap.walkChanges(vault.chunks(), map.ref(), next, new ChunkMap.Walker() {
+            @Override
+            public boolean node(ChunkRef ref) {
+                return nodes.add(ref);
+            }
+
+            @Override
+            public void chunk(ChunkRef ref) {
+                chunks.add(ref);
+            }
+        });
+        List<ChunkRef> changed = new ArrayList<>();
+        expected.forEach((slot, chunk) -> {
+            if (!chunk.equals(before.get(slot))) {
+                changed.add(chunk);
+            }
+        });
+        assertThat(chunks).isEqualTo(changed);
+        List<ChunkRef> made = new ArrayList<>();
+        ChunkMap.load(vault.chunks(), next).forEachNode((slot, ref) -> made.add(ref));
+        map.forEachNode((slot, ref) -> made.remove(ref));
+        assertThat(nodes).containsAll(made);
     }
 
     private static void check(ChunkMap map, NavigableMap<Long, ChunkRef> expected) throws IOException {

@@ -12,7 +12,8 @@ import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Decoded chunks of the base, outside the heap, the least recently used one going first. A chunk that several threads want at
+ * Decoded chunks of the base, outside the heap, the least recently used one going first; of those that were decoded ahead and nobody has
+ * read yet a half may stay longer. A chunk that several threads want at
  * the same time is decoded once. Memory is taken as it is needed, up to the bound.
  *
  * <p>With some tens of entries a scan over the ids is as quick as a hash table, and links no code in a cold JVM.
@@ -31,6 +32,9 @@ final class ChunkCache implements AutoCloseable {
         int users;
 
         long lastUse;
+
+        /** Decoded ahead, and nobody has come yet. */
+        boolean unread;
     }
 
     private final ChunkStore store;
@@ -99,12 +103,21 @@ final class ChunkCache implements AutoCloseable {
 
     private @Nullable Entry victim() {
         Entry victim = null;
+        Entry read = null;
+        int unread = 0;
         for (Entry entry : entries) {
-            if (!entry.loading && entry.users == 0 && (victim == null || entry.lastUse < victim.lastUse)) {
+            unread += entry.unread ? 1 : 0;
+            if (entry.loading || entry.users > 0) {
+                continue;
+            }
+            if (victim == null || entry.lastUse < victim.lastUse) {
                 victim = entry;
             }
+            if (!entry.unread && (read == null || entry.lastUse < read.lastUse)) {
+                read = entry;
+            }
         }
-        return victim;
+        return unread <= entries.length / 2 && read != null ? read : victim;
     }
 
     private Entry pin(ChunkRef ref, boolean counts) throws IOException {
@@ -119,6 +132,7 @@ final class ChunkCache implements AutoCloseable {
                     entry.users++;
                     entry.lastUse = ++clock;
                     hits += counts ? 1 : 0;
+                    entry.unread &= !counts;
                     return entry;
                 }
                 Entry free = entry == null ? victim() : null;
@@ -135,6 +149,7 @@ final class ChunkCache implements AutoCloseable {
             }
             misses += counts ? 1 : 0;
             mine.id = ref.id();
+            mine.unread = !counts;
             mine.loading = true;
             mine.users = 1;
             mine.lastUse = ++clock;
@@ -154,6 +169,7 @@ final class ChunkCache implements AutoCloseable {
                 mine.loading = false;
                 if (!loaded) {
                     mine.id = null;
+                    mine.unread = false;
                     mine.users = 0;
                     mine.lastUse = 0;
                 }
@@ -175,6 +191,7 @@ final class ChunkCache implements AutoCloseable {
             MemorySegment buffer = entry.buffer;
             if (buffer != null && !closed && !entry.loading && entry.users == 0) {
                 entry.id = null;
+                entry.unread = false;
                 entry.lastUse = 0;
                 OwnMemory.discard(buffer);
             }

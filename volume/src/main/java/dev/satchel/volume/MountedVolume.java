@@ -34,6 +34,9 @@ public final class MountedVolume implements AutoCloseable {
     /** How many requests are with the device at the same time; each thread's buffer costs what its largest request needed. */
     private static final int THREADS = 8;
 
+    /** A long read comes slot by slot, so that as many are decoded at the same time as there are processors. */
+    private static final int READ_BYTES_MAX = Geometry.SLOT_BYTES;
+
     private static final int EXT4_BLOCK_BYTES = 4096;
     private static final long FORMAT_BYTES_MIN = 16L << 20;
     /** How long the last users of a file system may take to let go of it: a dying mount namespace does so a little later. */
@@ -209,7 +212,10 @@ public final class MountedVolume implements AutoCloseable {
         Files.createDirectories(at);
         AtomicReference<@Nullable VaultException> refused = new AtomicReference<>();
         FuseMount fuse = FuseMount.mount(
-                at, FS_NAME, Map.of(FILE, disk), new FuseMount.Options(THREADS, false, (what, cause) -> {
+                at,
+                FS_NAME,
+                Map.of(FILE, disk),
+                new FuseMount.Options(THREADS, READ_BYTES_MAX, false, (what, cause) -> {
                     if (cause instanceof VaultException e) {
                         refused.compareAndSet(null, e);
                     }

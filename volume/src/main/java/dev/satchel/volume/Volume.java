@@ -265,6 +265,7 @@ public final class Volume implements FuseFile, AutoCloseable {
 
     @Override
     public void read(long offset, MemorySegment dst) throws IOException {
+        readAhead.sees(offset, dst.byteSize(), sizeBytes);
         withVault(() -> {
             View pinned = pin();
             try {
@@ -274,7 +275,6 @@ public final class Volume implements FuseFile, AutoCloseable {
             }
         });
         lastRequestNanos = System.nanoTime();
-        readAhead.saw(offset, dst.byteSize(), sizeBytes);
     }
 
     /** What may be done again if the vault went away meanwhile. */
@@ -1289,7 +1289,8 @@ public final class Volume implements FuseFile, AutoCloseable {
                 replayedBytes,
                 foldedSlots.get(),
                 cache.hits(),
-                cache.misses());
+                cache.misses(),
+                readAhead.asked());
     }
 
     /** The newest segment of the log, if there is one; what is not durable is in it. */

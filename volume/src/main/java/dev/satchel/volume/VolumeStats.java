@@ -11,6 +11,7 @@ package dev.satchel.volume;
  * @param foldedSlots folded since it was opened, by snapshots and in the background
  * @param cacheHits reads of the base that needed no decoding
  * @param cacheMisses reads of the base that did
+ * @param readAhead chunks that were, or are to be, decoded before anybody reads them
  */
 public record VolumeStats(
         long dirtyBytes,
@@ -20,4 +21,5 @@ public record VolumeStats(
         long replayedBytes,
         long foldedSlots,
         long cacheHits,
-        long cacheMisses) {}
+        long cacheMisses,
+        long readAhead) {}

@@ -356,6 +356,36 @@ class VolumeTest {
     }
 
     @Test
+    void whoReadsSmallFilesSideBySideFindsTheNextOnesDecoded() throws Exception {
+        ChunkMapRef base;
+        try (Volume volume = open(ChunkMapRef.EMPTY, QUIET)) {
+            for (int slot = 0; slot < 256; slot++) {
+                Blocks.write(volume, slot * 64L, slot + 1);
+            }
+            base = vault.commit(volume);
+        }
+        try (Volume volume = open(base, QUIET)) {
+            // Programs that start: far apart, and never more than two steps from where they were.
+            for (long slot = 128; slot < 256; slot += 16) {
+                for (long touched : new long[] {slot, slot + 1, slot, slot + 2}) {
+                    assertThat(Blocks.read(volume, touched * 64, 1)).containsExactly(touched + 1);
+                }
+                assertThat(volume.stats().readAhead()).isZero();
+            }
+            // What describes them lies elsewhere, and is read between them.
+            long[] order = {40, 40, 42, 41, 43, 42, 45};
+            for (int i = 0; i < order.length; i++) {
+                assertThat(Blocks.read(volume, order[i] * 64, 1)).containsExactly(order[i] + 1);
+                assertThat(Blocks.read(volume, (i % 2) * 64L, 1)).containsExactly(i % 2 + 1);
+            }
+            while (volume.baseChunkToRead(46).isPresent()) {
+                Thread.sleep(1);
+            }
+            assertThat(volume.stats().readAhead()).isPositive();
+        }
+    }
+
+    @Test
     void requestsOutsideAreRefused() throws IOException {
         try (Volume volume = open(ChunkMapRef.EMPTY, QUIET)) {
             for (long offset : new long[] {-4096, BYTES - 2048, BYTES, Long.MAX_VALUE - 100}) {

@@ -38,17 +38,29 @@ public final class FuseMount implements Closeable {
      * How it is served.
      *
      * @param threads that serve requests, each with a buffer of 1 MiB outside the heap
+     * @param readBytesMax a longer read comes in pieces of so many bytes, which several threads serve at the same time; a multiple of
+     *     the page size, up to {@link #READ_BYTES_MAX}
      * @param allowOther whether users other than this one may enter and read, those of user namespaces below too
      * @param failures is told of failed requests
      */
-    public record Options(int threads, boolean allowOther, FailureListener failures) {
+    public record Options(int threads, int readBytesMax, boolean allowOther, FailureListener failures) {
+        /** Longer ones the kernel cuts by itself. */
+        public static final int READ_BYTES_MAX = FuseWorker.PAYLOAD_BYTES_MAX;
+
         /** Two threads; this user only; failures go to standard error. */
-        public static final Options DEFAULT =
-                new Options(2, false, (what, cause) -> System.err.println("satchel: " + what + " failed: " + cause));
+        public static final Options DEFAULT = new Options(
+                2,
+                READ_BYTES_MAX,
+                false,
+                (what, cause) -> System.err.println("satchel: " + what + " failed: " + cause));
 
         public Options {
             if (threads < 1 || threads > 64) {
                 throw new IllegalArgumentException(threads + " threads: 1 to 64 are possible");
+            }
+            if (readBytesMax < 4096 || readBytesMax > READ_BYTES_MAX || readBytesMax % 4096 != 0) {
+                throw new IllegalArgumentException("reads of " + readBytesMax + " bytes: multiples of 4096 up to "
+                        + READ_BYTES_MAX + " are possible");
             }
         }
     }
@@ -103,7 +115,8 @@ public final class FuseMount implements Closeable {
                     "fuse",
                     Mounts.MS_NOSUID | Mounts.MS_NODEV | Mounts.MS_NOATIME,
                     "fd=" + device.number() + ",rootmode=40000,user_id=" + Processes.uid() + ",group_id=0"
-                            + ",default_permissions" + (options.allowOther() ? ",allow_other" : ""));
+                            + ",default_permissions,max_read=" + options.readBytesMax()
+                            + (options.allowOther() ? ",allow_other" : ""));
         } catch (LinuxException | RuntimeException | Error e) {
             ServedDevices.close(device);
             throw e;

@@ -61,7 +61,11 @@ class FuseMountTest {
                 target,
                 "satchel-test",
                 files,
-                new FuseMount.Options(2, false, (what, cause) -> failures.add(what + ": " + cause)));
+                new FuseMount.Options(
+                        2,
+                        FuseMount.Options.READ_BYTES_MAX,
+                        false,
+                        (what, cause) -> failures.add(what + ": " + cause)));
     }
 
     private MemoryFile file(boolean writable, boolean cached) {
@@ -203,7 +207,7 @@ class FuseMountTest {
     void answersWhateverTheListenerDoes() throws Exception {
         MemoryFile file = file(true, false);
         file.broken = true;
-        FuseMount.Options options = new FuseMount.Options(2, false, (what, cause) -> {
+        FuseMount.Options options = new FuseMount.Options(2, FuseMount.Options.READ_BYTES_MAX, false, (what, cause) -> {
             throw new IllegalStateException("listener broken on purpose");
         });
         try (FuseMount mount = FuseMount.mount(target, "satchel-test", Map.of("disk", file), options)) {
@@ -478,7 +482,7 @@ class FuseMountTest {
                     target,
                     "satchel-test",
                     Map.of("disk", hanging),
-                    new FuseMount.Options(4, false, (what, cause) -> {}));
+                    new FuseMount.Options(4, FuseMount.Options.READ_BYTES_MAX, false, (what, cause) -> {}));
             LoopDevice device =
                     LoopDevice.attach(target.resolve("disk"), new LoopDevice.Options(false, true, 4096, false));
             System.out.println(device);

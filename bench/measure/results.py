@@ -1,4 +1,4 @@
-"""Results as they come: one JSON object a line, one file a table, in build/bench."""
+"""Results as they come: one JSON object a line, one file a table or part of one, in bench/results, kept with the sources."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ class Results:
     """Of one run of one table; an earlier run's are dropped."""
 
     def __init__(self, table):
-        self.path = host.BUILD / f"{table}.jsonl"
+        self.path = host.HOME / "bench" / "results" / f"{table}.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text("")
         self.write({"machine": host.machine(), "time": time.strftime("%F %T")})

@@ -88,15 +88,16 @@ def snapshots(satchel, results):
         processor, between = processor_millis(pid, children=True), 0
         for number in range(1, SNAPSHOTS + 1):
             session.exec("/tmp/bench/work", str(seconds), str(number), user="user")
-            started = processor_millis(pid, children=True)
-            between += started - processor
-            commands = own_processor_millis()
-            millis, said = session.timed("snapshot")
-            processor = processor_millis(pid, children=True)
-            results.add("processor time of one", "satchel", processor - started + own_processor_millis() - commands, "ms")
-            results.add("store", "satchel", millis, "ms", snapshot=said["snapshot"], frozen=said["frozen_ms"], criu=said["criu_ms"],
-                        bytes_new=said["bytes_new"], memory=said["bytes_memory"])
-            results.add("store, without CRIU's dump", "satchel", millis - said["criu_ms"], "ms")
+            with host.turn():
+                started = processor_millis(pid, children=True)
+                between += started - processor
+                commands = own_processor_millis()
+                millis, said = session.timed("snapshot")
+                processor = processor_millis(pid, children=True)
+                results.add("processor time of one", "satchel", processor - started + own_processor_millis() - commands, "ms")
+                results.add("store", "satchel", millis, "ms", snapshot=said["snapshot"], frozen=said["frozen_ms"], criu=said["criu_ms"],
+                            bytes_new=said["bytes_new"], memory=said["bytes_memory"])
+                results.add("store, without CRIU's dump", "satchel", millis - said["criu_ms"], "ms")
         results.add("processor time between snapshots", "satchel", between / (seconds * SNAPSHOTS), "ms a second")
         results.add("space, ten snapshots", "satchel", peers.directory_bytes(own.vault, "log") - before, "B")
         results.add("space, all", "satchel", peers.directory_bytes(own.vault, "log"), "B")

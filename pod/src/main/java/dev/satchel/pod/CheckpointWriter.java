@@ -22,6 +22,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -68,9 +69,13 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
      * @param table those of that checkpoint, if there are any
      */
     record Earlier(CompletableFuture<PageWindows> windows, WindowPrints prints, WindowPrints.@Nullable Table table) {
-        /** Of a first checkpoint. */
-        static Earlier none(WindowPrints prints) {
-            return new Earlier(CompletableFuture.completedFuture(PageWindows.NONE), prints, null);
+        /** @param before the checkpoint before, if there is one: its windows are read meanwhile */
+        static Earlier of(ChunkStore chunks, Optional<Checkpoint> before, WindowPrints prints) {
+            return before.map(checkpoint -> new Earlier(
+                            CompletableFuture.supplyAsync(() -> PageWindows.ofReadable(chunks, checkpoint)),
+                            prints,
+                            prints.tableOf(checkpoint)))
+                    .orElseGet(() -> new Earlier(CompletableFuture.completedFuture(PageWindows.NONE), prints, null));
         }
     }
 
@@ -132,9 +137,7 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
     }
 
     private synchronized void startSifting() throws IOException {
-        Path path = directory.resolve("changed-pages");
-        Fd file = Fd.open(path, Fd.O_RDWR | Fd.O_CREAT | Fd.O_EXCL);
-        Files.delete(path);
+        Fd file = PageStore.unnamedFile(directory, "changed-pages");
         copies.add(file);
         workers.add(start(() -> sift(file)));
     }
@@ -154,19 +157,16 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
             startSifting();
         }
         joinWorkers();
+        fail();
     }
 
     private void joinWorkers() throws IOException {
         List<Thread> running;
         synchronized (this) {
             running = List.copyOf(workers);
-            workers.clear();
         }
         for (Thread worker : running) {
             join(worker);
-        }
-        synchronized (this) {
-            fail();
         }
     }
 
@@ -205,6 +205,7 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
         }
         joinWorkers();
         synchronized (this) {
+            fail();
             ChunkMap.Editor map = ChunkMap.load(chunks, ChunkMapRef.EMPTY).edit();
             PageWindows.store(forms, map, writer);
             ChunkMapRef pages = map.store(writer);
@@ -233,7 +234,7 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
         return table;
     }
 
-    private void fail() throws IOException {
+    private synchronized void fail() throws IOException {
         if (failure instanceof IOException e) {
             throw e;
         }
@@ -511,15 +512,11 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
     /** Ends the threads; what was put stays with the writer. */
     @Override
     public void close() throws IOException {
-        List<Thread> running;
         synchronized (this) {
             closed = true;
-            running = List.copyOf(workers);
             notifyAll();
         }
-        for (Thread thread : running) {
-            join(thread);
-        }
+        joinWorkers();
         for (Fd file : copies) {
             file.close();
         }

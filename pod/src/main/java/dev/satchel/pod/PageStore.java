@@ -25,23 +25,8 @@ final class PageStore implements AutoCloseable {
     private final int pipesMax;
     private final AtomicInteger pipes = new AtomicInteger();
     private final List<CapturedPages> taken = new ArrayList<>();
-    private @Nullable Copies overflow;
-
-    /** A file that pages are copied to. */
-    private static final class Copies {
-        private final Fd file;
-        private long end;
-
-        Copies(Fd file) {
-            this.file = file;
-        }
-
-        void add(CapturedPages.Part part) throws IOException {
-            long bytes = part.bytes();
-            part.copyTo(file, end);
-            end += bytes;
-        }
-    }
+    private @Nullable Fd overflow;
+    private long overflowEnd;
 
     /** @param directory in memory */
     PageStore(Path directory) throws IOException {
@@ -54,11 +39,12 @@ final class PageStore implements AutoCloseable {
         this.pipesMax = pipesMax;
     }
 
-    private Copies newFile() throws IOException {
-        Path path = directory.resolve("copied-pages");
-        Copies made = new Copies(Fd.open(path, Fd.O_RDWR | Fd.O_CREAT | Fd.O_EXCL));
+    /** Makes a file in that directory, the caller's; it has that name no more once this returns. */
+    static Fd unnamedFile(Path directory, String name) throws IOException {
+        Path path = directory.resolve(name);
+        Fd file = Fd.open(path, Fd.O_RDWR | Fd.O_CREAT | Fd.O_EXCL);
         Files.delete(path);
-        return made;
+        return file;
     }
 
     /** A pages file on its way from CRIU. */
@@ -110,16 +96,18 @@ final class PageStore implements AutoCloseable {
                 return;
             }
             int open = pipes.incrementAndGet();
-            CapturedPages.Part part = new CapturedPages.Part(pipe.reader(), filled, pipes::decrementAndGet);
+            long bytes = filled;
+            CapturedPages.Part part = new CapturedPages.Part(pipe.reader(), bytes, pipes::decrementAndGet);
             filled = 0;
             pages.add(part);
             if (open > pipesMax) {
-                Copies copies = overflow;
-                if (copies == null) {
-                    copies = newFile();
-                    overflow = copies;
+                Fd file = overflow;
+                if (file == null) {
+                    file = unnamedFile(directory, "copied-pages");
+                    overflow = file;
                 }
-                copies.add(part);
+                part.copyTo(file, overflowEnd);
+                overflowEnd += bytes;
             }
         }
 
@@ -162,7 +150,7 @@ final class PageStore implements AutoCloseable {
             pages.close();
         }
         if (overflow != null) {
-            overflow.file.close();
+            overflow.close();
         }
     }
 }

@@ -405,22 +405,15 @@ public final class Pod implements AutoCloseable {
     public void checkpoint(
             boolean leaveRunning, ChunkStore chunks, ChunkWriter writer, Optional<Checkpoint> before, Capture capture)
             throws IOException {
-        CompletableFuture<PageWindows> windows = before.isEmpty()
-                ? CompletableFuture.completedFuture(PageWindows.NONE)
-                : CompletableFuture.supplyAsync(() -> PageWindows.ofReadable(chunks, before.get()));
-        WindowPrints.Table table = before.isEmpty() ? null : prints.tableOf(before.get());
+        CheckpointWriter.Earlier earlier = CheckpointWriter.Earlier.of(chunks, before, prints);
         awaitImagesClosed();
         // CRIU takes what is missing for what has never been touched.
         awaitMemory();
         MessageQueues queues = MessageQueues.find(init.pid());
         try (CheckpointImages images = CheckpointImages.empty(run);
                 PageStore pages = new PageStore(images.directory());
-                CheckpointWriter checkpoint = new CheckpointWriter(
-                        images.directory(),
-                        chunks,
-                        writer,
-                        new CheckpointWriter.Earlier(windows, prints, table),
-                        leaveRunning);
+                CheckpointWriter checkpoint =
+                        new CheckpointWriter(images.directory(), chunks, writer, earlier, leaveRunning);
                 ImageStream stream = new ImageStream(images.directory(), pages, checkpoint)) {
             List<CompletableFuture<List<ImageFilter>>> living = new ArrayList<>();
             List<ImageFilter> filters =

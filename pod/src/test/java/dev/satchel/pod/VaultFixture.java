@@ -161,7 +161,11 @@ final class VaultFixture {
                 Arena arena = Arena.ofConfined();
                 WindowPrints prints = new WindowPrints();
                 CheckpointWriter checkpoint = new CheckpointWriter(
-                        images, vault.chunks(), writer, CheckpointWriter.Earlier.none(prints), false)) {
+                        images,
+                        vault.chunks(),
+                        writer,
+                        CheckpointWriter.Earlier.of(vault.chunks(), Optional.empty(), prints),
+                        false)) {
             pipe.writer().resizePipe(1 << 20);
             byte[] memory = memory();
             MemorySegment bytes = arena.allocate(memory.length);

@@ -595,9 +595,7 @@ class X11ScreenTest implements Screen.Listener {
             screen.pointer(5, 5, 1);
             assertThat(client.ask(new Request(23, 0).u32(selection)).getInt(8)).isNotZero();
             screen.close();
-            long began = System.nanoTime();
             screen.close();
-            assertThat(System.nanoTime() - began).isLessThan(20_000_000);
             assertThatThrownBy(screen::takeDamage).isInstanceOf(IOException.class);
             assertThatThrownBy(() -> pixels(screen)).isInstanceOf(IOException.class);
             // The server has seen the end of the connection once it has no owner: GetSelectionOwner.

@@ -38,6 +38,9 @@ import org.jspecify.annotations.Nullable;
  * see {@link PageDelta}. Whether it did is told by fingerprints, as far as there are any ({@link WindowPrints}), else by names.
  */
 final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
+    /** As many as it takes until Java's compiler has seen what storing one takes, and few enough that CRIU does not wait for memory. */
+    private static final int WARMING_WINDOWS = 512;
+
     private final Path directory;
     private final ChunkStore chunks;
     private final ChunkWriter writer;
@@ -133,6 +136,10 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
         this.sifting = sifting;
         if (sifting) {
             startSifting();
+        } else {
+            synchronized (this) {
+                workers.add(start(() -> storeAll(WARMING_WINDOWS)));
+            }
         }
     }
 
@@ -184,7 +191,7 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
             }
             complete = true;
             for (int i = 0; i < Runtime.getRuntime().availableProcessors(); i++) {
-                workers.add(start(sifting ? this::storeCopied : this::storeAll));
+                workers.add(start(sifting ? this::storeCopied : () -> storeAll(Integer.MAX_VALUE)));
             }
         }
         ImageDirectory.apply(directory, filters);
@@ -353,21 +360,31 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
         }
     }
 
-    private void readAll(Sink sink) throws IOException {
+    private void read(int windows, Sink sink) throws IOException {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment buffer = arena.allocate(PageWindows.BYTES, 64);
+            int left = windows;
             for (Source source = choose(null); source != null; source = choose(source)) {
                 for (Piece piece = source.read(buffer); piece != null; piece = source.read(buffer)) {
                     if (isGivenUp()) {
                         return;
                     }
                     sink.take(piece, buffer.asSlice(0, piece.window().lengthBytes()));
+                    if (--left == 0) {
+                        leave(source);
+                        return;
+                    }
                 }
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new InterruptedIOException("interrupted while a checkpoint was being taken");
         }
+    }
+
+    /** Leaves the rest of it to others. */
+    private synchronized void leave(Source source) {
+        source.readers--;
     }
 
     private synchronized boolean isGivenUp() {
@@ -378,9 +395,9 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
         forms.set(piece.index(), form);
     }
 
-    private void storeAll() {
+    private void storeAll(int windowsMax) {
         try (Storing storing = new Storing(before.windows().join())) {
-            readAll((piece, bytes) -> done(piece, storing.store(piece, bytes)));
+            read(windowsMax, (piece, bytes) -> done(piece, storing.store(piece, bytes)));
         } catch (IOException | RuntimeException | Error e) {
             failed(e);
         }
@@ -389,7 +406,7 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
     private void sift(Fd file) {
         try (Storing storing = new Storing(before.windows().join())) {
             long[] end = {0};
-            readAll((piece, bytes) -> {
+            read(Integer.MAX_VALUE, (piece, bytes) -> {
                 WindowPrints.Print print = before.prints().of(bytes);
                 WindowForm unchanged = storing.unchanged(piece, () -> print);
                 if (unchanged == null) {

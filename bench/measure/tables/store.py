@@ -152,7 +152,7 @@ def keep(satchel, results, peer):
     space = 0
     try:
         for number, snapshot in enumerate(history(own)):
-            with export.of(snapshot) as source:
+            with export.of(snapshot) as source, host.turn():
                 processor = own_processor_millis()
                 millis = peer.keep(source, number)
                 processor = own_processor_millis() - processor
@@ -185,8 +185,9 @@ def reading(satchel, results, repetitions):
     session.timed("resume")
     memory = session.timed("suspend")[1]["bytes_memory"]
     for _ in range(repetitions):
-        throughput(results, "verify", "satchel", peers.directory_bytes(own.vault, "log"), own.timed("vault", "verify")[0])
-        with restored() as target:
+        with host.turn():
+            throughput(results, "verify", "satchel", peers.directory_bytes(own.vault, "log"), own.timed("vault", "verify")[0])
+        with restored() as target, host.turn():
             host.sync_file_system(STORE)
             millis, _ = session.timed("resume", "--no-lazy")
             try:
@@ -202,8 +203,9 @@ def reading(satchel, results, repetitions):
             if not place.exists():
                 continue
             peer = make(place)
-            throughput(results, "verify", peer.name, peers.directory_bytes(peer.store), peer.verify())
-            with restored() as target:
+            with host.turn():
+                throughput(results, "verify", peer.name, peers.directory_bytes(peer.store), peer.verify())
+            with restored() as target, host.turn():
                 host.sync_file_system(STORE)
                 millis = peer.restore(target)
                 synced, _ = host.timed(["sync", "-f", target])
@@ -238,11 +240,12 @@ def sync(satchel, results, repetitions):
         for row, before in ("first", lambda: None), *[("unchanged", lambda: None)] * repetitions, *[("changed", change)] * repetitions:
             if row == "changed":
                 change(session)
-            host.sync_file_system(STORE)
-            millis, said = own.timed("vault", "sync", copy)
-            results.add(f"sync, {row}", "satchel", millis, "ms", bytes=said["bytes_sent"])
-            host.sync_file_system(STORE)
-            results.add(f"sync, {row}", "rsync", host.timed(rsync)[0], "ms")
+            with host.turn():
+                host.sync_file_system(STORE)
+                millis, said = own.timed("vault", "sync", copy)
+                results.add(f"sync, {row}", "satchel", millis, "ms", bytes=said["bytes_sent"])
+                host.sync_file_system(STORE)
+                results.add(f"sync, {row}", "rsync", host.timed(rsync)[0], "ms")
     finally:
         host.command(["rm", "-rf", "--one-file-system", copy, mirror])
 

@@ -286,8 +286,10 @@ class RecordingTest {
         server.tellState(ViewerServer.STATE_SUSPENDING, "for a moment");
         display.letGo();
         server.tellState(ViewerServer.STATE_RUNNING, "");
-        display.takeHold();
         long before = recorder.bytes();
+        display.takeHold();
+        recorder.awaitMore(before); // all of the picture comes again
+        before = recorder.bytes();
         draw(screen(), 3);
         recorder.awaitMore(before);
         assertThat(recorder.result).isNotDone();

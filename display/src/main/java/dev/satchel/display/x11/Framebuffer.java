@@ -2,6 +2,7 @@ package dev.satchel.display.x11;
 
 import dev.satchel.display.Rectangle;
 import dev.satchel.linux.Fd;
+import dev.satchel.linux.vpx.Alpha;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -127,19 +128,17 @@ final class Framebuffer implements AutoCloseable {
     /** See {@link dev.satchel.display.Screen#read}. */
     void read(Rectangle area, int[] into, int offset, int stride) throws IOException {
         Rectangle part = area.intersect(bounds);
+        int first = offset + (part.y() - area.y()) * stride + part.x() - area.x();
         try {
             for (int y = 0; y < part.height(); y++) {
-                int at = offset + (part.y() - area.y() + y) * stride + part.x() - area.x();
                 long from = start + (long) (part.y() + y) * bytesPerLine + 4L * part.x();
-                MemorySegment.copy(memory, LITTLE, from, into, at, part.width());
-                // The fourth byte is of no meaning.
-                for (int x = at; x < at + part.width(); x++) {
-                    into[x] &= 0xffffff;
-                }
+                MemorySegment.copy(memory, LITTLE, from, into, first + y * stride, part.width());
             }
         } catch (IllegalStateException e) {
             throw new IOException("the session's screen was let go", e);
         }
+        // The fourth byte is of no meaning.
+        Alpha.clear(into, first, stride, part.width(), part.height());
     }
 
     @Override

@@ -160,6 +160,39 @@ class X11ScreenTest implements Screen.Listener {
     }
 
     @Test
+    void theFourthByteIsLeftOut() throws Exception {
+        try (X11Screen screen = server.open(this);
+                X11Connection client = server.connect()) {
+            int context = client.newId();
+            // CreateGC, of IncludeInferiors; PutImage of four pixels as they are; GetInputFocus, which is answered
+            // after that.
+            client.send(new Request(55, 0)
+                    .u32(context)
+                    .u32(client.rootWindow())
+                    .u32(1 << 15)
+                    .u32(1));
+            client.send(new Request(72, 2)
+                    .u32(client.rootWindow())
+                    .u32(context)
+                    .u16(2)
+                    .u16(2)
+                    .u16(100)
+                    .u16(50)
+                    .u8(0)
+                    .u8(24)
+                    .u16(0)
+                    .u32(0xff123456)
+                    .u32(0x7f000001)
+                    .u32(0x80ffffff)
+                    .u32(0x01020304));
+            client.ask(new Request(43, 0));
+            int[] into = new int[4];
+            screen.read(new Rectangle(100, 50, 2, 2), into, 0, 2);
+            assertThat(into).containsExactly(0x123456, 0x000001, 0xffffff, 0x020304);
+        }
+    }
+
+    @Test
     void readsOnlyWhatIsThere() throws Exception {
         try (X11Screen screen = server.open(this)) {
             server.run("xsetroot", "-solid", "#123456");

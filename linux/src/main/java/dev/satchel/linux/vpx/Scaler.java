@@ -1,12 +1,6 @@
 package dev.satchel.linux.vpx;
 
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
-import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.lang.ref.Reference;
 import org.jspecify.annotations.Nullable;
@@ -16,7 +10,6 @@ public final class Scaler {
     /** kFilterBox of scale.h: the mean of what becomes one pixel, and in between what lies between two. */
     private static final int BOX = 3;
 
-    private static final String NAME = "libyuv.so.0";
     private static @Nullable MethodHandle scale;
 
     private Scaler() {}
@@ -24,22 +17,8 @@ public final class Scaler {
     private static synchronized MethodHandle scale() {
         MethodHandle loaded = scale;
         if (loaded == null) {
-            SymbolLookup symbols;
-            try {
-                symbols = SymbolLookup.libraryLookup(NAME, Arena.global());
-            } catch (IllegalArgumentException missing) {
-                throw new UnsupportedOperationException(
-                        "this host has no " + NAME + ": install the package libyuv0", missing);
-            }
-            MemorySegment function = symbols.find("ARGBScale")
-                    .orElseThrow(() -> new UnsupportedOperationException(NAME + " has no ARGBScale()"));
-            // It takes nine: see Vp8Encoder.
-            loaded = Linker.nativeLinker()
-                    .downcallHandle(
-                            function,
-                            FunctionDescriptor.of(
-                                    JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
-                                    JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+            // It takes nine.
+            loaded = Yuv.longFunction("ARGBScale");
             scale = loaded;
         }
         return loaded;

@@ -6,8 +6,6 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.satchel.linux.Libc;
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
@@ -109,7 +107,6 @@ public final class Vp8Encoder implements AutoCloseable {
     private static final int ABI_MIN = 20;
 
     private static final int ABI_MAX = 60;
-    private static final String YUV_NAME = "libyuv.so.0";
 
     private static @Nullable Library library;
 
@@ -136,18 +133,8 @@ public final class Vp8Encoder implements AutoCloseable {
                 throw new UnsupportedOperationException("this host has neither " + NAMES[0] + " nor " + NAMES[1]
                         + ": install the package libvpx9 or libvpx7");
             }
-            SymbolLookup yuv = lookup(YUV_NAME);
-            if (yuv == null) {
-                throw new UnsupportedOperationException(
-                        "this host has no " + YUV_NAME + ": install the package libyuv0");
-            }
-            // It takes ten, and does not look at the last: eleven as another library's function, linked once for both.
-            MethodHandle convert = Linker.nativeLinker()
-                    .downcallHandle(
-                            function(yuv, YUV_NAME, "ARGBToI420"),
-                            FunctionDescriptor.of(
-                                    JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
-                                    JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+            // It takes ten, and does not look at the last.
+            MethodHandle convert = Yuv.longFunction("ARGBToI420");
             MemorySegment algorithm =
                     MemorySegment.ofAddress(Libc.call(function(symbols, "libvpx", "vpx_codec_vp8_cx")));
             MemorySegment configDefault = function(symbols, "libvpx", "vpx_codec_enc_config_default");

@@ -130,7 +130,7 @@ class Export:
         os.truncate(self.directory / "disk", DISK_BYTES)
         for place in memory, disk:
             place.mkdir(parents=True, exist_ok=True)
-        with host.mounted(self.directory / "disk", disk, "-o", "loop,ro,noload"), host.mounted(self.directory / "memory", memory, "--bind"):
+        with host.mounted(self.directory / "disk", disk, "-o", "loop,ro"), host.mounted(self.directory / "memory", memory, "--bind"):
             host.command(["sh", "-c", f"find {self.source} -type f -exec cat '{{}}' + >/dev/null"])
             host.sync_file_system(STORE)
             yield self.source

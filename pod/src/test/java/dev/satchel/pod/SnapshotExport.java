@@ -74,7 +74,9 @@ public final class SnapshotExport {
         ChunkMap.load(chunks, before).forEach(0, before.slots(), there::put);
         try (FileChannel out = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
             ChunkMap.load(chunks, after).forEach(0, after.slots(), (slot, ref) -> {
-                if (!ref.equals(there.remove(slot))) {
+                boolean known = ref.equals(there.remove(slot));
+                // The superblock says whether the journal is to be replayed, and a mount, which replays it, notes so there.
+                if (!known || slot == 0) {
                     int length = chunks.read(ref, buffer);
                     write(out, buffer.asSlice(0, length), slot * ChunkRef.LENGTH_MAX);
                 }

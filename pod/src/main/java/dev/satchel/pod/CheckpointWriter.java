@@ -190,6 +190,7 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
                         + arrived.keySet());
             }
             complete = true;
+            notifyAll();
             for (int i = 0; i < Runtime.getRuntime().availableProcessors(); i++) {
                 workers.add(start(sifting ? this::storeCopied : () -> storeAll(Integer.MAX_VALUE)));
             }

@@ -25,9 +25,11 @@ final class DoorkeeperCommand extends Command {
         List<String> line = invocation.again();
         Doorkeeper.at(
                         door,
-                        session -> {
+                        (session, at) -> {
                             List<String> resume = new ArrayList<>(line);
                             resume.addAll(List.of("resume", session));
+                            // In one word, or it could be taken for another option.
+                            at.ifPresent(snapshot -> resume.add("--at=" + snapshot));
                             return resume;
                         },
                         invocation.hasPassphraseFile())

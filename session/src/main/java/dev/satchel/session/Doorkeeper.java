@@ -39,7 +39,7 @@ public final class Doorkeeper {
 
     private final Door door;
     private final Links links;
-    private final List<String> resume;
+    private final Resume resume;
     private final boolean asksNothing;
     private final long idleMillisMax;
     private final RemoteViewers elsewhere;
@@ -78,22 +78,23 @@ public final class Doorkeeper {
     private record Failed(int exitCode, String words) {}
 
     /**
-     * @param resume the command that resumes the session
+     * @param resume the command that resumes a session
      * @param asksNothing whether that finds the passphrase by itself; else only once the vault was unlocked
      */
-    Doorkeeper(Door door, List<String> resume, boolean asksNothing, long idleMillisMax) {
+    Doorkeeper(Door door, Resume resume, boolean asksNothing, long idleMillisMax) {
         this.door = door;
         this.links = new Links(door.links());
-        this.resume = List.copyOf(resume);
+        this.resume = resume;
         this.asksNothing = asksNothing;
         this.idleMillisMax = idleMillisMax;
         this.elsewhere =
                 new RemoteViewers(door.session(), door.state(), this::noDisplay, this::answer, this::viewerLeft);
     }
 
-    /** How a resume is made: gets the session's name. */
+    /** How a resume is made. */
     public interface Resume {
-        List<String> of(String session);
+        /** @param at a snapshot's label, its id or a prefix of that: what a page said, who may control the session */
+        List<String> of(String session, Optional<String> at);
     }
 
     /**
@@ -103,7 +104,7 @@ public final class Doorkeeper {
      */
     public static Doorkeeper at(byte[] json, Resume resume, boolean asksNothing) throws IOException {
         Door door = Door.of(json);
-        return new Doorkeeper(door, resume.of(door.session()), asksNothing, IDLE_MILLIS_MAX);
+        return new Doorkeeper(door, resume, asksNothing, IDLE_MILLIS_MAX);
     }
 
     /** Answers until it is told to leave, or no page has been there for ten minutes. */
@@ -233,12 +234,30 @@ public final class Doorkeeper {
                             "actions", request.control() ? List.of("resume") : List.of()));
         }
         if (request.method().equals("POST") && request.path().equals("resume")) {
-            return resume();
+            Optional<String> at;
+            try {
+                at = at(request.text());
+            } catch (IOException e) {
+                return refused(400, Objects.requireNonNullElse(e.getMessage(), "that is no request"));
+            }
+            return resume(at);
         }
         return refused(409, "'" + door.session() + "' is suspended: resume it first");
     }
 
-    private Api.Response resume() throws IOException {
+    /** The snapshot that a request names, if it does; whether there is such a one, the command finds out. */
+    private static Optional<String> at(String body) throws IOException {
+        if (body.isBlank()) {
+            return Optional.empty();
+        }
+        Optional<String> at = Json.read(body.getBytes(StandardCharsets.UTF_8)).optionalText("at");
+        if (at.isPresent()) {
+            Satchel.checkLabel(at.get()); // no id is longer either
+        }
+        return at;
+    }
+
+    private Api.Response resume(Optional<String> at) throws IOException {
         if (!asksNothing && !door.isVaultUnlocked()) {
             return refused(
                     409,
@@ -252,9 +271,9 @@ public final class Doorkeeper {
             }
             resuming = mine;
         }
-        tell(ViewerServer.STATE_RESUMING, "");
+        tell(ViewerServer.STATE_RESUMING, at.isPresent() ? "It goes back to an earlier instant." : "");
         try {
-            Process process = new ProcessBuilder(resume)
+            Process process = new ProcessBuilder(resume.of(door.session(), at))
                     .directory(new File("/"))
                     .redirectInput(ProcessBuilder.Redirect.from(new File("/dev/null")))
                     .redirectOutput(ProcessBuilder.Redirect.DISCARD)

@@ -540,6 +540,7 @@ public final class Supervisor implements AutoCloseable {
                 one.put("created", snapshot.created().toString());
                 one.put("kind", snapshot.kind());
                 one.put("bytes_new", snapshot.bytesNew());
+                one.put("checkpoint", Snapshots.checkpoint(snapshot).isPresent());
                 one.put("thumbnail", Snapshots.hasThumbnail(snapshot));
                 one.put("windows", Snapshots.windows(snapshot));
                 String label = upkeep.labels().get(snapshot.id());

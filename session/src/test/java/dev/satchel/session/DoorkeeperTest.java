@@ -1,9 +1,11 @@
 package dev.satchel.session;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.microsoft.playwright.Page;
 import com.microsoft.playwright.options.WaitForSelectorState;
+import dev.satchel.vault.SnapshotId;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -26,7 +28,7 @@ class DoorkeeperTest extends LiveTest {
         private final AtomicReference<Exception> failure = new AtomicReference<>();
         private final Thread thread;
 
-        AtWork(Door door, List<String> resume, boolean asksNothing, long idleMillis) throws IOException {
+        AtWork(Door door, Doorkeeper.Resume resume, boolean asksNothing, long idleMillis) throws IOException {
             // As it comes to another process.
             Doorkeeper doorkeeper = new Doorkeeper(Door.of(door.toJson()), resume, asksNothing, idleMillis);
             thread = Thread.ofPlatform().daemon().name("doorkeeper").start(() -> {
@@ -59,7 +61,31 @@ class DoorkeeperTest extends LiveTest {
     }
 
     private static AtWork atWork(Door door, String... resume) throws IOException {
-        return new AtWork(door, List.of(resume), true, IDLE_MILLIS);
+        return new AtWork(door, (session, at) -> List.of(resume), true, IDLE_MILLIS);
+    }
+
+    /** One that resumes for real, in a process of its own: {@link #endOther} ends what that left running. */
+    private AtWork resuming(Door door) throws IOException {
+        // A doorkeeper's own directory is the root.
+        List<String> there = List.of("env", "-C", Path.of("").toAbsolutePath().toString());
+        return new AtWork(
+                door,
+                (session, at) -> {
+                    List<String> line = new ArrayList<>(there);
+                    line.addAll(SessionProcess.line(a, session, at));
+                    return line;
+                },
+                true,
+                IDLE_MILLIS);
+    }
+
+    private void endOther(String name) throws IOException {
+        if (a.state(name) == SessionInfo.State.RUNNING) {
+            a.with(satchel -> {
+                satchel.remove(name, true);
+                return true;
+            });
+        }
     }
 
     @Test
@@ -78,11 +104,7 @@ class DoorkeeperTest extends LiveTest {
             page.click("#suspend");
             here.awaitEnd();
             Door door = here.supervisor.door().orElseThrow();
-            // A doorkeeper's own directory is the root.
-            List<String> resume = new ArrayList<>(
-                    List.of("env", "-C", Path.of("").toAbsolutePath().toString()));
-            resume.addAll(SessionProcess.line(a, name, Optional.empty()));
-            try (AtWork doorkeeper = new AtWork(door, resume, true, IDLE_MILLIS)) {
+            try (AtWork doorkeeper = resuming(door)) {
                 other.waitForSelector("#overlay-action >> text=Resume");
                 assertThat(a.state(name)).isEqualTo(SessionInfo.State.SUSPENDED);
                 assertThat(a.host().state().resolve("run")).doesNotExist();
@@ -98,17 +120,124 @@ class DoorkeeperTest extends LiveTest {
                 doorkeeper.awaitEnd();
                 assertThat(door.socket()).doesNotExist();
             } finally {
-                // Not this JVM's.
-                if (a.state(name) == SessionInfo.State.RUNNING) {
-                    a.with(satchel -> {
-                        satchel.remove(name, true);
-                        return true;
-                    });
-                }
+                endOther(name);
             }
             try (Running again = a.resume(name)) {
                 Running.Count ignored = again.assertGoesOnFrom(count);
                 Chromium.awaitSame("the page that nobody answered meanwhile", page, a, name);
+            }
+        }
+    }
+
+    /** Presses the button of a snapshot's row in a page's history, and is asked whether it means it. */
+    private static void askToGoBack(Page page, SnapshotId snapshot) {
+        page.evaluate("document.getElementById('handle').click()");
+        page.click("[data-panel=panel-history]");
+        page.click("#snapshots li:has([title='" + snapshot + "']) >> text=Go back to this");
+        page.waitForSelector("#panel-back");
+    }
+
+    private void assertFile(String words, Running in) throws IOException {
+        assertThat(in.read("home/user/words")).isEqualTo(words);
+    }
+
+    @Test
+    void aPageGoesBackToASnapshotAndForthAgain() throws Exception {
+        String name = name("back");
+        a.create(name);
+        try (Chromium browser = new Chromium();
+                Running here = a.resume(name)) {
+            here.startCounting();
+            here.put("words", "early");
+            Page page = browser.open(here.result().viewUrl());
+            Chromium.awaitSame("the desktop in the browser", page, a, name);
+            Running.Count early = here.count();
+            SnapshotId snapshot = here.snapshot().snapshot();
+            here.put("words", "late");
+            here.sh("kill " + early.pid());
+            askToGoBack(page, snapshot);
+            page.click("#back");
+            here.awaitEnd();
+            Door door = here.supervisor.door().orElseThrow();
+            SnapshotId left;
+            try (AtWork doorkeeper = resuming(door)) {
+                page.waitForSelector(
+                        "#overlay", new Page.WaitForSelectorOptions().setState(WaitForSelectorState.HIDDEN));
+                Eventually.holds(30_000, "a session that answers", () -> answers(name));
+                Chromium.awaitSame("the desktop of then in the page", page, a, name);
+                assertFile("early", here);
+                Running.Count ignored = here.assertGoesOnFrom(early);
+                // What it was when it was left is there still.
+                List<SnapshotInfo> history = a.with(satchel -> satchel.history(name));
+                assertThat(history.getFirst().kind()).isEqualTo(Snapshots.SUSPEND);
+                left = history.getFirst().snapshot();
+                assertThat(left).isNotEqualTo(snapshot);
+                assertThat(a.with(satchel -> satchel.suspend(name)).processes()).isPositive();
+                doorkeeper.awaitEnd();
+            } finally {
+                endOther(name);
+            }
+            try (Running again = a.resumeAt(name, left.toString())) {
+                Chromium.awaitSame("the desktop that was left, in the page", page, a, name);
+                assertFile("late", again);
+                assertThat(again.exec("user", "kill", "-0", Long.toString(early.pid()))
+                                .code())
+                        .isNotZero();
+            }
+        }
+    }
+
+    @Test
+    void aSnapshotThatIsNoMoreLeavesTheSessionSuspendedAsItWas() throws Exception {
+        String name = name("gone");
+        a.create(name);
+        try (Chromium browser = new Chromium();
+                Running here = a.resume(name);
+                HttpClient client = HttpClient.newHttpClient()) {
+            URI link = URI.create(here.result().viewUrl());
+            String resume = "http://" + link.getAuthority() + "/api/resume";
+            String secret = link.getQuery().substring(2);
+            String look = URI.create(a.with(satchel -> satchel.viewUrl(name, true)))
+                    .getQuery()
+                    .substring(2);
+            Page page = browser.open(here.result().viewUrl());
+            Chromium.awaitSame("the desktop in the browser", page, a, name);
+            SnapshotId snapshot = here.snapshot().snapshot();
+            here.put("words", "late");
+            SnapshotId kept = here.snapshot().snapshot();
+            askToGoBack(page, snapshot);
+            a.with(satchel -> {
+                satchel.removeSnapshot(name, snapshot.toString());
+                return true;
+            });
+            page.click("#back");
+            here.awaitEnd();
+            Door door = here.supervisor.door().orElseThrow();
+            try (AtWork doorkeeper = resuming(door)) {
+                String words = "'" + name + "' has no snapshot " + snapshot + ": see 'satchel history " + name + "'";
+                page.waitForSelector("#overlay-problem >> text=has no snapshot");
+                assertThat(page.textContent("#overlay-problem")).isEqualTo(words);
+                page.waitForSelector("#overlay-action >> text=Resume");
+                assertThatThrownBy(() -> a.resumeAt(name, snapshot.toString())).hasMessage(words);
+                String at = "{\"at\":\"" + kept + "\"}";
+                assertThat(ViewTest.post(client, resume, look, at).statusCode()).isEqualTo(403);
+                for (String nonsense : List.of("{\"at\":1}", "{", "{\"at\":\"\\u0000\"}")) {
+                    assertThat(ViewTest.post(client, resume, secret, nonsense).statusCode())
+                            .as(nonsense)
+                            .isEqualTo(400);
+                }
+                // What looks like an option is a name all the same.
+                var unknown = ViewTest.post(client, resume, secret, "{\"at\":\"--fresh\"}");
+                assertThat(unknown.statusCode()).isEqualTo(404);
+                assertThat(unknown.body()).contains("has no snapshot --fresh");
+                assertThat(a.state(name)).isEqualTo(SessionInfo.State.SUSPENDED);
+                page.click("#overlay-action");
+                Eventually.holds(30_000, "a session that answers", () -> answers(name));
+                assertFile("late", here);
+                assertThat(a.with(satchel -> satchel.suspend(name)).processes()).isPositive();
+                doorkeeper.awaitEnd();
+            } finally {
+                endOther(name);
             }
         }
     }
@@ -207,7 +336,7 @@ class DoorkeeperTest extends LiveTest {
             Chromium.awaitSame("the desktop in the browser", page, a, name);
             here.suspend();
             Door door = here.supervisor.door().orElseThrow();
-            try (AtWork doorkeeper = new AtWork(door, List.of("false"), false, 10_000)) {
+            try (AtWork doorkeeper = new AtWork(door, (session, at) -> List.of("false"), false, 10_000)) {
                 // This host's vault was never unlocked for long.
                 page.click("#overlay-action");
                 page.waitForSelector("#overlay-problem >> text=satchel vault unlock");

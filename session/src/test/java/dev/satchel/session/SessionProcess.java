@@ -116,6 +116,10 @@ final class SessionProcess implements AutoCloseable {
                 satchel.resume(new ResumeRequest(arguments[2], at, fresh, false, Optional.empty()))) {
             System.out.println("runs");
             supervisor.serve();
+        } catch (SatchelException e) {
+            // As the program does.
+            System.err.println("satchel: " + e.getMessage());
+            System.exit(e.kind().exitCode());
         }
     }
 }

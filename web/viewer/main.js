@@ -25,6 +25,8 @@ import { Toolbar } from './toolbar.js';
 
 /** A short gap in the connection is not worth a word. */
 const QUIET_MILLIS = 800;
+/** So many of a snapshot's id name it to a person, as the command line prints it. */
+const ID_DIGITS = 12;
 
 const stage = element('stage', HTMLElement);
 const canvas = element('screen', HTMLCanvasElement);
@@ -43,6 +45,8 @@ let session;
 let controls = 'all';
 /** Why it could not be resumed when that was tried last. */
 let problem = '';
+/** The snapshot that somebody chose here to go back to, until who answers can resume the session at it. @type {string | undefined} */
+let back;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let quiet;
 
@@ -112,7 +116,7 @@ screenPanel(screen);
 keysPanel(keyboard, toolbar);
 clipboardPanel(clipboard, toolbar);
 filesPanel(keyboard, toolbar);
-sessionPanels(toolbar, { offers });
+sessionPanels(toolbar, { offers, suspend, goBack });
 fullScreen();
 element('alone', HTMLButtonElement).addEventListener('click', () => connection.send(messages.control(controls !== 'alone')));
 offerControls();
@@ -192,6 +196,7 @@ async function welcomed(said) {
         // Running is not told, another state is, right after this; where there is no display it always is.
         state = { state: 'running', text: '', since: new Date() };
         problem = '';
+        back = undefined;
     }
     document.title = `${said.name} – Satchel`;
     element('name', HTMLElement).textContent = said.name;
@@ -242,6 +247,7 @@ async function learn() {
         console.warn('The session said nothing of itself:', error);
     }
     offerControls();
+    goOn();
 }
 
 /** @param {string} action */
@@ -274,6 +280,7 @@ function stateChanged(said) {
         keyboard.releaseAll();
     }
     showState();
+    goOn();
 }
 
 /**
@@ -318,21 +325,26 @@ function showState() {
         overlay.show({
             icon: 'suspend',
             title: open ? 'Resuming…' : 'Almost there…',
-            text: 'It goes on where it was.',
+            text: state.text || 'It goes on where it was.',
             facts: sessionFacts(session ?? { name, actions: [] }),
             busy: true,
         });
     } else if (state.state === 'suspended' || (state.state === 'suspending' && !open)) {
-        const resumable = open && offers('resume') && hello?.control;
+        const here = resumable();
         overlay.show({
             icon: 'suspend',
             title: 'Suspended',
             text: (state.state === 'suspended' && state.text) || 'Everything is kept as it was.',
             facts: [...sessionFacts(session ?? { name, actions: [] }), ['Suspended', when(state.since.toISOString())]],
             problem,
-            command: resumable || !name ? undefined : `satchel resume ${name}`,
-            wait: resumable ? '' : 'This page goes on by itself once the session is resumed here.',
-            action: resumable ? { label: 'Resume', act: resume } : undefined,
+            busy: back !== undefined,
+            command: here || !name ? undefined : `satchel resume ${name}${back ? ` --at ${back.slice(0, ID_DIGITS)}` : ''}`,
+            wait: here
+                ? ''
+                : back
+                  ? 'Now it goes back to the snapshot. If nobody answers here, this command does it.'
+                  : 'This page goes on by itself once the session is resumed here.',
+            action: here ? { label: 'Resume', act: () => void resume() } : undefined,
         });
     } else if (state.state === 'suspending') {
         overlay.note(state.text || 'Suspending…');
@@ -390,11 +402,53 @@ function stateWords() {
     return [hello?.control === false ? 'Running · view only' : controls === 'another' ? 'Running · looking on' : 'Running', 'good'];
 }
 
-async function resume() {
+/** Whether who answers resumes the session if this page asks for it. */
+function resumable() {
+    return status === 'open' && state.state === 'suspended' && offers('resume') && hello?.control === true;
+}
+
+/** Returns once it is suspended; what becomes of it then comes by the stream. */
+async function suspend() {
+    try {
+        await service.suspend();
+    } catch (error) {
+        // Who would have answered is gone with the session, unless that runs on.
+        if (!(error instanceof service.SilenceError) || (status === 'open' && state.state === 'running')) {
+            throw error;
+        }
+    }
+}
+
+/**
+ * Suspends the session as it is now, so that it can be resumed at an earlier snapshot.
+ *
+ * @param {string} snapshot its id
+ */
+async function goBack(snapshot) {
+    back = snapshot;
+    try {
+        await suspend();
+    } catch (error) {
+        back = undefined;
+        throw error;
+    }
+}
+
+/** To the snapshot that was chosen, if there is one and it can be had now. */
+function goOn() {
+    if (back && resumable()) {
+        const at = back;
+        back = undefined;
+        void resume(at);
+    }
+}
+
+/** @param {string} [at] a snapshot's id; without it, as it was suspended */
+async function resume(at) {
     problem = '';
     overlay.setBusy(true);
     try {
-        await service.resume();
+        await service.resume(at);
         connection.retry();
     } catch (error) {
         // Who answered may have gone for who serves the session now: then the stream comes back by itself.

@@ -121,3 +121,14 @@ export function ago(iso) {
     }
     return when(iso) ?? '';
 }
+
+/**
+ * The same within a sentence, and exactly.
+ *
+ * @param {string} iso
+ */
+export function agoInWords(iso) {
+    const text = ago(iso);
+    const exactly = when(iso);
+    return text === exactly ? `on ${text}` : text[0]?.toLowerCase() + text.slice(1) + (exactly ? ` (${exactly})` : '');
+}

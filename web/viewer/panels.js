@@ -3,7 +3,7 @@
  * What the toolbar's panels do.
  */
 import { keysymOfCharacter, XK } from './keysyms.js';
-import { ago, bytes, element, icon, make, toast, when } from './page.js';
+import { ago, agoInWords, bytes, element, icon, make, toast, when } from './page.js';
 import * as service from './service.js';
 
 /**
@@ -404,10 +404,10 @@ export function filesPanel(keyboard, toolbar) {
 }
 
 /**
- * Snapshot, history, fork, suspend.
+ * Snapshot, history, going back, fork, suspend.
  *
  * @param {Toolbar} toolbar
- * @param {{offers: (action: string) => boolean}} session
+ * @param {{offers: (action: string) => boolean, suspend: () => Promise<void>, goBack: (snapshot: string) => Promise<void>}} session
  */
 export function sessionPanels(toolbar, session) {
     const snapshot = element('snapshot', HTMLButtonElement);
@@ -420,16 +420,7 @@ export function sessionPanels(toolbar, session) {
 
     const suspend = element('suspend', HTMLButtonElement);
     suspend.addEventListener('click', async () => {
-        const { done } = await attempt(suspend, async () => {
-            try {
-                await service.suspend();
-            } catch (error) {
-                // Who would have answered is gone with the session; what became of it comes by the stream.
-                if (!(error instanceof service.SilenceError)) {
-                    throw error;
-                }
-            }
-        });
+        const { done } = await attempt(suspend, session.suspend);
         if (done) {
             toolbar.closePanel();
         }
@@ -465,16 +456,54 @@ export function sessionPanels(toolbar, session) {
 
     const note = element('history-note', HTMLElement);
     const list = element('snapshots', HTMLElement);
-    toolbar.onOpen('panel-history', async () => {
+    const panel = element('panel-history', HTMLElement);
+    /** The one that going back to was asked about last. @type {service.Snapshot | undefined} */
+    let chosen;
+    toolbar.onOpen('panel-history', async focus => {
         note.textContent = list.childElementCount === 0 ? 'Looking…' : '';
         try {
             const snapshots = await service.history();
             note.textContent = snapshots.length === 0 ? 'There is no snapshot of this session yet.' : '';
+            const focused = !panel.hidden && (focus || list.contains(document.activeElement));
             list.replaceChildren(...snapshots.map(row));
+            const current = list.children[Math.max(0, snapshots.findIndex(shot => shot.snapshot === chosen?.snapshot))];
+            tabTo(current);
+            if (focused) {
+                (current?.querySelector('button') ?? list).focus();
+            }
         } catch (error) {
             note.textContent = error instanceof Error ? error.message : String(error);
         }
     });
+
+    /** A history may be long: one row is reached by Tab, the others by arrows. @param {Element | undefined} current */
+    function tabTo(current) {
+        const buttons = list.querySelectorAll('button');
+        buttons.forEach(button => (button.tabIndex = current?.contains(button) ? 0 : -1));
+        // Where there is nothing to be done, it can still be scrolled.
+        list.tabIndex = buttons.length === 0 ? 0 : -1;
+    }
+
+    list.addEventListener('keydown', event => {
+        const from = document.activeElement?.closest('li');
+        const to = { ArrowDown: from?.nextElementSibling, ArrowUp: from?.previousElementSibling, Home: list.firstElementChild, End: list.lastElementChild }[event.key];
+        if (from && to) {
+            event.preventDefault();
+            tabTo(to);
+            const column = [...from.querySelectorAll('button')].indexOf(/** @type {any} */ (document.activeElement));
+            to.querySelectorAll('button')[column]?.focus();
+        }
+    });
+
+    const goBack = element('back', HTMLButtonElement);
+    goBack.addEventListener('click', async () => {
+        const to = chosen?.snapshot ?? '';
+        const { done } = await attempt(goBack, () => session.goBack(to));
+        if (done) {
+            toolbar.closePanel();
+        }
+    });
+    element('back-not', HTMLButtonElement).addEventListener('click', () => toolbar.openPanel('panel-history', true));
 
     /** @param {service.Snapshot} shot */
     function row(shot) {
@@ -500,6 +529,23 @@ export function sessionPanels(toolbar, session) {
             windows.title = shot.windows.join('\n');
             words.append(windows);
         }
+        const actions = make('div', 'actions');
+        if (session.offers('suspend')) {
+            const back = make('button', 'quiet');
+            back.setAttribute('type', 'button');
+            back.setAttribute('aria-label', `Go back to this: ${title.textContent}`);
+            back.setAttribute('aria-haspopup', 'dialog');
+            back.append(icon('history'), 'Go back to this');
+            back.addEventListener('click', () => {
+                chosen = shot;
+                const then = `${shot.label ? `at “${shot.label}”, ` : ''}${agoInWords(shot.created)}`;
+                element('back-what', HTMLElement).textContent = shot.checkpoint
+                    ? `The session becomes what it was ${then}: its programs, and all of its files.`
+                    : `The session gets the files back that it had ${then}, all of them, and boots: no programs were kept then.`;
+                toolbar.openPanel('panel-back', true);
+            });
+            actions.append(back);
+        }
         if (session.offers('fork')) {
             const fork = make('button', 'quiet');
             fork.setAttribute('type', 'button');
@@ -508,12 +554,12 @@ export function sessionPanels(toolbar, session) {
             fork.addEventListener('click', event => {
                 toolbar.openPanel('panel-fork', event.detail === 0);
                 from = shot.snapshot;
-                what.textContent = `A second session begins as this one was ${ago(shot.created).toLowerCase()}.`;
+                what.textContent = `A second session begins as this one was ${agoInWords(shot.created)}.`;
                 name.focus();
             });
-            words.append(fork);
+            actions.append(fork);
         }
-        item.append(picture, words);
+        item.append(picture, words, actions);
         return item;
     }
 }

@@ -18,6 +18,7 @@
  * @property {string} created ISO 8601
  * @property {string} [kind]
  * @property {number} [bytes_new]
+ * @property {boolean} [checkpoint] whether its programs are kept; else it is booted
  * @property {boolean} [thumbnail] whether there is a picture of it
  * @property {string[]} [windows] titles of those that were open
  * @property {string} [label]
@@ -116,7 +117,8 @@ export async function probe() {
 }
 
 export const suspend = () => post('suspend');
-export const resume = () => post('resume');
+/** @param {string} [at] a snapshot's id; without it, as it was suspended */
+export const resume = at => post('resume', at ? { at } : undefined);
 export const snapshot = () => post('snapshot');
 
 /**

@@ -22,7 +22,7 @@ export class Toolbar {
     #leaving;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     #coming;
-    /** @type {Map<string, () => void>} */
+    /** @type {Map<string, (focus: boolean) => void>} */
     #opened = new Map();
 
     /** @param {{shown: (shown: boolean) => void, left: () => void}} listener `left`: the keyboard goes back to the session */
@@ -70,7 +70,7 @@ export class Toolbar {
 
     /**
      * @param {string} id of a panel
-     * @param {() => void} opened called each time before it is seen
+     * @param {(focus: boolean) => void} opened called each time before it is seen; `focus`: whether the keyboard goes into it
      */
     onOpen(id, opened) {
         this.#opened.set(id, opened);
@@ -142,7 +142,7 @@ export class Toolbar {
         this.closePanel();
         this.show();
         const panel = element(id, HTMLElement);
-        this.#opened.get(id)?.();
+        this.#opened.get(id)?.(focus);
         panel.hidden = false;
         this.#panel = panel;
         this.#buttonOf(id)?.setAttribute('aria-expanded', 'true');
@@ -167,9 +167,13 @@ export class Toolbar {
         }
     }
 
-    /** @param {string} id */
+    /**
+     * Its own, or that of the panel it is reached from.
+     *
+     * @param {string} id of a panel
+     */
     #buttonOf(id) {
-        return /** @type {HTMLElement | null} */ (this.#bar.querySelector(`[data-panel="${id}"]`));
+        return /** @type {HTMLElement | null} */ (this.#bar.querySelector(`[data-panel="${element(id, HTMLElement).dataset.from ?? id}"]`));
     }
 
     /**

@@ -57,7 +57,14 @@ final class BrowserSession implements AutoCloseable {
     final List<String> errors = new CopyOnWriteArrayList<>();
 
     volatile String actions = ALL_ACTIONS;
+    volatile Api.Response suspend = Api.Response.json(200, "{}");
     volatile Api.Response resume = Api.Response.json(200, "{}");
+    volatile String history = """
+            {"snapshots":[
+              {"snapshot":"s1","created":"2026-11-20T10:00:00Z","kind":"suspend","bytes_new":1000,"checkpoint":true,
+               "thumbnail":true,"windows":["Letter","<i>Mail</i>"]},
+              {"snapshot":"s2","created":"2026-11-20T11:00:00Z","kind":"stop","bytes_new":2500000,"checkpoint":false,
+               "label":"<b>mine</b>"}]}""";
 
     BrowserSession() throws IOException {
         this(CommandEncoder::compressing);
@@ -97,12 +104,7 @@ final class BrowserSession implements AutoCloseable {
                         200,
                         "{\"name\":\"desk\",\"state\":\"running\",\"image\":\"debian\","
                                 + "\"created\":\"2026-11-20T09:00:00Z\",\"actions\":" + actions + "}");
-            case "history" ->
-                Api.Response.json(
-                        200,
-                        "{\"snapshots\":[{\"snapshot\":\"s1\",\"created\":\"2026-11-20T10:00:00Z\",\"kind\":\"suspend\",\"bytes_new\":1000,"
-                                + "\"thumbnail\":true,\"windows\":[\"Letter\",\"<i>Mail</i>\"]},"
-                                + "{\"snapshot\":\"s2\",\"created\":\"2026-11-20T11:00:00Z\",\"kind\":\"snapshot\",\"bytes_new\":2500000,\"label\":\"<b>mine</b>\"}]}");
+            case "history" -> Api.Response.json(200, history);
             case "fork" -> Api.Response.json(409, "{\"error\":\"there is a session of that name\"}");
             case "files" ->
                 request.method().equals("GET")
@@ -117,7 +119,8 @@ final class BrowserSession implements AutoCloseable {
                         : Api.Response.json(200, "{\"path\":\"/home/user/Downloads/a b.txt\",\"bytes\":7}");
             case "files/list" -> Api.Response.json(200, listing(request.query().getOrDefault("path", "")));
             case "resume" -> resume;
-            case "suspend", "snapshot" -> Api.Response.json(200, "{}");
+            case "suspend" -> suspend;
+            case "snapshot" -> Api.Response.json(200, "{}");
             default -> Api.Response.json(404, "{\"error\":\"there is no such thing\"}");
         };
     }

@@ -15,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -345,11 +346,171 @@ class PageTest {
         assertThat(page.locator("#snapshots li").allTextContents().getLast()).contains("1.0\u00a0kB\u00a0new");
         assertThat(session.requests).contains("GET history/s1/thumbnail").doesNotContain("GET history/s2/thumbnail");
         assertThat(page.locator("#snapshots .windows").allTextContents()).containsExactly("Letter · <i>Mail</i>");
-        page.click("#snapshots li:last-child button");
+        page.click("#snapshots li:last-child >> text=Fork from here");
         page.fill("#fork-name", "second");
         page.click("#fork .main");
         page.waitForSelector(".toast.problem >> text=there is a session of that name");
         assertThat(session.requests).contains("POST fork {\"name\":\"second\",\"snapshot\":\"s1\"}");
+    }
+
+    private static Page askToGoBack(BrowserSession session) {
+        Page page = session.open();
+        showToolbar(page);
+        page.click("[data-panel=panel-history]");
+        page.click("#snapshots li:last-child >> text=Go back to this");
+        page.waitForSelector("#panel-back");
+        return page;
+    }
+
+    @Test
+    void goesBackToASnapshot() {
+        Page page = askToGoBack(session);
+        assertThat(drawnText(page, "back-what")).contains("its programs, and all of its files");
+        awaitTrue(page, "document.activeElement.id === 'back-not'");
+        page.keyboard().press("Tab");
+        page.keyboard().press("Enter");
+        BrowserSession.await(() -> session.requests.contains("POST suspend"));
+        // Not before who answers can do it.
+        session.server.tellState(ViewerServer.STATE_SUSPENDING, "");
+        page.waitForSelector("#pill >> text=Suspending");
+        assertThat(session.requests).contains("POST suspend").noneMatch(request -> request.startsWith("POST resume"));
+        session.server.tellState(ViewerServer.STATE_SUSPENDED, "");
+        BrowserSession.await(() -> session.requests.contains("POST resume {\"at\":\"s1\"}"));
+        session.server.tellState(ViewerServer.STATE_RESUMING, "It goes back to an earlier instant.");
+        page.waitForSelector("#overlay-text >> text=It goes back to an earlier instant.");
+        session.server.tellState(ViewerServer.STATE_RUNNING, "");
+        page.waitForSelector("#overlay", new Page.WaitForSelectorOptions().setState(WaitForSelectorState.HIDDEN));
+        page.keyboard().press("k");
+        session.assertTyped("press 6b", "release 6b");
+        // What is suspended later stays so.
+        session.server.tellState(ViewerServer.STATE_SUSPENDED, "");
+        page.click("#overlay-action");
+        BrowserSession.await(() -> session.requests.contains("POST resume"));
+        assertThat(session.requests.stream().filter(request -> request.startsWith("POST")))
+                .containsExactly("POST suspend", "POST resume {\"at\":\"s1\"}", "POST resume");
+    }
+
+    @Test
+    void aSessionThatCannotBeSuspendedDoesNotGoBackLater() {
+        session.suspend = Api.Response.json(500, "{\"error\":\"the vault's device is full: make room\"}");
+        Page page = askToGoBack(session);
+        page.click("#back");
+        page.waitForSelector(".toast.problem >> text=the vault's device is full");
+        assertThat(page.isVisible("#panel-back")).isTrue();
+        page.keyboard().press("Escape");
+        awaitTrue(page, "document.activeElement.dataset.panel === 'panel-history'");
+        session.server.tellState(ViewerServer.STATE_SUSPENDED, "");
+        page.click("#overlay-action");
+        BrowserSession.await(() -> session.requests.contains("POST resume"));
+        assertThat(session.requests).contains("POST resume").noneMatch(request -> request.contains("\"at\""));
+    }
+
+    /** Nobody heard that it was to be suspended; it is not taken back when that happens at another time. */
+    @Test
+    void aWishThatDidNotArriveIsForgotten() {
+        Page page = askToGoBack(session);
+        session.relay.cut();
+        page.click("#back");
+        page.waitForSelector("#pill >> text=Reconnecting");
+        session.relay.mend();
+        page.waitForSelector("#pill", new Page.WaitForSelectorOptions().setState(WaitForSelectorState.HIDDEN));
+        session.server.tellState(ViewerServer.STATE_SUSPENDED, "");
+        page.click("#overlay-action");
+        BrowserSession.await(() -> session.requests.contains("POST resume"));
+        assertThat(session.requests).contains("POST resume").noneMatch(request -> request.contains("\"at\""));
+    }
+
+    @Test
+    void saysHowToGoBackWhereNobodyCan() {
+        session.actions = "[\"suspend\",\"history\"]";
+        Page page = askToGoBack(session);
+        page.click("#back");
+        BrowserSession.await(() -> session.requests.contains("POST suspend"));
+        session.server.tellState(ViewerServer.STATE_SUSPENDED, "");
+        page.waitForSelector("#overlay");
+        assertThat(drawnText(page, "overlay-command")).isEqualTo("satchel resume desk --at s1");
+        assertThat(page.isVisible("#overlay-action")).isFalse();
+    }
+
+    @Test
+    void saysThatProgramsWereNotKept() {
+        Page page = askToGoBack(session);
+        page.click("#back-not");
+        page.waitForSelector("#panel-history");
+        awaitTrue(page, "document.activeElement.getAttribute('aria-label')?.startsWith('Go back to this: ')");
+        page.keyboard().press("ArrowUp");
+        page.keyboard().press("Enter");
+        page.waitForSelector("#back-what >> text=boots: no programs were kept then");
+        assertThat(drawnText(page, "back-what")).contains("at “<b>mine</b>”, ");
+        assertThat(session.requests).noneMatch(request -> request.startsWith("POST"));
+    }
+
+    @Test
+    void whoMayOnlyLookSeesHistoryAndNoMore() {
+        session.actions = "[\"history\"]";
+        Page page = session.open(new Browser.NewContextOptions().setViewportSize(800, 300), false);
+        page.keyboard().press("Control+Alt+Shift");
+        page.focus("[data-panel=panel-history]");
+        page.keyboard().press("Enter");
+        page.waitForSelector("#snapshots li");
+        assertThat(page.locator("#snapshots button").count()).isZero();
+        // It can be scrolled all the same.
+        awaitTrue(page, "document.activeElement.id === 'snapshots'");
+    }
+
+    @Test
+    void aLongHistoryIsWalkedThroughByKeyboardAndItsPicturesComeWhenTheyAreSeen() {
+        StringBuilder snapshots = new StringBuilder();
+        for (int i = 0; i < 200; i++) {
+            snapshots
+                    .append(i == 0 ? "" : ",")
+                    .append("{\"snapshot\":\"n")
+                    .append(i)
+                    .append("\",\"created\":\"2026-11-")
+                    .append(i < 100 ? "20T" : "19T")
+                    .append(String.format(Locale.ROOT, "%02d:%02d", 20 - i % 100 / 10, 50 - i % 10))
+                    .append(":00Z\",\"kind\":\"auto\",\"bytes_new\":1000,\"checkpoint\":true,\"thumbnail\":true}");
+        }
+        session.history = "{\"snapshots\":[" + snapshots + "]}";
+        Page page = session.open();
+        page.keyboard().press("Control+Alt+Shift");
+        page.focus("[data-panel=panel-history]");
+        page.keyboard().press("Enter");
+        page.waitForSelector("#snapshots li");
+        // It came after the panel, and the keyboard is in it.
+        awaitTrue(page, "document.activeElement.closest('li') === document.querySelector('#snapshots li')");
+        assertThat(page.locator("#snapshots li").count()).isEqualTo(200);
+        BrowserSession.await(() -> session.requests.contains("GET history/n0/thumbnail"));
+        assertThat(session.requests.stream().filter(request -> request.endsWith("/thumbnail")))
+                .contains("GET history/n0/thumbnail")
+                .hasSizeLessThan(60);
+        page.keyboard().press("Tab");
+        page.keyboard().press("End");
+        awaitTrue(page, "document.activeElement.textContent === 'Fork from here'");
+        awaitTrue(page, """
+                () => {
+                  const row = document.activeElement.closest('li');
+                  const panel = document.getElementById('panel-history').getBoundingClientRect();
+                  const button = document.activeElement.getBoundingClientRect();
+                  return row === document.querySelector('#snapshots li:last-child') && button.top >= panel.top && button.bottom <= panel.bottom;
+                }""");
+        BrowserSession.await(() -> session.requests.contains("GET history/n199/thumbnail"));
+        assertThat(session.requests)
+                .contains("GET history/n199/thumbnail")
+                .doesNotContain("GET history/n100/thumbnail");
+        page.keyboard().press("ArrowUp");
+        page.keyboard().press("Shift+Tab");
+        page.keyboard().press("Enter");
+        page.waitForSelector("#panel-back");
+        page.keyboard().press("Enter");
+        // Where it was left.
+        awaitTrue(
+                page,
+                "document.activeElement.closest('li') === document.querySelector('#snapshots li:nth-child(199)')");
+        page.keyboard().press("Home");
+        awaitTrue(page, "document.activeElement.closest('li') === document.querySelector('#snapshots li')");
+        page.keyboard().press("Escape");
+        awaitTrue(page, "document.activeElement.dataset.panel === 'panel-history'");
     }
 
     @Test

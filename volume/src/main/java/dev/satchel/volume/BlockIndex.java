@@ -10,7 +10,7 @@ import java.util.Arrays;
  *
  * <p>A slot's 64 entries are one array, made when the slot is first touched; the arrays hang in leaves of 1024 slots. So an
  * untouched volume costs 4 bytes per 256 MiB, and a dirty slot 272 bytes however many of its blocks are dirty. A slot that
- * was discarded as a whole costs nothing: all of them share one array.
+ * was discarded as a whole costs nothing, as all of them share one array, and so does a leaf of which all slots are such.
  *
  * <p>Not safe for threads: the volume's view lock guards the active layer's index; a frozen one does not change.
  */
@@ -25,10 +25,13 @@ final class BlockIndex {
 
     private static final int LEAF_SHIFT = 10;
     private static final int LEAF_SLOTS = 1 << LEAF_SHIFT;
+    private static final int LEAF_BLOCKS = LEAF_SLOTS << Geometry.SLOT_BLOCKS_SHIFT;
     private static final int[] ALL_ZERO = new int[Geometry.SLOT_BLOCKS];
+    private static final int[][] ALL_ZERO_LEAF = new int[LEAF_SLOTS][];
 
     static {
         Arrays.fill(ALL_ZERO, ZERO);
+        Arrays.fill(ALL_ZERO_LEAF, ALL_ZERO);
     }
 
     private int[][][] leaves;
@@ -100,19 +103,19 @@ final class BlockIndex {
         long block = firstBlock;
         long end = firstBlock + count;
         while (block < end) {
+            if ((block & (LEAF_BLOCKS - 1)) == 0 && end - block >= LEAF_BLOCKS) {
+                zeroLeaf((int) (block / LEAF_BLOCKS));
+                block += LEAF_BLOCKS;
+                continue;
+            }
             long slot = Geometry.slotOfBlock(block);
             int from = Geometry.indexInSlot(block);
             int to = (int) Math.min(Geometry.SLOT_BLOCKS, from + (end - block));
-            if (to - from == Geometry.SLOT_BLOCKS) {
-                int[] before = slot(slot);
-                loggedBlocks -= logged(before, 0, before.length);
-                if (before.length == 0) {
-                    touchedSlots++;
-                } else if (!isShared(before)) {
-                    ownArrays--;
-                }
+            int[] before = slot(slot);
+            if (!isShared(before) && to - from == Geometry.SLOT_BLOCKS) {
+                forget(before);
                 leaf(slot)[(int) (slot & (LEAF_SLOTS - 1))] = ALL_ZERO;
-            } else if (!isShared(slot(slot))) {
+            } else if (!isShared(before)) {
                 int[] entries = ownEntries(slot);
                 loggedBlocks -= logged(entries, from, to);
                 Arrays.fill(entries, from, to, ZERO);
@@ -121,10 +124,38 @@ final class BlockIndex {
         }
     }
 
+    private void zeroLeaf(int leafIndex) {
+        int[][] before = leaves[leafIndex];
+        if (before == null) {
+            touchedSlots += LEAF_SLOTS;
+        } else if (!isShared(before)) {
+            for (int[] entries : before) {
+                forget(entries == null ? EMPTY : entries);
+            }
+        }
+        leaves[leafIndex] = ALL_ZERO_LEAF;
+    }
+
+    /** A slot that had these entries is about to have the shared array. */
+    private void forget(int[] before) {
+        loggedBlocks -= logged(before, 0, before.length);
+        if (before.length == 0) {
+            touchedSlots++;
+        } else if (!isShared(before)) {
+            ownArrays--;
+        }
+    }
+
     /** Whether it is the one array of all wholly discarded slots: which it is, not what it holds, decides about writing into it. */
     @SuppressWarnings("ReferenceEquality")
     private static boolean isShared(int[] entries) {
         return entries == ALL_ZERO;
+    }
+
+    /** The same of a leaf. */
+    @SuppressWarnings("ReferenceEquality")
+    private static boolean isShared(int[][] leaf) {
+        return leaf == ALL_ZERO_LEAF;
     }
 
     private static int logged(int[] entries, int from, int to) {
@@ -142,6 +173,9 @@ final class BlockIndex {
         int[][] leaf = leaves[leafIndex];
         if (leaf == null) {
             leaf = new int[LEAF_SLOTS][];
+            leaves[leafIndex] = leaf;
+        } else if (isShared(leaf)) {
+            leaf = ALL_ZERO_LEAF.clone();
             leaves[leafIndex] = leaf;
         }
         return leaf;
@@ -202,5 +236,21 @@ final class BlockIndex {
             slot = ((slot >>> LEAF_SHIFT) + 1) << LEAF_SHIFT;
         }
         return -1;
+    }
+
+    /** Where the slots end that were discarded as a whole one after the other from this one on, {@code limit} at most. */
+    long discardedEnd(long slot, long limit) {
+        long end = slot;
+        while (end < limit && (end >>> LEAF_SHIFT) < leaves.length) {
+            int[][] leaf = leaves[(int) (end >>> LEAF_SHIFT)];
+            if (leaf != null && isShared(leaf)) {
+                end = ((end >>> LEAF_SHIFT) + 1) << LEAF_SHIFT;
+            } else if (isShared(slot(end))) {
+                end++;
+            } else {
+                break;
+            }
+        }
+        return Math.min(end, limit);
     }
 }

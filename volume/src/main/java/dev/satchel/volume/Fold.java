@@ -5,6 +5,7 @@ import dev.satchel.vault.ChunkMapRef;
 import dev.satchel.vault.ChunkRef;
 import dev.satchel.vault.ChunkStore;
 import dev.satchel.vault.ChunkWriter;
+import dev.satchel.vault.SlotRange;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -30,6 +31,10 @@ final class Fold {
     private final ChunkWriter writer;
     private final Pool<SlotReader> readers;
     private final long[] slots;
+
+    /** Slots of the base that were discarded as a whole. */
+    private final List<SlotRange> discarded = new ArrayList<>();
+
     private final @Nullable ChunkRef[] folded;
     private final AtomicInteger next = new AtomicInteger();
     private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
@@ -46,29 +51,40 @@ final class Fold {
         this.chunks = chunks;
         this.writer = writer;
         this.readers = readers;
-        this.slots = touchedSlots(view, Geometry.slots(sizeBytes));
+        this.slots = touchedSlots(Geometry.slots(sizeBytes));
         this.folded = new @Nullable ChunkRef[slots.length];
     }
 
-    private static long[] touchedSlots(View view, long end) {
-        long[] slots = new long[64];
+    /** Slots there is something to read of; of the discarded ones, however many there are, it is only kept where they are. */
+    private long[] touchedSlots(long end) {
+        long[] found = new long[64];
         int count = 0;
         long slot = 0;
         while (true) {
-            long next = -1;
+            Layer newest = null;
+            long next = end;
+            long limit = end;
             for (Layer layer : view.layers) {
                 long candidate = layer.index.nextTouched(slot);
-                if (candidate >= 0 && (next < 0 || candidate < next)) {
+                if (candidate >= 0 && candidate < next) {
+                    newest = layer;
+                    limit = next;
                     next = candidate;
                 }
             }
-            if (next < 0 || next >= end) {
-                return Arrays.copyOf(slots, count);
+            if (newest == null) {
+                return Arrays.copyOf(found, count);
             }
-            if (count == slots.length) {
-                slots = Arrays.copyOf(slots, count * 2);
+            // Up to where a newer layer has something.
+            slot = newest.index.discardedEnd(next, limit);
+            if (slot > next) {
+                discarded.add(new SlotRange(next, slot));
+                continue;
             }
-            slots[count++] = next;
+            if (count == found.length) {
+                found = Arrays.copyOf(found, count * 2);
+            }
+            found[count++] = next;
             slot = next + 1;
         }
     }
@@ -208,6 +224,9 @@ final class Fold {
             case Throwable e -> throw new IOException("folding the volume's changes was interrupted", e);
         }
         ChunkMap.Editor editor = view.base.edit();
+        for (SlotRange range : discarded) {
+            view.base.forEach(range.first(), range.end(), (slot, _) -> editor.clear(slot));
+        }
         for (int i = 0; i < slots.length; i++) {
             ChunkRef ref = folded[i];
             Optional<ChunkRef> before = editor.get(slots[i]);

@@ -17,7 +17,8 @@ class BlockIndexTest {
         long[] model = new long[SLOTS * Geometry.SLOT_BLOCKS];
         long offset = 48;
         for (int step = 0; step < 300; step++) {
-            int count = 1 + random.nextInt(random.nextInt(10) == 0 ? 4096 : 100);
+            int kind = random.nextInt(40);
+            int count = 1 + random.nextInt(kind == 0 ? 150_000 : kind < 5 ? 4096 : 100);
             int block = random.nextInt(model.length - count);
             if (random.nextBoolean()) {
                 index.put(block, count, offset, 4112);
@@ -34,10 +35,12 @@ class BlockIndexTest {
         }
         long logged = 0;
         int touched = 0;
+        int wholly = 0;
         long next = index.nextTouched(0);
         for (int slot = 0; slot < SLOTS; slot++) {
             int[] entries = index.slot(slot);
             boolean any = false;
+            boolean all = true;
             for (int i = 0; i < Geometry.SLOT_BLOCKS; i++) {
                 long expected = model[slot * Geometry.SLOT_BLOCKS + i];
                 int entry = entries.length == 0 ? BlockIndex.ABSENT : entries[i];
@@ -48,8 +51,13 @@ class BlockIndexTest {
                 };
                 assertThat(actual).isEqualTo(expected);
                 any |= expected != 0;
+                all &= expected == -1;
                 logged += expected > 0 ? 1 : 0;
             }
+            // What was discarded piece by piece may be kept as such.
+            long discardedEnd = index.discardedEnd(slot, SLOTS);
+            assertThat(discardedEnd).isBetween((long) slot, all ? SLOTS : (long) slot);
+            wholly = discardedEnd > slot ? wholly + 1 : wholly;
             if (any) {
                 touched++;
                 assertThat(next).isEqualTo(slot);
@@ -60,6 +68,7 @@ class BlockIndexTest {
         assertThat(index.loggedBlocks()).isEqualTo(logged);
         assertThat(index.touchedSlots()).isEqualTo(touched);
         assertThat(index.isEmpty()).isEqualTo(touched == 0);
+        assertThat(index.ownArrays()).isEqualTo(touched - wholly);
     }
 
     @Property(tries = 10)

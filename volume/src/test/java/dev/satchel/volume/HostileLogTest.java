@@ -90,6 +90,34 @@ class HostileLogTest {
         }
     }
 
+    @Test
+    void aDiscardOfAllThatAVolumeCanHave() throws IOException {
+        try (DirectoryBackend backend = process.backend("/vault")) {
+            Vault.init(backend, PASSPHRASE.clone(), KdfParameters.FOR_TESTS);
+        }
+        long bytes = Geometry.VOLUME_BYTES_MAX;
+        DirectoryBackend backend = process.backend("/vault");
+        try (VaultKey key = Vault.unlock(backend, PASSPHRASE.clone());
+                Vault vault = Vault.open(backend, key, HeadWitness.NONE)) {
+            try (Volume volume = Volume.open(vault, session, ChunkMapRef.EMPTY, bytes, OPTIONS)) {
+                Blocks.write(volume, 7, 70);
+                volume.foldAll();
+                volume.discard(0, bytes);
+                Blocks.write(volume, 100_000, 80);
+                volume.flush();
+            }
+            ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+            long before = threads.getCurrentThreadAllocatedBytes();
+            try (Volume volume = Volume.open(vault, session, ChunkMapRef.EMPTY, bytes, OPTIONS)) {
+                volume.foldAll();
+                assertThat(Blocks.read(volume, 7, 1)).containsExactly(0);
+                assertThat(Blocks.read(volume, 100_000, 1)).containsExactly(80);
+                assertThat(volume.stats().foldedSlots()).isEqualTo(1);
+            }
+            assertThat(threads.getCurrentThreadAllocatedBytes() - before).isLessThan(ALLOCATED_BYTES_MAX);
+        }
+    }
+
     private void look(Vault vault, boolean opens) throws IOException {
         if (opens) {
             try (Volume volume = Volume.open(vault, session, ChunkMapRef.EMPTY, BYTES, OPTIONS);

@@ -7,7 +7,7 @@ import java.lang.foreign.MemorySegment;
 /**
  * A file that grows at its end, for what must be durable before it is worth a pack. The log gives no secrecy and no
  * authenticity: what is appended must be sealed by the caller. All methods may be called by many threads; appends are
- * put one behind the other in some order. One process at a time has a log open: opening it again throws.
+ * put one behind the other in some order. One process at a time has a log open to append to: opening it again throws.
  */
 public interface AppendLog extends Closeable {
     /**

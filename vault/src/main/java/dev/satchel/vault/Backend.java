@@ -100,6 +100,15 @@ public interface Backend extends Closeable {
     AppendLog openLog(String name, boolean create) throws IOException;
 
     /**
+     * Opens a log for reading only, and keeps nobody from opening it meanwhile: what it had when it was opened can be read until it
+     * is closed.
+     *
+     * @throws NoSuchException when there is none
+     * @throws LogInUseException when another process has it open with {@link #openLog}
+     */
+    AppendLog readLog(String name) throws IOException;
+
+    /**
      * Removes what writers left that died before their objects were complete. Writers at work lose nothing.
      *
      * @return bytes freed

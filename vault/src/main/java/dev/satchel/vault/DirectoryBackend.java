@@ -36,6 +36,10 @@ public final class DirectoryBackend implements Backend {
     private static final int PARTS_MAX = 4;
     private static final int PART_LENGTH_MAX = 80;
     private static final long LOCK_WAIT_NANOS_MAX = 30_000_000_000L;
+
+    /** A millisecond each. */
+    private static final int LOG_LOCK_TRIES_MAX = 100;
+
     private static final long WRITEBACK_BYTES = 4 << 20;
 
     /** What is appended to a log in pieces of so many bytes is a stream. */
@@ -285,12 +289,7 @@ public final class DirectoryBackend implements Backend {
                 throw new IOException("another process keeps " + root.resolve(LOCK)
                         + " locked for half a minute: see with fuser(1) which, and end it");
             }
-            try {
-                Thread.sleep(1);
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                throw (IOException) new InterruptedIOException("interrupted while waiting for " + lock).initCause(e);
-            }
+            pause(lock);
         }
     }
 
@@ -305,10 +304,7 @@ public final class DirectoryBackend implements Backend {
             }
             Disk.File file = disk.open(path, Fd.O_RDWR | (create ? Fd.O_CREAT : 0));
             try {
-                if (!file.tryLock()) {
-                    throw new LogInUseException(
-                            "the log " + path + " is in use by another process: suspend its session first");
-                }
+                lockLog(file, path);
                 if (isNew) {
                     file.sync();
                     disk.syncDirectory(requireNonNull(path.getParent()));
@@ -320,6 +316,44 @@ public final class DirectoryBackend implements Backend {
             }
         } catch (IOException e) {
             throw failure(e, name);
+        }
+    }
+
+    @Override
+    public AppendLog readLog(String name) throws IOException {
+        openLog(name, false).close();
+        Path path = path(name);
+        try {
+            Disk.File file = disk.open(path, Fd.O_RDONLY);
+            try {
+                return new Log(file, disk.size(path), name);
+            } catch (IOException e) {
+                file.close();
+                throw e;
+            }
+        } catch (IOException e) {
+            throw failure(e, name);
+        }
+    }
+
+    /** Who writes a log has it locked as long as its session runs; who looks whether anybody does, for an instant, which is waited for. */
+    private static void lockLog(Disk.File file, Path path) throws IOException {
+        for (int tries = 1; !file.tryLock(); tries++) {
+            if (tries == LOG_LOCK_TRIES_MAX) {
+                throw new LogInUseException(
+                        "the log " + path + " is in use by another process: suspend its session first");
+            }
+            pause(path);
+        }
+    }
+
+    private static void pause(Object lock) throws InterruptedIOException {
+        try {
+            Thread.sleep(1);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw (InterruptedIOException)
+                    new InterruptedIOException("interrupted while waiting for " + lock).initCause(e);
         }
     }
 

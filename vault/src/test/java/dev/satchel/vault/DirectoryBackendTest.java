@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -103,6 +104,41 @@ class DirectoryBackendTest {
                 assertThat(backend.putIfAbsent(mountPoint ? "packs/second" : "packs/first", bytes(arena, "two")))
                         .isTrue();
             }
+        }
+    }
+
+    @Test
+    void whoReadsALogKeepsNobodyFromIt() throws Exception {
+        try (DirectoryBackend backend = new DirectoryBackend(directory.resolve("v"))) {
+            assertThatThrownBy(() -> backend.readLog("log/s/1")).isInstanceOf(NoSuchException.class);
+            try (AppendLog log = backend.openLog("log/s/1", true);
+                    Arena arena = Arena.ofConfined()) {
+                log.append(bytes(arena, "one"));
+                assertThatThrownBy(() -> backend.readLog("log/s/1")).isInstanceOf(LogInUseException.class);
+            }
+            try (AppendLog read = backend.readLog("log/s/1");
+                    AppendLog log = backend.openLog("log/s/1", false);
+                    Arena arena = Arena.ofConfined()) {
+                assertThat(read.size()).isEqualTo(3);
+                assertThatThrownBy(() -> read.append(bytes(arena, "two"))).isInstanceOf(IOException.class);
+                assertThat(log.append(bytes(arena, "two"))).isEqualTo(3);
+            }
+            // Nor while it looks whether anybody writes it.
+            AtomicBoolean ended = new AtomicBoolean();
+            Thread looking = Thread.ofPlatform().start(() -> {
+                try {
+                    while (!ended.get()) {
+                        backend.readLog("log/s/1").close();
+                    }
+                } catch (IOException e) {
+                    ended.set(true);
+                }
+            });
+            for (int i = 0; i < 500; i++) {
+                backend.openLog("log/s/1", false).close();
+            }
+            assertThat(ended.getAndSet(true)).isFalse();
+            looking.join();
         }
     }
 

@@ -80,6 +80,11 @@ class ForwardingBackend implements Backend {
     }
 
     @Override
+    public AppendLog readLog(String name) throws IOException {
+        return next.readLog(name);
+    }
+
+    @Override
     public long removeAbandoned() throws IOException {
         return next.removeAbandoned();
     }

@@ -215,10 +215,13 @@ final class LogSegment implements AutoCloseable {
     /**
      * Opens a segment that is there.
      *
+     * @param own whether nobody else may open it meanwhile
      * @return null when it has no whole preamble: a crash tore it before anything in it was durable
      */
-    static @Nullable LogSegment open(Vault vault, String name, long sequence, LogWriter writer) throws IOException {
-        AppendLog log = vault.backend().openLog(name, false);
+    static @Nullable LogSegment open(Vault vault, String name, long sequence, boolean own, LogWriter writer)
+            throws IOException {
+        AppendLog log =
+                own ? vault.backend().openLog(name, false) : vault.backend().readLog(name);
         try {
             MemorySegment preamble = writer.buffer().asSlice(0, PREAMBLE_BYTES);
             if (log.read(0, preamble) < PREAMBLE_BYTES || isZero(preamble)) {

@@ -63,7 +63,7 @@ final class VolumeLog {
     boolean isInUse() throws IOException {
         for (long sequence : sequences()) {
             try {
-                vault.backend().openLog(name(sequence), false).close();
+                vault.backend().readLog(name(sequence)).close();
             } catch (LogInUseException e) {
                 return true;
             } catch (NoSuchException e) {
@@ -116,18 +116,19 @@ final class VolumeLog {
      * Reads the log.
      *
      * @param base what the volume is opened with
-     * @param mend whether segments that a crash tore while they were being made are removed
+     * @param own whether the log is the caller's from now on: its segments stay open to nobody else, and those that a crash tore while
+     *     they were being made are removed
      * @return null when there is none
      * @throws StaleLogException when it does not belong to that base
      * @throws DamagedException when something that had been durable is missing or altered
      */
     @Nullable
-    Replayed replay(ChunkMapRef base, boolean mend, LogWriter writer) throws IOException {
+    Replayed replay(ChunkMapRef base, boolean own, LogWriter writer) throws IOException {
         List<Long> sequences = sequences();
         List<Layer> layers = new ArrayList<>();
         boolean done = false;
         try {
-            Replayed replayed = replay(base, mend, sequences, layers, writer);
+            Replayed replayed = replay(base, own, sequences, layers, writer);
             done = true;
             return replayed;
         } finally {
@@ -140,22 +141,22 @@ final class VolumeLog {
     }
 
     private @Nullable Replayed replay(
-            ChunkMapRef base, boolean mend, List<Long> sequences, List<Layer> layers, LogWriter writer)
+            ChunkMapRef base, boolean own, List<Long> sequences, List<Layer> layers, LogWriter writer)
             throws IOException {
         int i = sequences.size() - 1;
         if (i < 0) {
             return null;
         }
-        Reading last = read(sequences.get(i), 0, writer);
+        Reading last = read(sequences.get(i), 0, own, writer);
         while (last == null) {
             // A crash tore it while it was being made: nothing in it had been acknowledged as durable.
-            if (mend) {
+            if (own) {
                 vault.backend().delete(name(sequences.get(i)));
             }
             if (--i < 0) {
                 return null;
             }
-            last = read(sequences.get(i), 0, writer);
+            last = read(sequences.get(i), 0, own, writer);
         }
         layers.add(last.layer);
         LogState state = last.lastState;
@@ -177,7 +178,7 @@ final class VolumeLog {
                 throw new DamagedException(name(wanted) + " is missing: restore the vault from a copy, or resume the"
                         + " newest snapshot without what was written since");
             }
-            Reading reading = read(wanted, later.firstState.previousEnd(), writer);
+            Reading reading = read(wanted, later.firstState.previousEnd(), own, writer);
             if (reading == null) {
                 throw new DamagedException(name(wanted) + " is empty, though it had been safely stored: restore the"
                         + " vault from a copy, or resume the newest snapshot without what was written since");
@@ -199,7 +200,7 @@ final class VolumeLog {
     }
 
     /**
-     * Reads the log as {@link #replay} does, and changes nothing.
+     * Reads the log as {@link #replay} does, changes nothing, and keeps nobody from going on with it.
      *
      * @return what is wrong with it; empty also if it belongs to other snapshots, or is being written
      */
@@ -217,7 +218,7 @@ final class VolumeLog {
             } catch (StaleLogException | LogInUseException e) {
                 return Optional.empty();
             } catch (DamagedException | NoSuchException e) {
-                // Another host may be writing it, and have removed what it had folded.
+                // Somebody may go on with it, here or on another host, and have removed what was folded.
                 if (vault.backend().list(directory).equals(before)) {
                     return Optional.of(String.valueOf(e.getMessage()));
                 }
@@ -232,8 +233,8 @@ final class VolumeLog {
     private record Reading(Layer layer, LogState firstState, LogState lastState) {}
 
     /** Returns null when it has not even a whole state record. */
-    private @Nullable Reading read(long sequence, long knownEnd, LogWriter writer) throws IOException {
-        LogSegment segment = LogSegment.open(vault, name(sequence), sequence, writer);
+    private @Nullable Reading read(long sequence, long knownEnd, boolean own, LogWriter writer) throws IOException {
+        LogSegment segment = LogSegment.open(vault, name(sequence), sequence, own, writer);
         if (segment == null) {
             return null;
         }

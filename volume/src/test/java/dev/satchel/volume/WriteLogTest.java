@@ -78,6 +78,24 @@ class WriteLogTest {
     }
 
     @Test
+    void whoChecksALogKeepsNobodyFromGoingOnWithIt() throws IOException {
+        try (Volume volume = open()) {
+            Blocks.write(volume, 7, 70);
+            volume.flush();
+        }
+        try (LogWriter writer = new LogWriter()) {
+            var checked =
+                    requireNonNull(new VolumeLog(vault.vault(), session).replay(ChunkMapRef.EMPTY, false, writer));
+            try (LogSegment _ = checked.layers().getFirst().segment;
+                    Volume volume = open()) {
+                Blocks.write(volume, 8, 80);
+                assertThat(check(ChunkMapRef.EMPTY)).isEmpty();
+                assertThat(Blocks.read(volume, 7, 2)).containsExactly(70, 80);
+            }
+        }
+    }
+
+    @Test
     void aTailOfZerosIsTornToo() throws IOException {
         try (Volume volume = open()) {
             Blocks.write(volume, 7, 70);

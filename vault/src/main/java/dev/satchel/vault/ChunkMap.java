@@ -8,13 +8,16 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /**
  * An immutable sparse map from slot numbers to chunks, stored as a tree of chunks, of which an edit writes only those
  * that changed. A disk is one (slot = 256 KiB of addresses), a stream too (slot = i-th chunk, of any lengths).
- * Thread-safe; nodes are loaded when first needed and kept.
+ * Thread-safe; nodes are loaded when first needed and kept, one that is in many places once: so a map takes no more memory than what is
+ * stored of it, whatever number of slots it tells of.
  */
 public final class ChunkMap {
     /** Slots are 0 to this − 1. */
@@ -38,6 +41,9 @@ public final class ChunkMap {
     private @Nullable Node root;
 
     private final Object rootLock = new Object();
+
+    private final Map<ChunkRef, Node> nodes = new ConcurrentHashMap<>();
+    private final NodeReader reader = this::readOnce;
 
     private ChunkMap(ChunkStore store, ChunkMapRef ref) {
         this.store = store;
@@ -71,7 +77,7 @@ public final class ChunkMap {
         if (slot >= ref.slots()) {
             return Optional.empty();
         }
-        return Optional.ofNullable(find(store, root(), slot));
+        return Optional.ofNullable(find(reader, root(), slot));
     }
 
     /** The root of a map that has one. */
@@ -86,10 +92,19 @@ public final class ChunkMap {
         }
     }
 
-    private static @Nullable ChunkRef find(ChunkStore store, Node from, long slot) throws IOException {
+    private Node readOnce(ChunkRef stored, int level) throws IOException {
+        Node node = nodes.get(stored);
+        if (node == null || node.level != level) {
+            node = Node.read(store, stored, level);
+            nodes.put(stored, node);
+        }
+        return node;
+    }
+
+    private static @Nullable ChunkRef find(NodeReader reader, Node from, long slot) throws IOException {
         Node node = from;
         while (node != null && node.level > 0) {
-            node = child(store, node, indexIn(node.level, slot));
+            node = child(reader, node, indexIn(node.level, slot));
         }
         return node == null ? null : node.refs[indexIn(0, slot)];
     }
@@ -121,7 +136,7 @@ public final class ChunkMap {
                     visitor.visit(first, entry);
                 }
             } else {
-                Node child = child(store, node, i);
+                Node child = child(reader, node, i);
                 if (child != null) {
                     visit(child, first, from, to, visitor);
                 }
@@ -162,7 +177,7 @@ public final class ChunkMap {
             if (entry != null) {
                 long first = base + ((long) i << (FANOUT_BITS * node.level));
                 visitor.visit(first, entry);
-                visitNodes(requireNonNull(child(store, node, i)), first, visitor);
+                visitNodes(requireNonNull(child(reader, node, i)), first, visitor);
             }
         }
     }
@@ -348,12 +363,16 @@ public final class ChunkMap {
         return (int) (slot >>> (FANOUT_BITS * level)) & (FANOUT - 1);
     }
 
-    private static @Nullable Node child(ChunkStore store, Node node, int i) throws IOException {
+    private interface NodeReader {
+        Node read(ChunkRef stored, int level) throws IOException;
+    }
+
+    private static @Nullable Node child(NodeReader reader, Node node, int i) throws IOException {
         synchronized (node) {
             Node child = node.children[i];
             ChunkRef childRef = node.refs[i];
             if (child == null && childRef != null) {
-                child = Node.read(store, childRef, node.level - 1);
+                child = reader.read(childRef, node.level - 1);
                 node.children[i] = child;
             }
             return child;
@@ -481,7 +500,9 @@ public final class ChunkMap {
 
     /** A map being changed. One thread at a time. */
     public static final class Editor {
-        private final ChunkStore store;
+        /** What is read is changed: nothing of it is shared. */
+        private final NodeReader reader;
+
         private long logicalBytes;
 
         /** Where the root was loaded from or stored last; null for one that never was. */
@@ -493,7 +514,7 @@ public final class ChunkMap {
         private @Nullable Node root;
 
         private Editor(ChunkStore store, ChunkMapRef ref) {
-            this.store = store;
+            this.reader = (stored, level) -> Node.read(store, stored, level);
             rootRef = ref.root().orElse(null);
             rootLevel = levelFor(ref.slots());
             logicalBytes = ref.logicalBytes();
@@ -503,7 +524,7 @@ public final class ChunkMap {
             Node node = root;
             if (node == null) {
                 ChunkRef stored = rootRef;
-                node = stored == null ? new Node(rootLevel) : Node.read(store, stored, rootLevel);
+                node = stored == null ? new Node(rootLevel) : reader.read(stored, rootLevel);
                 root = node;
             }
             return node;
@@ -528,7 +549,7 @@ public final class ChunkMap {
             node.dirty = true;
             while (node.level > 0) {
                 int i = indexIn(node.level, slot);
-                Node child = child(store, node, i);
+                Node child = child(reader, node, i);
                 if (child == null) {
                     child = new Node(node.level - 1);
                     node.children[i] = child;
@@ -547,7 +568,7 @@ public final class ChunkMap {
             Node node = root();
             node.dirty = true;
             while (node.level > 0) {
-                node = requireNonNull(child(store, node, indexIn(node.level, slot)));
+                node = requireNonNull(child(reader, node, indexIn(node.level, slot)));
                 node.dirty = true;
             }
             replace(node, slot, null);
@@ -566,7 +587,7 @@ public final class ChunkMap {
             Node node = root();
             return slot >>> (FANOUT_BITS * (node.level + 1)) != 0
                     ? Optional.empty()
-                    : Optional.ofNullable(find(store, node, slot));
+                    : Optional.ofNullable(find(reader, node, slot));
         }
 
         /**
@@ -579,7 +600,7 @@ public final class ChunkMap {
             // Each map has one shape: no root with nothing but its first child.
             while (node.level > 0 && node.lastUsed() == 0) {
                 rootRef = node.refs[0];
-                node = requireNonNull(child(store, node, 0));
+                node = requireNonNull(child(reader, node, 0));
             }
             if (node.lastUsed() == -1) {
                 root = new Node(0);
@@ -618,7 +639,7 @@ public final class ChunkMap {
             if (node.level == 0) {
                 return last;
             }
-            return ((long) last << (FANOUT_BITS * node.level)) + lastSlot(requireNonNull(child(store, node, last)));
+            return ((long) last << (FANOUT_BITS * node.level)) + lastSlot(requireNonNull(child(reader, node, last)));
         }
     }
 }

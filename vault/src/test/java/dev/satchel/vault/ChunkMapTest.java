@@ -169,6 +169,57 @@ class ChunkMapTest {
         }
     }
 
+    /** @param below whether what a node names is asked for */
+    private static List<ChunkRef> changes(ChunkMapRef before, ChunkMapRef next, boolean below) throws IOException {
+        List<ChunkRef> seen = new ArrayList<>();
+        ChunkMap.walkChanges(vault.chunks(), before, next, new ChunkMap.Walker() {
+            @Override
+            public boolean node(ChunkRef ref) {
+                seen.add(ref);
+                return below;
+            }
+
+            @Override
+            public void chunk(ChunkRef ref) {
+                seen.add(ref);
+            }
+        });
+        return seen;
+    }
+
+    @net.jqwik.api.Example
+    void whatIsBelowANodeThatBothHaveIsPassedOver() throws IOException {
+        ChunkRef chunk = new ChunkRef(new KeyDomainId(1, 1), new ChunkId(1, 2, 3, 4), 4096);
+        ChunkRef other = new ChunkRef(new KeyDomainId(1, 1), new ChunkId(5, 2, 3, 4), 4096);
+        try (ChunkWriter writer = vault.chunks().writer(vault.chunks().ownDomain())) {
+            ChunkMap.Editor editor =
+                    ChunkMap.load(vault.chunks(), ChunkMapRef.EMPTY).edit();
+            for (int leaf = 0; leaf < 3; leaf++) {
+                editor.set((long) leaf * ChunkMap.FANOUT + leaf, chunk);
+            }
+            ChunkMapRef before = editor.store(writer);
+            editor.set(ChunkMap.FANOUT + 7, other);
+            ChunkMapRef next = editor.store(writer);
+            editor.set((1L << 20) + 9, chunk);
+            ChunkMapRef larger = editor.store(writer);
+            writer.commit();
+            List<ChunkRef> nodes = new ArrayList<>();
+            ChunkMap.load(vault.chunks(), next).forEachNode((_, node) -> nodes.add(node));
+            assertThat(changes(before, next, true)).containsExactly(nodes.get(0), nodes.get(2), other);
+            assertThat(changes(before, next, false)).containsExactly(nodes.get(0));
+            assertThat(changes(next, next, true)).isEmpty();
+            // Of a map that has become larger, or smaller, what stayed is elsewhere in the tree.
+            assertThat(changes(next, larger, true)).hasSize(4).doesNotContainAnyElementsOf(nodes);
+            assertThat(changes(larger, next, true)).isEmpty();
+            // What can't be read of the one before counts as nothing, whether it had as many levels or more.
+            ChunkRef missing = new ChunkRef(nodes.get(0).domain(), chunk.id(), 4096);
+            for (long slots : new long[] {next.slots(), larger.slots()}) {
+                ChunkMapRef lost = new ChunkMapRef(Optional.of(missing), slots, 1);
+                assertThat(changes(lost, next, true)).hasSize(8).containsAll(nodes);
+            }
+        }
+    }
+
     @net.jqwik.api.Example
     void refusesAChunkThatIsNoNode() throws IOException {
         try (ChunkWriter writer = vault.chunks().writer(vault.chunks().ownDomain())) {

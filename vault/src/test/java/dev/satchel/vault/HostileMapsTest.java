@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.sun.management.ThreadMXBean;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -69,6 +70,46 @@ class HostileMapsTest {
             }
             assertThat(refused).isBetween(TRIES / 10, TRIES - 1);
         }
+    }
+
+    /** Three nodes, each of the upper ones a thousand times the one below: a thousand million slots. */
+    @Test
+    void aNodeInManyPlaces() throws IOException {
+        SimulatedDisk.Program disk = new SimulatedDisk(1, 1L << 30).process();
+        try (DirectoryBackend backend = disk.backend("/vault")) {
+            Vault.init(backend, TestVaults.PASSPHRASE, KdfParameters.FOR_TESTS);
+        }
+        DirectoryBackend backend = disk.backend("/vault");
+        try (VaultKey key = Vault.unlock(backend, TestVaults.PASSPHRASE);
+                Vault vault = Vault.open(backend, key, HeadWitness.NONE)) {
+            ChunkRef below = stored(vault, TestVaults.text(1, 3000));
+            for (int level = 0; level < 3; level++) {
+                ByteBuffer node = ByteBuffer.allocate(4 + 16 + ChunkMap.FANOUT / 8 + ChunkMap.FANOUT * 36);
+                node.put((byte) 1).put((byte) level).putShort((short) 1);
+                node.putLong(below.domain().high()).putLong(below.domain().low());
+                node.put(filled(ChunkMap.FANOUT / 8));
+                for (int i = 0; i < ChunkMap.FANOUT; i++) {
+                    ChunkId id = below.id();
+                    node.putLong(id.a()).putLong(id.b()).putLong(id.c()).putLong(id.d());
+                    node.putInt(below.length());
+                }
+                below = stored(vault, node.array());
+            }
+            ChunkMap map = ChunkMap.load(vault.chunks(), new ChunkMapRef(Optional.of(below), 1 << 30, 1));
+            ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+            long before = threads.getCurrentThreadAllocatedBytes();
+            long[] seen = new long[1];
+            map.forEach(0, 1 << 20, (slot, chunk) -> seen[0]++);
+            assertThat(map.get((1 << 30) - 1)).isPresent();
+            assertThat(seen[0]).isEqualTo(1 << 20);
+            assertThat(threads.getCurrentThreadAllocatedBytes() - before).isLessThan(ALLOCATED_BYTES_MAX);
+        }
+    }
+
+    private static byte[] filled(int count) {
+        byte[] bytes = new byte[count];
+        Arrays.fill(bytes, (byte) 0xff);
+        return bytes;
     }
 
     /** A root and two leaves, of chunks of two domains. */

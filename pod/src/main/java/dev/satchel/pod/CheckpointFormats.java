@@ -98,11 +98,8 @@ public final class CheckpointFormats {
             ChunkMap before = ChunkMap.load(chunks, checkpoint.pages());
             ChunkMap.Editor after = ChunkMap.load(chunks, ChunkMapRef.EMPTY).edit();
             for (PagesFile file : ImageArchive.pagesFiles(chunks, checkpoint.images(), from())) {
-                converted(file);
                 before.forEach(
-                        file.firstSlot(),
-                        file.firstSlot() + file.slots(),
-                        (slot, ref) -> after.set(slot * PageWindows.SLOTS, ref));
+                        file.firstSlot(), file.endSlot(), (slot, ref) -> after.set(slot * PageWindows.SLOTS, ref));
             }
             return new Checkpoint(
                     ImageArchive.convert(chunks, checkpoint.images(), from(), WindowsWithTwoSlots::converted, writer),
@@ -111,14 +108,7 @@ public final class CheckpointFormats {
                     checkpoint.bytesMemory());
         }
 
-        private static PagesFile converted(PagesFile file) throws IOException {
-            long slotsMax = ChunkMap.SLOTS_MAX / PageWindows.SLOTS;
-            if (file.firstSlot() < 0
-                    || file.slots() < 0
-                    || file.firstSlot() > slotsMax
-                    || file.slots() > slotsMax - file.firstSlot()) {
-                throw new IOException("the checkpoint's table of files is damaged");
-            }
+        private static PagesFile converted(PagesFile file) {
             return new PagesFile(
                     file.name(),
                     file.firstSlot() * PageWindows.SLOTS,

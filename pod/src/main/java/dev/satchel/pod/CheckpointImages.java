@@ -86,8 +86,10 @@ final class CheckpointImages implements AutoCloseable {
         List<PagesFile> files = ImageArchive.extract(chunks, checkpoint.images(), directory);
         Map<String, byte[]> pagemaps = readPagemaps();
         Map<Long, PageWindows.Layout> layouts = new HashMap<>();
+        int windowsLeft = files.isEmpty() ? 0 : (int) files.getLast().endSlot() / PageWindows.SLOTS;
         for (Map.Entry<String, byte[]> pagemap : pagemaps.entrySet()) {
-            PageWindows.Layout layout = PageWindows.Layout.of(pagemap.getKey(), pagemap.getValue());
+            PageWindows.Layout layout = PageWindows.Layout.of(pagemap.getKey(), pagemap.getValue(), windowsLeft);
+            windowsLeft -= layout.windows();
             layouts.put(layout.id(), layout);
         }
         ChunkMap map = ChunkMap.load(chunks, checkpoint.pages());

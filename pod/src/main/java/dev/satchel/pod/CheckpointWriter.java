@@ -314,6 +314,11 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
                     + pages.sizeBytes()));
             return;
         }
+        if (forms.size() + cuts.windows().size() > PageWindows.WINDOWS_MAX) {
+            failed(new IOException("the session's processes have more memory than a checkpoint can hold, up to 256 GiB:"
+                    + " end some of them"));
+            return;
+        }
         pagesFiles.add(new PagesFile(
                 cuts.id(),
                 (long) forms.size() * PageWindows.SLOTS,

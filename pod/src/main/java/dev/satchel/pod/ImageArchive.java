@@ -42,6 +42,7 @@ final class ImageArchive {
     private static final int NAME_BYTES_MAX = 255;
     private static final int HEADER_BYTES_MAX = 64 << 20;
     private static final int ARRAY_BYTES_MAX = 64 << 20;
+    private static final long SLOTS_MAX = (long) PageWindows.WINDOWS_MAX * PageWindows.SLOTS;
     private static final int ANNOUNCED_CHUNKS = 32;
 
     private ImageArchive() {}
@@ -102,7 +103,7 @@ final class ImageArchive {
 
     /** What an older format says about a pages file, in the words of the next. */
     interface Conversion {
-        PagesFile convert(PagesFile file) throws IOException;
+        PagesFile convert(PagesFile file);
     }
 
     /** Writes a stream of one format anew as the next one's, if they differ in what is said about pages files only. */
@@ -234,19 +235,22 @@ final class ImageArchive {
             }
         }
         List<PagesFile> pagesFiles = new ArrayList<>();
+        long end = 0;
         for (int i = 0; i < pagesCount; i++) {
             String name = name(source);
             ByteBuffer fields = source.bytes(24);
             long firstSlot = fields.getLong();
             long slots = fields.getLong();
             long sizeBytes = fields.getLong();
-            if (firstSlot < 0
+            // One behind the other: no slot is two files'.
+            if (firstSlot < end
+                    || firstSlot > SLOTS_MAX
                     || slots < 0
-                    || sizeBytes < 0
-                    || firstSlot > ChunkMap.SLOTS_MAX
-                    || slots > ChunkMap.SLOTS_MAX - firstSlot) {
+                    || slots > SLOTS_MAX - firstSlot
+                    || sizeBytes < 0) {
                 throw damagedTable();
             }
+            end = firstSlot + slots;
             pagesFiles.add(new PagesFile(name, firstSlot, slots, sizeBytes));
         }
         return new Table(names, sizes, pagesFiles);

@@ -30,8 +30,8 @@ final class PageWindows {
      */
     static final long BYTES = 64 << 10;
 
-    /** Of a pages file: a tebibyte and more. */
-    private static final int WINDOWS_MAX = 1 << 24;
+    /** Of a checkpoint: 256 GiB of memory, or 16 GiB of which no two pages are beside each other. */
+    static final int WINDOWS_MAX = 1 << 22;
 
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
 
@@ -71,72 +71,102 @@ final class PageWindows {
         this.known = known;
     }
 
-    /** Reads those of a checkpoint. */
+    /** Reads those of a checkpoint: of what its pagemaps tell no more than its map of pages has. */
     static PageWindows of(ChunkStore chunks, Checkpoint checkpoint) throws IOException {
         Map<String, byte[]> pagemaps = new HashMap<>();
         List<PagesFile> files = ImageArchive.pagemaps(chunks, checkpoint.images(), pagemaps);
         Map<Long, String> names = new HashMap<>();
-        Map<String, long[]> windows = new HashMap<>();
         for (Map.Entry<String, byte[]> pagemap : pagemaps.entrySet()) {
-            List<Long> found = new ArrayList<>();
-            long id = cut(pagemap.getKey(), pagemap.getValue(), (window, length) -> found.add(window));
+            long id = Pagemap.read(pagemap.getKey(), ByteBuffer.wrap(pagemap.getValue()), (_, _, _) -> {});
             names.put(id, pagemap.getKey());
-            windows.put(
-                    pagemap.getKey(), found.stream().mapToLong(Long::longValue).toArray());
         }
         ChunkMap map = ChunkMap.load(chunks, checkpoint.pages());
-        long end = 0;
-        for (PagesFile file : files) {
-            end = Math.max(end, file.firstSlot() + file.slots());
-        }
-        try (Arena arena = Arena.ofConfined()) {
-            Names left = new Names(chunks, map, end, arena);
+        long end = files.isEmpty() ? 0 : files.getLast().endSlot();
+        try (Names left = new Names(chunks, map, end)) {
             Map<String, Known> known = new HashMap<>();
             for (PagesFile file : files) {
                 String name = names.get(file.id());
-                long[] of = name == null ? null : windows.get(name);
-                if (name == null || of == null || of.length * (long) SLOTS != file.slots()) {
-                    throw new IOException("the checkpoint's " + file.name() + " is not whole");
+                byte[] pagemap = name == null ? null : pagemaps.get(name);
+                if (name == null || pagemap == null) {
+                    throw notWhole(file);
                 }
-                WindowForm[] forms = new WindowForm[of.length];
-                map.forEach(file.firstSlot(), file.firstSlot() + file.slots(), (slot, ref) -> {
-                    long at = slot - file.firstSlot();
-                    int i = (int) (at / SLOTS);
-                    if (at % SLOTS == 0) {
-                        forms[i] = new WindowForm(ref);
-                    } else if (forms[i] != null) {
-                        forms[i] = new WindowForm(forms[i].chunk(), new WindowForm.Over(ref, left.next(), left.next()));
-                    } else {
-                        throw new IOException("the checkpoint's " + file.name() + " is not whole");
+                WindowForm[] forms = forms(map, file, left);
+                long[] windows = new long[forms.length];
+                int[] count = {0};
+                long id = cut(name, pagemap, (window, _) -> {
+                    if (count[0] == windows.length) {
+                        throw notWhole(file);
                     }
+                    windows[count[0]++] = window;
                 });
-                known.put(name, new Known(file.id(), of, forms));
+                if (count[0] < windows.length) {
+                    throw notWhole(file);
+                }
+                known.put(name, new Known(id, windows, forms));
             }
             return new PageWindows(known);
         }
     }
 
-    /** The names of windows with something over their base, in order. */
-    private static final class Names {
-        private final MemorySegment bytes;
-        private long at;
-
-        Names(ChunkStore chunks, ChunkMap map, long firstSlot, Arena arena) throws IOException {
-            List<ChunkRef> refs = new ArrayList<>();
-            map.forEach(firstSlot, Math.max(firstSlot, map.ref().slots()), (_, ref) -> refs.add(ref));
-            bytes = arena.allocate((long) refs.size() * ChunkRef.LENGTH_MAX);
-            for (int i = 0; i < refs.size(); i++) {
-                chunks.read(refs.get(i), bytes.asSlice((long) i * ChunkRef.LENGTH_MAX));
+    private static WindowForm[] forms(ChunkMap map, PagesFile file, Names left) throws IOException {
+        List<WindowForm> forms = new ArrayList<>();
+        map.forEach(file.firstSlot(), file.endSlot(), (slot, ref) -> {
+            long at = slot - file.firstSlot();
+            if (at == (long) forms.size() * SLOTS) {
+                forms.add(new WindowForm(ref));
+            } else if (at == (long) forms.size() * SLOTS - 1) {
+                forms.add(
+                        new WindowForm(forms.removeLast().chunk(), new WindowForm.Over(ref, left.next(), left.next())));
+            } else {
+                throw notWhole(file);
             }
+        });
+        if ((long) forms.size() * SLOTS != file.slots()) {
+            throw notWhole(file);
+        }
+        return forms.toArray(new WindowForm[0]);
+    }
+
+    private static IOException notWhole(PagesFile file) {
+        return new IOException("the checkpoint's " + file.name() + " is not whole");
+    }
+
+    /** The names of windows with something over their base, in order; has one chunk of them at a time. */
+    private static final class Names implements AutoCloseable {
+        private final Arena arena = Arena.ofConfined();
+        private final MemorySegment bytes = arena.allocate(ChunkRef.LENGTH_MAX);
+        private final ChunkStore chunks;
+        private final ChunkMap map;
+        private long slot;
+        private long at;
+        private long filled;
+
+        Names(ChunkStore chunks, ChunkMap map, long firstSlot) {
+            this.chunks = chunks;
+            this.map = map;
+            this.slot = firstSlot;
         }
 
         long next() throws IOException {
-            if (at == bytes.byteSize()) {
-                throw new IOException("the checkpoint's names of windows are not whole");
+            if (at == filled) {
+                filled = chunks.read(map.get(slot++).orElseThrow(Names::notWhole), bytes);
+                at = 0;
+            }
+            if (filled - at < Long.BYTES) {
+                throw notWhole();
             }
             long next = bytes.get(LONG, at);
             at += Long.BYTES;
             return next;
+        }
+
+        private static IOException notWhole() {
+            return new IOException("the checkpoint's names of windows are not whole");
+        }
+
+        @Override
+        public void close() {
+            arena.close();
         }
     }
 
@@ -187,13 +217,14 @@ final class PageWindows {
      */
     @SuppressWarnings("ArrayRecordComponent") // never compared
     record Layout(long id, long[] starts) {
-        static Layout of(String name, byte[] pagemap) throws IOException {
+        /** @param windowsMax so many the checkpoint can still have */
+        static Layout of(String name, byte[] pagemap, int windowsMax) throws IOException {
             long[][] starts = {new long[256]};
             int[] count = {0};
             long id = cut(name, pagemap, (_, length) -> {
                 int at = count[0]++;
-                if (at == WINDOWS_MAX) {
-                    throw new IOException(name + " tells of more memory than a process can have");
+                if (at == windowsMax) {
+                    throw new IOException(name + " tells of more memory than the checkpoint has");
                 }
                 if (at + 1 == starts[0].length) {
                     starts[0] = Arrays.copyOf(starts[0], 2 * starts[0].length);
@@ -201,6 +232,10 @@ final class PageWindows {
                 starts[0][at + 1] = starts[0][at] + length;
             });
             return new Layout(id, Arrays.copyOf(starts[0], count[0] + 1));
+        }
+
+        int windows() {
+            return starts.length - 1;
         }
     }
 
@@ -234,6 +269,6 @@ final class PageWindows {
     Stored find(String pagemap, long window) {
         Known of = known.get(pagemap);
         int i = of == null ? -1 : Arrays.binarySearch(of.windows, window);
-        return of == null || i < 0 || of.forms[i] == null ? null : new Stored(of.file, i, of.forms[i]);
+        return of == null || i < 0 ? null : new Stored(of.file, i, of.forms[i]);
     }
 }

@@ -21,6 +21,11 @@ record PagesFile(String name, long firstSlot, long slots, long sizeBytes) {
         return PREFIX + id + SUFFIX;
     }
 
+    /** The first slot behind it. */
+    long endSlot() {
+        return firstSlot + slots;
+    }
+
     /** Its number, by which a pagemap names it. */
     long id() throws IOException {
         try {

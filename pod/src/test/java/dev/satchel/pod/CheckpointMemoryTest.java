@@ -39,9 +39,11 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Images of one process that are written here, taken into a vault and read again. */
+@Timeout(120)
 class CheckpointMemoryTest {
     private static final int PAGE = 4096;
     private static final int WINDOW_PAGES = 16;
@@ -204,7 +206,7 @@ class CheckpointMemoryTest {
         List<PagesFile> files =
                 ImageArchive.pagemaps(vault.chunks(), taken.checkpoint().images(), pagemaps);
         PageWindows.Layout layout =
-                PageWindows.Layout.of("pagemap", pagemaps.values().iterator().next());
+                PageWindows.Layout.of("pagemap", pagemaps.values().iterator().next(), PageWindows.WINDOWS_MAX);
         ChunkMap map = ChunkMap.load(vault.chunks(), taken.checkpoint().pages());
         try (Arena arena = Arena.ofConfined();
                 WindowScratch scratch = new WindowScratch();

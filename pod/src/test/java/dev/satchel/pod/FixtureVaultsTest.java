@@ -124,8 +124,8 @@ class FixtureVaultsTest {
                 .isEqualTo(files);
         assertThat(pagemaps).containsOnlyKeys("pagemap-7.img");
         ChunkMap map = ChunkMap.load(vault.chunks(), checkpoint.pages());
-        PageWindows.Layout layout =
-                PageWindows.Layout.of("pagemap-7.img", Objects.requireNonNull(pagemaps.get("pagemap-7.img")));
+        PageWindows.Layout layout = PageWindows.Layout.of(
+                "pagemap-7.img", Objects.requireNonNull(pagemaps.get("pagemap-7.img")), PageWindows.WINDOWS_MAX);
         try (Arena arena = Arena.ofConfined();
                 WindowScratch scratch = new WindowScratch();
                 CheckpointPages pages = new CheckpointPages(

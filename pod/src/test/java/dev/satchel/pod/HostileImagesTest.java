@@ -1,6 +1,7 @@
 package dev.satchel.pod;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.sun.management.ThreadMXBean;
 import dev.satchel.vault.ChunkId;
@@ -26,6 +27,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
@@ -203,6 +205,99 @@ class HostileImagesTest {
         }
         try (Stream<Path> all = Files.list(directory)) {
             assertThat(all.map(file -> file.getFileName().toString())).containsExactly("to");
+        }
+    }
+
+    /** Of a process whose memory is one run of pages. */
+    private static byte[] pagemap(long pages) {
+        ByteBuffer out = ByteBuffer.allocate(64).order(ByteOrder.LITTLE_ENDIAN);
+        out.putInt(0x54564319).putInt(0x56084025);
+        out.putInt(2).put(new byte[] {8, 1});
+        int lengthAt = out.position();
+        out.putInt(0).put(new byte[] {8, 0, 0x20, 4, 0x28});
+        for (long rest = pages; ; rest >>>= 7) {
+            out.put((byte) ((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0)));
+            if (rest <= 0x7f) {
+                break;
+            }
+        }
+        out.putInt(lengthAt, out.position() - lengthAt - 4);
+        return java.util.Arrays.copyOf(out.array(), out.position());
+    }
+
+    /** A checkpoint of four windows, the last by a delta, that tells of more. */
+    private static Checkpoint checkpoint(
+            Vault vault, Path directory, byte[] pagemap, List<PagesFile> files, int namesSlots) throws IOException {
+        try (ChunkWriter writer = vault.chunks().writer(vault.chunks().ownDomain());
+                Arena arena = Arena.ofConfined()) {
+            ChunkMap.Editor map =
+                    ChunkMap.load(vault.chunks(), ChunkMapRef.EMPTY).edit();
+            ChunkRef window = writer.put(arena.allocate(PageWindows.BYTES));
+            for (int i = 0; i < 4; i++) {
+                map.set((long) i * PageWindows.SLOTS, window);
+            }
+            map.set(7, window);
+            ChunkRef names = writer.put(arena.allocate(ChunkRef.LENGTH_MAX));
+            ChunkRef missing = new ChunkRef(names.domain(), new ChunkId(1, 2, 3, 4), ChunkRef.LENGTH_MAX);
+            for (int i = 0; i < namesSlots; i++) {
+                map.set(8 + i, i == 0 ? names : missing);
+            }
+            Path file = Files.write(directory.resolve("pagemap-1.img"), pagemap);
+            ChunkMapRef images = ImageArchive.store(List.of(file), files, vault.chunks(), writer);
+            ChunkMapRef pages = map.store(writer);
+            writer.commit();
+            return new Checkpoint(images, pages, 1, 4 * PageWindows.BYTES);
+        }
+    }
+
+    private interface Reading {
+        void read() throws IOException;
+    }
+
+    private static void refuses(Reading reading, String what) {
+        ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        long before = threads.getCurrentThreadAllocatedBytes();
+        assertThatThrownBy(reading::read).isInstanceOf(IOException.class).hasMessageContaining(what);
+        assertThat(threads.getCurrentThreadAllocatedBytes() - before).isLessThan(8 * ALLOCATED_BYTES_MAX);
+    }
+
+    @Test
+    void memoryThatIsNotThere(@TempDir Path directory) throws IOException {
+        SimulatedDisk.Program disk = new SimulatedDisk(1, 1L << 30).process();
+        byte[] passphrase = {1, 2, 3};
+        try (DirectoryBackend backend = disk.backend("/vault")) {
+            Vault.init(backend, passphrase, KdfParameters.FOR_TESTS);
+        }
+        DirectoryBackend backend = disk.backend("/vault");
+        try (VaultKey key = Vault.unlock(backend, passphrase);
+                Vault vault = Vault.open(backend, key, HeadWitness.NONE)) {
+            byte[] genuine = pagemap(64);
+            byte[] vast = pagemap(1L << 28);
+            List<PagesFile> whole = List.of(new PagesFile(1, 0, 8, 64 * 4096));
+
+            // Names are read as they are needed, not all that there may be.
+            PageWindows windows = PageWindows.of(vault.chunks(), checkpoint(vault, directory, genuine, whole, 1000));
+            assertThat(windows.find("pagemap-1.img", 3)).isNotNull();
+            assertThat(windows.find("pagemap-1.img", 4)).isNull();
+            Checkpoint none = checkpoint(vault, directory, genuine, whole, 0);
+            refuses(() -> PageWindows.of(vault.chunks(), none), "names of windows are not whole");
+
+            Checkpoint runs = checkpoint(vault, directory, vast, whole, 1);
+            refuses(() -> PageWindows.of(vault.chunks(), runs), "pages-1.img is not whole");
+            Path run = Files.createDirectory(directory.resolve("run"));
+            refuses(
+                    () -> CheckpointImages.of(run, vault.chunks(), runs, true).close(),
+                    "more memory than the checkpoint has");
+
+            long slots = (long) PageWindows.WINDOWS_MAX * PageWindows.SLOTS;
+            Checkpoint longer = checkpoint(vault, directory, genuine, List.of(new PagesFile(1, 0, slots, 1L << 40)), 1);
+            refuses(() -> PageWindows.of(vault.chunks(), longer), "not whole");
+            for (List<PagesFile> files : List.of(
+                    List.of(new PagesFile(1, 0, slots + 2, 1L << 40)),
+                    List.of(new PagesFile(1, 0, 8, 64 * 4096), new PagesFile(2, 6, 8, 64 * 4096)))) {
+                Checkpoint overlapping = checkpoint(vault, directory, genuine, files, 1);
+                refuses(() -> PageWindows.of(vault.chunks(), overlapping), "table of files is damaged");
+            }
         }
     }
 }

@@ -161,7 +161,7 @@ class LazyMemoryTest {
                 vault.chunks(),
                 ChunkMap.load(vault.chunks(), stored),
                 new PagesFile(1, 0, (long) window[0] * PageWindows.SLOTS, size[0]),
-                PageWindows.Layout.of("pagemap", map),
+                PageWindows.Layout.of("pagemap", map, PageWindows.WINDOWS_MAX),
                 scratch,
                 CheckpointPages.Listener.NONE);
         return new Stored(AddressSpace.of("pagemap", map, _ -> pages), listFile, () -> {

@@ -95,7 +95,8 @@ public final class SnapshotExport {
         Map<Long, PageWindows.Layout> layouts = new HashMap<>();
         try (DirectoryStream<Path> pagemaps = Files.newDirectoryStream(directory, Pagemap.PREFIX + "*")) {
             for (Path pagemap : pagemaps) {
-                PageWindows.Layout layout = PageWindows.Layout.of(pagemap.toString(), Pagemap.bytes(pagemap));
+                PageWindows.Layout layout =
+                        PageWindows.Layout.of(pagemap.toString(), Pagemap.bytes(pagemap), PageWindows.WINDOWS_MAX);
                 layouts.put(layout.id(), layout);
             }
         }

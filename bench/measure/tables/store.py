@@ -130,6 +130,7 @@ class Export:
         os.truncate(self.directory / "disk", DISK_BYTES)
         for place in memory, disk:
             place.mkdir(parents=True, exist_ok=True)
+        host.command(["e2fsck", "-p", "-E", "journal_only", self.directory / "disk"])  # as a mount would that may write
         with host.mounted(self.directory / "disk", disk, "-o", "loop,ro"), host.mounted(self.directory / "memory", memory, "--bind"):
             host.command(["sh", "-c", f"find {self.source} -type f -exec cat '{{}}' + >/dev/null"])
             host.sync_file_system(STORE)

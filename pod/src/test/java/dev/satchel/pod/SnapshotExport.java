@@ -75,7 +75,7 @@ public final class SnapshotExport {
         try (FileChannel out = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
             ChunkMap.load(chunks, after).forEach(0, after.slots(), (slot, ref) -> {
                 boolean known = ref.equals(there.remove(slot));
-                // The superblock says whether the journal is to be replayed, and a mount, which replays it, notes so there.
+                // The superblock says whether the journal is to be replayed; who replays it notes so there.
                 if (!known || slot == 0) {
                     int length = chunks.read(ref, buffer);
                     write(out, buffer.asSlice(0, length), slot * ChunkRef.LENGTH_MAX);

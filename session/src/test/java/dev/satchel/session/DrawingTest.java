@@ -66,7 +66,7 @@ class DrawingTest extends LiveTest {
                 here.snapshot();
                 awaitFilm(here);
                 int[] before = Chromium.canvas(page);
-                Eventually.holds(10_000, "a film in the page", () -> !Arrays.equals(Chromium.canvas(page), before));
+                Eventually.holds(60_000, "a film in the page", () -> !Arrays.equals(Chromium.canvas(page), before));
                 frames = shown(here);
                 here.suspend();
                 page.locator("#overlay-title").getByText("Suspended").waitFor();
@@ -76,7 +76,7 @@ class DrawingTest extends LiveTest {
                 assertThat(shown(again)).isGreaterThan(frames);
                 int[] before = Chromium.canvas(page);
                 Eventually.holds(
-                        10_000, "a film in the same page", () -> !Arrays.equals(Chromium.canvas(page), before));
+                        60_000, "a film in the same page", () -> !Arrays.equals(Chromium.canvas(page), before));
                 String ignored = again.sh("touch still");
                 again.awaitFile("home/user/drawn");
                 Chromium.awaitSame("the film's last picture", page, a, name);

@@ -33,6 +33,12 @@ class DrawingTest extends LiveTest {
         Eventually.holds(30_000, "a film that goes on", () -> shown(session) > before + 10);
     }
 
+    /** Waits until a page's picture changes. */
+    private static void awaitFilm(String what, Page page) throws IOException {
+        int[] before = Chromium.canvas(page);
+        Eventually.holds(60_000, what, () -> !Arrays.equals(Chromium.canvas(page), before));
+    }
+
     @Test
     void whateverIsDrawnIsShown() throws Exception {
         String name = name("drawn");
@@ -63,10 +69,10 @@ class DrawingTest extends LiveTest {
                 page = browser.open(here.result().viewUrl());
                 draw(here, "film");
                 awaitFilm(here);
+                awaitFilm("a film in the page", page);
                 here.snapshot();
                 awaitFilm(here);
-                int[] before = Chromium.canvas(page);
-                Eventually.holds(60_000, "a film in the page", () -> !Arrays.equals(Chromium.canvas(page), before));
+                awaitFilm("a film in the page after a snapshot", page);
                 frames = shown(here);
                 here.suspend();
                 page.locator("#overlay-title").getByText("Suspended").waitFor();
@@ -74,9 +80,7 @@ class DrawingTest extends LiveTest {
             try (Running again = a.resume(name)) {
                 awaitFilm(again);
                 assertThat(shown(again)).isGreaterThan(frames);
-                int[] before = Chromium.canvas(page);
-                Eventually.holds(
-                        60_000, "a film in the same page", () -> !Arrays.equals(Chromium.canvas(page), before));
+                awaitFilm("a film in the same page", page);
                 String ignored = again.sh("touch still");
                 again.awaitFile("home/user/drawn");
                 Chromium.awaitSame("the film's last picture", page, a, name);

@@ -53,6 +53,18 @@ public final class Libc {
                         "the C library has no " + name + "(): glibc 2.36 or later is needed"));
     }
 
+    /**
+     * Calls of a function that takes up to eleven integers and pointers, as eleven {@code long}: each of those that have no register has
+     * eight bytes of the stack to itself. Of all such functions the same signature, which is linked once.
+     */
+    public static MethodHandle elevenLongs(MemorySegment function) {
+        return LINKER.downcallHandle(
+                function,
+                FunctionDescriptor.of(
+                        JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                        JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    }
+
     /** Calls a function with up to six integer or pointer arguments; {@link #errno()} tells what went wrong. */
     public static long call(MemorySegment function, long a, long b, long c, long d, long e, long f) {
         try {

@@ -63,7 +63,7 @@ final class VolumeLog {
     boolean isInUse() throws IOException {
         for (long sequence : sequences()) {
             try {
-                vault.backend().readLog(name(sequence)).close();
+                vault.backend().openLog(name(sequence), false).close();
             } catch (LogInUseException e) {
                 return true;
             } catch (NoSuchException e) {

@@ -34,7 +34,7 @@ public final class JpegCompressor implements AutoCloseable {
                     found.function("tjDestroy"),
                     found.function("tjBufSize"),
                     found.function("tjGetErrorStr2"),
-                    found.longFunction("tjCompress2"));
+                    Libc.elevenLongs(found.function("tjCompress2")));
         }
     }
 

@@ -19,8 +19,8 @@ public final class JpegDecompressor implements AutoCloseable {
             return new Library(
                     found.function("tjInitDecompress"),
                     found.function("tjDestroy"),
-                    found.longFunction("tjDecompressHeader3"),
-                    found.longFunction("tjDecompress2"));
+                    Libc.elevenLongs(found.function("tjDecompressHeader3")),
+                    Libc.elevenLongs(found.function("tjDecompress2")));
         }
     }
 

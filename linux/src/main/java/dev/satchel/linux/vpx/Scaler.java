@@ -1,5 +1,6 @@
 package dev.satchel.linux.vpx;
 
+import dev.satchel.linux.Libc;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.lang.ref.Reference;
@@ -18,7 +19,7 @@ public final class Scaler {
         MethodHandle loaded = scale;
         if (loaded == null) {
             // It takes nine.
-            loaded = Yuv.longFunction("ARGBScale");
+            loaded = Libc.elevenLongs(Yuv.function("ARGBScale"));
             scale = loaded;
         }
         return loaded;

@@ -134,7 +134,7 @@ public final class Vp8Encoder implements AutoCloseable {
                         + ": install the package libvpx9 or libvpx7");
             }
             // It takes ten, and does not look at the last.
-            MethodHandle convert = Yuv.longFunction("ARGBToI420");
+            MethodHandle convert = Libc.elevenLongs(Yuv.function("ARGBToI420"));
             MemorySegment algorithm =
                     MemorySegment.ofAddress(Libc.call(function(symbols, "libvpx", "vpx_codec_vp8_cx")));
             MemorySegment configDefault = function(symbols, "libvpx", "vpx_codec_enc_config_default");

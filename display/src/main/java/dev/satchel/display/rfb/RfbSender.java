@@ -278,6 +278,10 @@ final class RfbSender {
             }
             case Order.Encodings(ClientEncodings wanted) -> use(wanted);
             case Order.Request request -> {
+                // As it says (rfbproto, EnableContinuousUpdates); else it could be answered once those have ended.
+                if (continuous && request.incremental()) {
+                    return;
+                }
                 requested = requested.union(request.area().intersect(clientBounds));
                 if (!request.incremental() && takenAny) {
                     refresh();

@@ -262,7 +262,6 @@ class RfbServerTest {
                 client.read();
             }
             client.continuous(true);
-            client.request(false);
             while (!Arrays.equals(client.pixels, screen().pixels())) {
                 client.read();
             }
@@ -272,6 +271,8 @@ class RfbServerTest {
                 // As TigerVNC changes the format: what comes before the end is of the old one, what comes after of the
                 // new one.
                 client.continuous(false);
+                // At times they are carried out one by one.
+                Thread.sleep(10L * (step % 3));
                 PixelFormat next = step % 2 == 0 ? small : PixelFormat.OWN;
                 PixelFormat old = client.format;
                 client.setFormat(next);
@@ -282,12 +283,36 @@ class RfbServerTest {
                     client.read();
                 }
                 client.format = next;
-                client.request(false);
+                // All is drawn anew, rather than asked for: what is asked for may come once continuous updates have ended.
+                screen().noise(screen().bounds(), 1000 + step);
                 int[] wanted = reduced(screen().pixels(), next);
                 while (!Arrays.equals(client.pixels, wanted)) {
                     client.read();
                 }
             }
+        }
+    }
+
+    @Test
+    void whatIsAskedForDuringContinuousUpdatesIsNotOwedAfterThem() throws Exception {
+        try (RfbClient client = connect(RAW, -312, -313)) {
+            while (client.endsOfContinuousUpdates == 0) {
+                client.read();
+            }
+            client.continuous(true);
+            while (!Arrays.equals(client.pixels, screen().pixels())) {
+                client.read();
+            }
+            client.request(true);
+            client.continuous(false);
+            while (client.endsOfContinuousUpdates == 1) {
+                client.read();
+            }
+            screen().fill(new Rectangle(60, 60, 2, 2), 0x123456);
+            client.socket.setSoTimeout(500);
+            assertThatThrownBy(client::readUpdate).isInstanceOf(java.net.SocketTimeoutException.class);
+            client.socket.setSoTimeout(20_000);
+            catchUp(client);
         }
     }
 

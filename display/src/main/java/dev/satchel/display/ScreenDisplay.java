@@ -45,6 +45,7 @@ public final class ScreenDisplay implements Display {
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition work = lock.newCondition();
     private final ReentrantLock transition = new ReentrantLock();
+    private final Condition there = transition.newCondition();
 
     // All guarded by lock.
     private final List<Attached> viewers = new ArrayList<>();
@@ -119,6 +120,7 @@ public final class ScreenDisplay implements Display {
         transition.lock();
         try {
             letGo = false;
+            there.signalAll();
             boolean seen;
             lock.lock();
             try {
@@ -135,29 +137,64 @@ public final class ScreenDisplay implements Display {
         }
     }
 
+    @Override
+    public void await() throws IOException {
+        transition.lock();
+        try {
+            awaitTransition();
+        } finally {
+            transition.unlock();
+        }
+    }
+
+    /** Within a transition, which others can be in meanwhile. */
+    private void awaitTransition() throws IOException {
+        requireOpen();
+        while (letGo) {
+            there.awaitUninterruptibly();
+            requireOpen();
+        }
+    }
+
     /**
      * Does something with the screen, which is held a little longer than that: what a program types must have arrived before the keys that it
-     * was given are taken back.
+     * was given are taken back. Waits while the screen is let go.
      *
-     * @throws IOException what it throws, or if there is no screen, or it was let go
+     * @throws IOException what it throws, or if there is no screen
      */
     public <T> T withScreen(ScreenUse<T> use) throws IOException {
         transition.lock();
         try {
-            requireOpen();
-            if (letGo) {
-                throw new IOException("the session is being suspended");
-            }
-            hold();
-            lingerUntilNanos = System.nanoTime() + LINGER_NANOS;
-            if (!lingering && nobodyLooks()) {
-                lingering = true;
-                Thread.ofVirtual().name("display-linger").start(this::linger);
-            }
-            return use.use(present(held).screen);
+            awaitTransition();
+            return using(use);
         } finally {
             transition.unlock();
         }
+    }
+
+    /** As {@link #withScreen}, but fails while the screen is let go. */
+    private <T> T withScreenNow(ScreenUse<T> use) throws IOException {
+        transition.lock();
+        try {
+            requireOpen();
+            if (letGo) {
+                throw new IOException("the session stands still for a moment");
+            }
+            return using(use);
+        } finally {
+            transition.unlock();
+        }
+    }
+
+    /** Within a transition. */
+    private <T> T using(ScreenUse<T> use) throws IOException {
+        hold();
+        lingerUntilNanos = System.nanoTime() + LINGER_NANOS;
+        if (!lingering && nobodyLooks()) {
+            lingering = true;
+            Thread.ofVirtual().name("display-linger").start(this::linger);
+        }
+        return use.use(present(held).screen);
     }
 
     private void linger() {
@@ -188,12 +225,12 @@ public final class ScreenDisplay implements Display {
 
     @Override
     public Rectangle bounds() throws IOException {
-        return withScreen(Screen::bounds);
+        return withScreenNow(Screen::bounds);
     }
 
     @Override
     public Rectangle maximum() throws IOException {
-        return withScreen(Screen::maximum);
+        return withScreenNow(Screen::maximum);
     }
 
     private void requireOpen() throws IOException {
@@ -289,6 +326,7 @@ public final class ScreenDisplay implements Display {
             } finally {
                 lock.unlock();
             }
+            there.signalAll();
         } finally {
             transition.unlock();
         }

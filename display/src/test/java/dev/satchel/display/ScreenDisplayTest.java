@@ -7,7 +7,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
 import net.jqwik.api.ForAll;
@@ -317,7 +321,29 @@ class ScreenDisplayTest {
                 TimeUnit.MILLISECONDS.sleep(10);
             }
             display.letGo();
-            assertThatThrownBy(display::bounds).hasMessageContaining("suspended");
+            assertThatThrownBy(display::bounds).hasMessageContaining("stands still");
+        }
+    }
+
+    @Test
+    void whoUsesTheScreenWaitsUntilItIsThereAgain() throws Exception {
+        try (ExecutorService executor = Executors.newSingleThreadExecutor()) {
+            Future<?> waits;
+            try (ScreenDisplay display = display()) {
+                display.letGo();
+                Future<Rectangle> bounds = executor.submit(() -> display.withScreen(Screen::bounds));
+                assertThatThrownBy(() -> bounds.get(200, TimeUnit.MILLISECONDS)).isInstanceOf(TimeoutException.class);
+                display.takeHold();
+                assertThat(bounds.get()).isEqualTo(new Rectangle(0, 0, WIDTH, HEIGHT));
+
+                display.letGo();
+                waits = executor.submit(() -> {
+                    display.await();
+                    return true;
+                });
+                assertThatThrownBy(() -> waits.get(200, TimeUnit.MILLISECONDS)).isInstanceOf(TimeoutException.class);
+            }
+            assertThatThrownBy(waits::get).hasMessageContaining("the session's display has ended");
         }
     }
 

@@ -174,6 +174,14 @@ final class RemoteViewers implements AutoCloseable {
         }
     }
 
+    /** See {@link ViewerServer#displayChanged}. */
+    void displayChanged() {
+        ViewerServer there = present();
+        if (there != null) {
+            there.displayChanged();
+        }
+    }
+
     private synchronized @Nullable ViewerServer present() {
         return server;
     }

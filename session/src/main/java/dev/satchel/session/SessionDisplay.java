@@ -126,6 +126,7 @@ final class SessionDisplay implements AutoCloseable {
             System.err.println("satchel: the session's links end with it: " + e.getMessage());
         }
         tellState(ViewerServer.STATE_SUSPENDED, "");
+        display.close();
     }
 
     /** Whether somebody looks now, or did a moment ago: pages will ask what became of the session. */
@@ -244,6 +245,9 @@ final class SessionDisplay implements AutoCloseable {
         tellState(ViewerServer.STATE_RUNNING, "");
         vnc.tellName(session);
         display.takeHold();
+        // Who came meanwhile has seen nothing yet.
+        server.displayChanged();
+        remote.displayChanged();
     }
 
     /** Whether one viewer has taken control: all others that have a link look on. */

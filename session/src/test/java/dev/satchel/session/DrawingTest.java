@@ -8,6 +8,10 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Random;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 
 /** Programs of a real session draw, and a real Chromium looks: whatever happens meanwhile, in the end it shows the X server's pixels. */
@@ -85,6 +89,38 @@ class DrawingTest extends LiveTest {
                 again.awaitFile("home/user/drawn");
                 Chromium.awaitSame("the film's last picture", page, a, name);
             }
+        }
+    }
+
+    /** Whenever a page comes, be it while the session stands still, it shows what there is to be seen. */
+    @Test
+    void pagesComeWhileSnapshotsAreTaken() throws Exception {
+        String name = name("comers");
+        a.create(name);
+        AtomicBoolean enough = new AtomicBoolean();
+        try (Running here = a.resume(name);
+                ExecutorService executor = Executors.newSingleThreadExecutor()) {
+            here.put(DRAW);
+            draw(here, "film");
+            awaitFilm(here);
+            Future<?> snapshots = executor.submit(() -> {
+                while (!enough.get()) {
+                    here.snapshot();
+                }
+                return true;
+            });
+            try {
+                for (int i = 0; i < 4; i++) {
+                    try (Chromium browser = new Chromium()) {
+                        awaitFilm(
+                                "a film in page " + i,
+                                browser.open(here.result().viewUrl()));
+                    }
+                }
+            } finally {
+                enough.set(true);
+            }
+            snapshots.get();
         }
     }
 

@@ -208,6 +208,7 @@ final class RfbConnection {
         Rectangle bounds;
         try {
             Display now = server.display();
+            now.await();
             bounds = now.bounds();
             maximum = now.maximum();
             display = now;

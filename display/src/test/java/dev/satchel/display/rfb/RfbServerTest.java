@@ -283,7 +283,8 @@ class RfbServerTest {
                     client.read();
                 }
                 client.format = next;
-                // All is drawn anew, rather than asked for: what is asked for may come once continuous updates have ended.
+                // All is drawn anew, rather than asked for: what is asked for may come once continuous updates have
+                // ended.
                 screen().noise(screen().bounds(), 1000 + step);
                 int[] wanted = reduced(screen().pixels(), next);
                 while (!Arrays.equals(client.pixels, wanted)) {
@@ -330,6 +331,23 @@ class RfbServerTest {
             assertThat(client.fences.get(1)).containsExactly(1);
             assertThat(client.fences.get(2)).hasSize(64);
         }
+    }
+
+    @Test
+    void whoComesWhileTheScreenIsLetGoWaitsForIt() throws Exception {
+        display.letGo();
+        Thread back = Thread.ofVirtual().start(() -> {
+            try {
+                Thread.sleep(200);
+                display.takeHold();
+            } catch (IOException | InterruptedException e) {
+                throw new IllegalStateException(e);
+            }
+        });
+        try (RfbClient client = connect(TIGHT)) {
+            catchUp(client);
+        }
+        back.join();
     }
 
     @Test

@@ -24,6 +24,9 @@ final class FakeDisplay implements Display {
     }
 
     @Override
+    public void await() {}
+
+    @Override
     public Rectangle bounds() {
         return new Rectangle(0, 0, 640, 480);
     }

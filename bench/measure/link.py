@@ -45,7 +45,11 @@ class Link:
                 host.command([*at, "ip", "address", "add", own, "peer", other, "dev", NAME])
                 host.command([*at, "ip", "link", "set", NAME, "up", "txqueuelen", "1000"])
             pathlib.Path(f"/proc/sys/net/ipv4/conf/{NAME}/route_localnet").write_text("1")
-            rules = f"table ip {NAME} {{ chain in {{ type nat hook prerouting priority dstnat; iifname {NAME} meta l4proto tcp dnat to 127.0.0.1; }}; }}"
+            # A server that has who is elsewhere encrypt need not know that its client is.
+            rules = f"""table ip {NAME} {{
+                chain in {{ type nat hook prerouting priority dstnat; iifname {NAME} meta l4proto tcp dnat to 127.0.0.1; }}
+                chain local {{ type nat hook input priority 100; iifname {NAME} meta l4proto tcp snat to 127.0.0.1; }}
+            }}"""
             host.command(["nft", "-f", "-"], stdin=None, input=rules.encode())
             self.stack.callback(host.command, ["nft", "delete", "table", "ip", NAME])
             self.stack = self.stack.pop_all()

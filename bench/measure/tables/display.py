@@ -61,7 +61,7 @@ class Programs:
         return self.started("soffice --writer --norestore --nologo", "--name Writer", 6)
 
     def xterm(self):
-        return self.started("xterm -fullscreen -fa Monospace -fs 11 -e cat", "--class xterm", 1)
+        return self.started(f"xterm -fullscreen -b {TOP} -fa Monospace -fs 11 -e cat", "--class '^XTerm$'", 1)
 
     def clip(self):
         return self.started("mpv --no-config --vo=x11 --no-osc --osd-level=0 --fs --loop=inf --no-audio /tmp/bench-content/clip.avi",

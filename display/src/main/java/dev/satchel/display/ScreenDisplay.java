@@ -35,6 +35,10 @@ public final class ScreenDisplay implements Display {
     private static final long PAUSE_NANOS_MIN = 4_000_000;
     /** What was drawn has been waiting for viewers: their links are slow. */
     private static final long LATE_NANOS = 150_000_000;
+    /** What viewers don't wait for yet is looked at no sooner than that after it was drawn... */
+    private static final long AHEAD_NANOS = 80_000_000;
+    /** ...and so often at most between two updates that somebody takes: enough to tell a moving picture by. */
+    private static final int AHEAD_MAX = 10;
     /** How long the screen stays held after {@link #withScreen}. */
     private static final long LINGER_NANOS = 2_000_000_000;
 
@@ -360,6 +364,8 @@ public final class ScreenDisplay implements Display {
         private long waitedNanos;
 
         private boolean late;
+        /** How often what was drawn has been looked at since somebody waited for it. */
+        private int ahead;
 
         private boolean clipboardDue;
         private boolean clipboardFetched;
@@ -510,11 +516,18 @@ public final class ScreenDisplay implements Display {
                 while (true) {
                     lock.lock();
                     try {
-                        while (held == this && !(damaged && wanted())) {
+                        boolean wanted;
+                        while (true) {
+                            wanted = wanted();
+                            if (held != this || (damaged && (wanted || aheadNanos() <= 0))) {
+                                break;
+                            }
                             // Without a moving picture that may come to rest, for ever; nor does one rest that waits.
-                            long millis = damaged ? Long.MAX_VALUE : activity.restMillis() - activityMillis();
-                            if (millis > 0) {
-                                boolean ignored = work.await(millis, TimeUnit.MILLISECONDS);
+                            long nanos = damaged
+                                    ? aheadNanos()
+                                    : TimeUnit.MILLISECONDS.toNanos(activity.restMillis() - activityMillis());
+                            if (nanos > 0) {
+                                long ignored = work.awaitNanos(nanos);
                             }
                             if (!activity.look(activityMillis()).isEmpty()) {
                                 for (Attached viewer : viewers) {
@@ -525,9 +538,16 @@ public final class ScreenDisplay implements Display {
                         if (held != this) {
                             return;
                         }
-                        long waited = waitingNanos(System.nanoTime());
-                        late = waited - waitedNanos > LATE_NANOS;
-                        waitedNanos = waited;
+                        if (wanted) {
+                            long waited = waitingNanos(System.nanoTime());
+                            late = waited - waitedNanos > LATE_NANOS;
+                            waitedNanos = waited;
+                            ahead = 0;
+                        } else {
+                            // It has not waited: what became of it is seen now.
+                            late = false;
+                            ahead++;
+                        }
                         damaged = false;
                     } finally {
                         lock.unlock();
@@ -542,6 +562,16 @@ public final class ScreenDisplay implements Display {
             } finally {
                 screen.close();
             }
+        }
+
+        /**
+         * How long until what was drawn is looked at although nobody waits for it. On a slow link a picture is long on its way; that it moves
+         * is to be known before the next one is sent.
+         */
+        private long aheadNanos() {
+            return viewers.isEmpty() || ahead >= AHEAD_MAX
+                    ? Long.MAX_VALUE
+                    : damagedNanos + AHEAD_NANOS - System.nanoTime();
         }
 
         private long waitingNanos(long now) {

@@ -262,6 +262,37 @@ class ScreenDisplayTest {
         }
     }
 
+    /** On a slow link: what was taken before is still on its way. */
+    @Test
+    void aMovingPictureIsKnownBeforeItsNextFrameIsTaken() throws Exception {
+        try (ScreenDisplay display = display();
+                Viewer viewer = display.attach(new Viewer.Options(true, true))) {
+            drain(viewer, new CommandPlayer(), 1 << 20);
+            Rectangle picture = new Rectangle(0, 0, 128, 128);
+            boolean video = false;
+            // By what is taken alone it would take three.
+            for (int frames = 0; frames < 2 && !video; frames++) {
+                playUntilNobodyLooks(picture);
+                List<Command> commands = viewer.take(1 << 20, 1000).commands();
+                video = commands.stream().anyMatch(command -> command instanceof Command.Video);
+            }
+            assertThat(video).isTrue();
+        }
+    }
+
+    /** A viewer that takes nothing costs nothing, after a while. */
+    private void playUntilNobodyLooks(Rectangle picture) throws InterruptedException {
+        int reads = screen().reads();
+        int same = 0;
+        for (int frame = 0; same < 25; frame++) {
+            assertThat(frame).isLessThan(1000);
+            screen().noise(picture, frame);
+            TimeUnit.MILLISECONDS.sleep(20);
+            same = reads == screen().reads() ? same + 1 : 0;
+            reads = screen().reads();
+        }
+    }
+
     @Test
     void aMovingPictureBecomesExactWhenItRests() throws Exception {
         try (ScreenDisplay display = display();

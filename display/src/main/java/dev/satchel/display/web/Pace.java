@@ -22,6 +22,8 @@ public final class Pace {
     private static final long MIN_RTT_LIFE_NANOS = 10_000_000_000L;
     private static final long PROBE_NANOS = 200_000_000L;
     private static final int STARTUP_PATIENCE = 3;
+    /** Waiting no longer than this, or than half of the smallest round trip, is chance. */
+    private static final long QUEUED_NANOS_MIN = 50_000_000L;
 
     private final long[] bytes = new long[UPDATES_MAX];
     private final long[] sentNanos = new long[UPDATES_MAX];
@@ -95,7 +97,7 @@ public final class Pace {
 
     /** How many bytes a second the link carries; 0 as long as that is not known. */
     public long bytesPerSecond() {
-        return starting ? 0 : (long) (rate() * 1e9);
+        return starting && !queued() ? 0 : (long) (rate() * 1e9);
     }
 
     /** There was nothing to send although more could have been. */
@@ -176,8 +178,14 @@ public final class Pace {
         }
     }
 
+    /** Whether what was acknowledged last had to wait for what was sent before, so that the link is full. */
+    private boolean queued() {
+        return lastRtt - minRtt > Math.max(QUEUED_NANOS_MIN, minRtt / 2);
+    }
+
     private void measureRate(double sample, int i) {
-        if (limited[i] && sample <= rate()) {
+        boolean full = !limited[i] || queued();
+        if (!full && sample <= rate()) {
             return;
         }
         boolean roundBegins = deliveredBefore[i] >= roundEnd;
@@ -187,7 +195,7 @@ public final class Pace {
             roundRates[round] = 0;
         }
         roundRates[round] = Math.max(roundRates[round], sample);
-        if (starting && roundBegins && !limited[i]) {
+        if (starting && roundBegins && full) {
             if (rate() >= fullRate * GAIN) {
                 fullRate = rate();
                 roundsWithoutGrowth = 0;

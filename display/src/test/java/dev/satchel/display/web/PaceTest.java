@@ -32,8 +32,17 @@ class PaceTest {
 
         /** Sends updates of that size for a while, as many as may be, or one each time that passes. */
         void run(long millis, int size, long everyMillis) {
+            run(millis, size, everyMillis, false);
+        }
+
+        /** The same of pictures that are drawn, which takes some time, when one may be sent. */
+        void play(long millis, int size, long everyMillis) {
+            run(millis, size, everyMillis, true);
+        }
+
+        private void run(long millis, int size, long everyMillis, boolean drawn) {
             long end = now + millis * MILLI;
-            long due = now;
+            long due = drawn ? Long.MAX_VALUE : now;
             delivered = 0;
             mostInFlight = 0;
             double queued = 0;
@@ -42,11 +51,12 @@ class PaceTest {
                 while (pace.room(now) > 0 && now >= due) {
                     freeAt = Math.max(freeAt, now) + (long) (size / bytesPerNano);
                     acks.add(new long[] {pace.sent(size, now), freeAt + roundTripNanos, size});
-                    due += everyMillis * MILLI;
+                    due = drawn ? Long.MAX_VALUE : due + everyMillis * MILLI;
                 }
                 mostInFlight = Math.max(mostInFlight, pace.inFlight());
                 if (everyMillis > 0 && pace.room(now) > 0) {
                     pace.idle();
+                    due = Math.min(due, now + everyMillis * MILLI);
                 }
                 queued += Math.max(0, freeAt - now);
                 steps++;
@@ -123,6 +133,20 @@ class PaceTest {
         assertThat(pace.room(now)).isGreaterThan(600_000);
         link.run(1000, 16_000, 0);
         assertThat(link.megabits(1000)).isGreaterThan(80);
+    }
+
+    /** As of a film's pictures, each of which waits for the one before. */
+    @Test
+    void aLinkThatIsFullIsKnownThoughThereIsNothingMoreToSend() {
+        Link slow = new Link(5, 66);
+        slow.run(1000, 500, 100);
+        slow.play(3000, 62_000, 10);
+        assertThat(pace.bytesPerSecond()).isBetween(550_000L, 650_000L);
+        PaceTest fresh = new PaceTest();
+        Link fast = fresh.new Link(100, 66);
+        fast.run(1000, 500, 100);
+        fast.play(3000, 62_000, 10);
+        assertThat(fresh.pace.bytesPerSecond()).isZero();
     }
 
     @Test

@@ -22,8 +22,10 @@ public final class Pace {
     private static final long MIN_RTT_LIFE_NANOS = 10_000_000_000L;
     private static final long PROBE_NANOS = 200_000_000L;
     private static final int STARTUP_PATIENCE = 3;
-    /** Waiting no longer than this, or than half of the smallest round trip, is chance. */
+    /** Waiting no longer than this, or than half of the smallest round trip, is chance; so is what fewer bytes waited for. */
     private static final long QUEUED_NANOS_MIN = 50_000_000L;
+
+    private static final int QUEUED_BYTES_MIN = 12 << 10;
 
     private final long[] bytes = new long[UPDATES_MAX];
     private final long[] sentNanos = new long[UPDATES_MAX];
@@ -48,6 +50,10 @@ public final class Pace {
     private long minRtt = Long.MAX_VALUE;
     private long minRttAt;
     private long lastRtt;
+
+    private boolean queued;
+    /** Whether it ever was. */
+    private boolean filled;
 
     private boolean starting = true;
     private double fullRate;
@@ -97,7 +103,7 @@ public final class Pace {
 
     /** How many bytes a second the link carries; 0 as long as that is not known. */
     public long bytesPerSecond() {
-        return starting && !queued() ? 0 : (long) (rate() * 1e9);
+        return starting && !filled ? 0 : (long) (rate() * 1e9);
     }
 
     /** There was nothing to send although more could have been. */
@@ -151,6 +157,9 @@ public final class Pace {
         firstSentNanos = sentNanos[i];
         lastRtt = Math.max(1, now - sentNanos[i]);
         measureRtt(i, now);
+        queued = lastRtt - minRtt > Math.max(QUEUED_NANOS_MIN, minRtt / 2)
+                && delivered - deliveredBefore[i] > QUEUED_BYTES_MIN;
+        filled |= queued;
         long interval = Math.max(now - deliveredNanosBefore[i], sentNanos[i] - firstSentBefore[i]);
         measureRate((delivered - deliveredBefore[i]) / (double) Math.max(1, interval), i);
         return true;
@@ -179,12 +188,12 @@ public final class Pace {
     }
 
     /** Whether what was acknowledged last had to wait for what was sent before, so that the link is full. */
-    private boolean queued() {
-        return lastRtt - minRtt > Math.max(QUEUED_NANOS_MIN, minRtt / 2);
+    public boolean queued() {
+        return queued;
     }
 
     private void measureRate(double sample, int i) {
-        boolean full = !limited[i] || queued();
+        boolean full = !limited[i] || queued;
         if (!full && sample <= rate()) {
             return;
         }

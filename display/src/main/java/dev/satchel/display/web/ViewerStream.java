@@ -583,6 +583,11 @@ final class ViewerStream {
         private static final double PER_SECOND = 24;
         /** Of what the link carries: the rest is for all else, and for frames that are longer than others. */
         private static final double SHARE = 0.75;
+        /** As long as nothing waits on the link, each second so much more: what is sent does not tell what more the link would carry. */
+        private static final double GROWTH = 1.25;
+
+        private static final double GROWTH_MAX = 32;
+        private static final long GROWTH_NANOS = 1_000_000_000;
         /** After so long without it, it has come to rest. */
         private static final long REST_NANOS = 500_000_000;
 
@@ -591,11 +596,29 @@ final class ViewerStream {
 
         private @Nullable FilmEncoder encoder;
         private long lastNanos;
+        private double growth;
+        private long grownNanos;
 
         private long bytesPerSecond() {
             synchronized (pace) {
                 return pace.bytesPerSecond();
             }
+        }
+
+        private int kilobits(long bytesPerSecond) {
+            boolean queued;
+            synchronized (pace) {
+                queued = pace.queued();
+            }
+            long now = System.nanoTime();
+            if (queued) {
+                growth = 1;
+                grownNanos = now;
+            } else if (now - grownNanos > GROWTH_NANOS) {
+                growth = Math.min(growth * GROWTH, GROWTH_MAX);
+                grownNanos = now;
+            }
+            return (int) Math.min(Integer.MAX_VALUE, (long) (bytesPerSecond * growth * SHARE * 8 / 1000));
         }
 
         /** Before an update is sent. */
@@ -620,6 +643,8 @@ final class ViewerStream {
                 if (rate > 0 && rate < needed && server.beginFilm()) {
                     begun = true;
                     lastNanos = System.nanoTime();
+                    growth = 1;
+                    grownNanos = lastNanos;
                     whole(true);
                 }
                 return null; // this one is not whole yet
@@ -636,8 +661,9 @@ final class ViewerStream {
                 now.close();
                 now = null;
             }
+            int kilobits = kilobits(rate);
             try {
-                encoder = now == null ? new FilmEncoder(video.area(), kilobits(rate)) : now;
+                encoder = now == null ? new FilmEncoder(video.area(), kilobits) : now;
             } catch (UnsupportedOperationException e) {
                 encoder = null;
                 filmsWanted = false;
@@ -646,7 +672,7 @@ final class ViewerStream {
                 return null;
             }
             lastNanos = System.nanoTime();
-            return encoder.encode(video, kilobits(rate), lastNanos / 1_000_000);
+            return encoder.encode(video, kilobits, lastNanos / 1_000_000);
         }
 
         private void whole(boolean wanted) {
@@ -654,10 +680,6 @@ final class ViewerStream {
             if (to != null) {
                 to.wholePictures(wanted);
             }
-        }
-
-        private static int kilobits(long bytesPerSecond) {
-            return (int) Math.min(Integer.MAX_VALUE, (long) (bytesPerSecond * SHARE * 8 / 1000));
         }
 
         void end() {

@@ -5,6 +5,7 @@ import ctypes
 import fcntl
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import time
@@ -26,6 +27,13 @@ def command(line, **options):
         said = (done.stderr or done.stdout).decode(errors="replace").strip()
         raise Failed(f"{' '.join(map(str, line))[:200]}: exit code {done.returncode}: {said[-2000:]}")
     return done.stdout.decode()
+
+
+def install(packages):
+    """Installs what a measurement needs and this machine lacks. packages: a program of each → its name"""
+    missing = [package for program, package in packages.items() if not shutil.which(program)]
+    if missing:
+        command(["apt-get", "-y", "--no-install-recommends", "--no-upgrade", "install", *missing])
 
 
 def timed(line, **options):

@@ -3,17 +3,10 @@ zstd, which has none. Each keeps what is in one directory, time and again."""
 
 import os
 import secrets
-import shutil
 
 from . import host
 
 PACKAGES = {"restic": "restic", "borg": "borgbackup", "zstd": "zstd", "rsync": "rsync"}
-
-
-def install():
-    missing = [package for program, package in PACKAGES.items() if not shutil.which(program)]
-    if missing:
-        host.command(["apt-get", "-y", "--no-install-recommends", "--no-upgrade", "install", *missing])
 
 
 class Peer:

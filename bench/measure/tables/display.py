@@ -317,9 +317,7 @@ def on_time(seen, seconds):
 
 
 def programs():
-    missing = [package for program, package in PACKAGES.items() if not shutil.which(program)]
-    if missing:
-        host.command(["apt-get", "-y", "--no-install-recommends", "--no-upgrade", "install", *missing])
+    host.install(PACKAGES)
     made = host.BUILD / "display"
     made.mkdir(parents=True, exist_ok=True)
     for name, options in ("link", ["-lpthread"]), ("content", ["-ldl", "-lm"]), ("eye", ["-shared", "-fPIC"]):

@@ -27,7 +27,7 @@ def fio(directory, options):
 
 def run(satchel, results, repetitions):
     satchel.image("bench", host.HOME / "bench" / "image")
-    host.command(["fio", "--version"])
+    host.install({"fio": "fio"})
     with satchel.session("bench-io", "bench", "--disk", "8G") as session, host.directory(host.BUILD / "plain") as plain:
         session.timed("resume")
         mount = plain / "mount"

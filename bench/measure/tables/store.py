@@ -38,7 +38,7 @@ PARTS = "snapshots", "restic", "borg", "tar", "reading", "sync", "frames", "buil
 
 
 def run(satchel, results, repetitions, part):
-    peers.install()
+    host.install(peers.PACKAGES)
     if part == "snapshots":
         snapshots(satchel, results)
     elif part == "reading":

@@ -86,6 +86,26 @@ class RfbServerTest {
         return client;
     }
 
+    /** A client to which updates come by themselves, as fast as it answers fences. */
+    private RfbClient continuous(int... encodings) throws Exception {
+        int[] all = Arrays.copyOf(encodings, encodings.length + 2);
+        all[encodings.length] = -312;
+        all[encodings.length + 1] = -313;
+        RfbClient client = connect(all);
+        while (client.endsOfContinuousUpdates == 0) {
+            client.read();
+        }
+        client.continuous(true);
+        return client;
+    }
+
+    /** Reads what comes by itself. */
+    private static void readUntil(RfbClient client, int[] pixels) throws IOException {
+        while (!Arrays.equals(client.pixels, pixels)) {
+            client.read();
+        }
+    }
+
     private MemoryScreen screen() {
         return screens.getLast();
     }
@@ -225,18 +245,12 @@ class RfbServerTest {
 
     @Test
     void continuousUpdatesComeUnaskedAndArePacedByFences() throws Exception {
-        try (RfbClient client = connect(TIGHT, COPY_RECT, -312, -313)) {
-            while (client.endsOfContinuousUpdates == 0) {
-                client.read();
-            }
-            client.continuous(true);
+        try (RfbClient client = continuous(TIGHT, COPY_RECT)) {
             client.request(false);
             Random random = new Random(5);
             for (int step = 0; step < 60; step++) {
                 draw(random);
-                while (!Arrays.equals(client.pixels, screen().pixels())) {
-                    client.read();
-                }
+                readUntil(client, screen().pixels());
             }
             // Without answers only a window's worth is sent.
             client.answersFences = false;
@@ -257,14 +271,8 @@ class RfbServerTest {
 
     @Test
     void continuousUpdatesEndWhereTheClientSays() throws Exception {
-        try (RfbClient client = connect(RAW, -312, -313)) {
-            while (client.endsOfContinuousUpdates == 0) {
-                client.read();
-            }
-            client.continuous(true);
-            while (!Arrays.equals(client.pixels, screen().pixels())) {
-                client.read();
-            }
+        try (RfbClient client = continuous(RAW)) {
+            readUntil(client, screen().pixels());
             PixelFormat small = new PixelFormat(16, 16, false, 31, 63, 31, 11, 5, 0);
             for (int step = 0; step < 20; step++) {
                 screen().noise(screen().bounds(), step);
@@ -286,24 +294,15 @@ class RfbServerTest {
                 // All is drawn anew, rather than asked for: what is asked for may come once continuous updates have
                 // ended.
                 screen().noise(screen().bounds(), 1000 + step);
-                int[] wanted = reduced(screen().pixels(), next);
-                while (!Arrays.equals(client.pixels, wanted)) {
-                    client.read();
-                }
+                readUntil(client, reduced(screen().pixels(), next));
             }
         }
     }
 
     @Test
     void whatIsAskedForDuringContinuousUpdatesIsNotOwedAfterThem() throws Exception {
-        try (RfbClient client = connect(RAW, -312, -313)) {
-            while (client.endsOfContinuousUpdates == 0) {
-                client.read();
-            }
-            client.continuous(true);
-            while (!Arrays.equals(client.pixels, screen().pixels())) {
-                client.read();
-            }
+        try (RfbClient client = continuous(RAW)) {
+            readUntil(client, screen().pixels());
             client.request(true);
             client.continuous(false);
             while (client.endsOfContinuousUpdates == 1) {
@@ -649,15 +648,10 @@ class RfbServerTest {
 
     @Test
     void movingPicturesAreJpegOnlyForWhoSaysSo() throws Exception {
-        try (RfbClient lossy = connect(TIGHT, -32 + 6, -312, -313);
-                RfbClient exact = connect(TIGHT, -312, -313)) {
-            for (RfbClient client : List.of(lossy, exact)) {
-                while (client.endsOfContinuousUpdates == 0) {
-                    client.read();
-                }
-                client.continuous(true);
-                client.request(false);
-            }
+        try (RfbClient lossy = continuous(TIGHT, -32 + 6);
+                RfbClient exact = continuous(TIGHT)) {
+            lossy.request(false);
+            exact.request(false);
             Thread reader = Thread.ofPlatform().start(() -> {
                 try {
                     while (true) {

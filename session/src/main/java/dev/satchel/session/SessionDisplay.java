@@ -126,6 +126,7 @@ final class SessionDisplay implements AutoCloseable {
             System.err.println("satchel: the session's links end with it: " + e.getMessage());
         }
         tellState(ViewerServer.STATE_SUSPENDED, "");
+        // Who waits for the screen waits no longer.
         display.close();
     }
 

@@ -40,7 +40,11 @@ class DrawingTest extends LiveTest {
     /** Waits until a page's picture changes. */
     private static void awaitFilm(String what, Page page) throws IOException {
         int[] before = Chromium.canvas(page);
-        Eventually.holds(60_000, what, () -> !Arrays.equals(Chromium.canvas(page), before));
+        try {
+            Eventually.holds(60_000, what, () -> !Arrays.equals(Chromium.canvas(page), before));
+        } catch (AssertionError e) {
+            throw new AssertionError(e.getMessage() + "; the page says: " + page.innerText("body"), e);
+        }
     }
 
     @Test

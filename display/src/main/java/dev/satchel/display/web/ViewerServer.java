@@ -150,7 +150,6 @@ public final class ViewerServer implements AutoCloseable {
     private long leftNanos;
 
     private volatile int viewers;
-    private volatile int displayGeneration;
 
     /** Begins to serve, with the files and encoders of the program. */
     public ViewerServer(Settings settings, DisplaySource displays, Api api) throws IOException {
@@ -302,11 +301,8 @@ public final class ViewerServer implements AutoCloseable {
 
     /** Has viewers that are without a display look for one again. */
     public void displayChanged() {
-        synchronized (lock) {
-            displayGeneration++;
-        }
         for (ViewerStream stream : allStreams()) {
-            stream.wake();
+            stream.tryDisplay();
         }
     }
 
@@ -520,10 +516,6 @@ public final class ViewerServer implements AutoCloseable {
 
     Display display() throws IOException {
         return displays.display();
-    }
-
-    int displayGeneration() {
-        return displayGeneration;
     }
 
     @Nullable

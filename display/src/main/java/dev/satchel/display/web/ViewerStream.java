@@ -30,6 +30,11 @@ final class ViewerStream {
     /** About so much is one update: small enough that acknowledgements come while more is sent. */
     private static final int UPDATE_BYTES = 32 << 10;
 
+    /** A display that can't be had is tried again after so long, and each time after twice that... */
+    private static final long RETRY_NANOS_MIN = 100_000_000;
+    /** ...up to this. */
+    private static final long RETRY_NANOS_MAX = 2_000_000_000;
+
     private static final int PONGS_MAX = 16;
     private static final int STATES_MAX = 8;
 
@@ -50,8 +55,8 @@ final class ViewerStream {
     private boolean signalled;
     private boolean gone;
     private Viewer.@Nullable Options options;
-    /** Of the display that was tried last, {@link ViewerServer#displayGeneration}. */
-    private int generation = -1;
+    /** When a display is tried next. */
+    private long retryAtNanos = System.nanoTime();
 
     /** Made and closed by the thread that sends. */
     private volatile @Nullable Viewer viewer;
@@ -63,6 +68,8 @@ final class ViewerStream {
     private boolean ended;
     /** Whether the viewer was told that there is no display. */
     private boolean lost;
+
+    private long retryNanos = RETRY_NANOS_MIN;
 
     private final Film film = new Film();
 
@@ -147,6 +154,14 @@ final class ViewerStream {
     /** Closes it at once. */
     void abort() {
         ViewerServer.closeQuietly(raw);
+    }
+
+    /** Has a display that could not be had tried now, not later. */
+    void tryDisplay() {
+        synchronized (lock) {
+            retryAtNanos = System.nanoTime();
+        }
+        wake();
     }
 
     /** Has the sending thread look again what there is to do. */
@@ -301,10 +316,7 @@ final class ViewerStream {
                 if (now != null) {
                     now.refresh();
                 } else {
-                    synchronized (lock) {
-                        generation = -1;
-                    }
-                    wake();
+                    tryDisplay();
                 }
             }
             default -> throw new Violation(1002, "a message of type " + type);
@@ -446,10 +458,19 @@ final class ViewerStream {
         }
     }
 
+    /** Waits until there is something to do, or a display is to be tried. */
     private void awaitSignal() throws InterruptedException {
         synchronized (lock) {
             while (!signalled) {
-                lock.wait();
+                if (options == null) {
+                    lock.wait();
+                    continue;
+                }
+                long nanos = retryAtNanos - System.nanoTime();
+                if (nanos <= 0) {
+                    break;
+                }
+                lock.wait(nanos / 1_000_000 + 1);
             }
             signalled = false;
         }
@@ -460,11 +481,10 @@ final class ViewerStream {
         Viewer.Options wanted;
         synchronized (lock) {
             wanted = options;
-            int now = server.displayGeneration();
-            if (wanted == null || generation == now) {
+            if (wanted == null || System.nanoTime() - retryAtNanos < 0) {
                 return null;
             }
-            generation = now;
+            retryAtNanos = System.nanoTime() + retryNanos;
         }
         Viewer attached;
         byte[] hello;
@@ -473,6 +493,7 @@ final class ViewerStream {
             hello = Messages.hello(display.bounds(), display.maximum(), control, server.session());
             attached = display.attach(wanted);
         } catch (IOException e) {
+            retryNanos = Math.min(2 * retryNanos, RETRY_NANOS_MAX);
             if (!helloSent) {
                 Rectangle none = new Rectangle(0, 0, 0, 0);
                 out.message(Messages.hello(none, none, control, server.session()), List.of());
@@ -490,6 +511,7 @@ final class ViewerStream {
         }
         helloSent = true;
         lost = false;
+        retryNanos = RETRY_NANOS_MIN;
         synchronized (lock) {
             if (signalled) {
                 // By somebody who saw no viewer to wake.

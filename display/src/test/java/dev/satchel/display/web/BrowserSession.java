@@ -46,6 +46,9 @@ final class BrowserSession implements AutoCloseable {
 
     private final Playwright playwright;
     private final Browser browser;
+    /** Whether none can be had now. */
+    volatile boolean screenless;
+
     private final List<MemoryScreen> screens = new CopyOnWriteArrayList<>();
     private final ScreenDisplay display;
     final ViewerServer server;
@@ -73,6 +76,9 @@ final class BrowserSession implements AutoCloseable {
     BrowserSession(Supplier<CommandEncoder> encoders) throws IOException {
         display = new ScreenDisplay(
                 listener -> {
+                    if (screenless) {
+                        throw new IOException("no screen");
+                    }
                     MemoryScreen screen = new MemoryScreen(WIDTH, HEIGHT, listener);
                     screens.add(screen);
                     return screen;

@@ -183,9 +183,10 @@ class PageTest {
     @Test
     void survivesALostDisplay() {
         Page page = session.open();
+        session.screenless = true;
         session.screen().end();
         page.waitForSelector("#pill >> text=ended");
-        session.server.displayChanged();
+        session.screenless = false;
         page.waitForSelector("#pill", new Page.WaitForSelectorOptions().setState(WaitForSelectorState.HIDDEN));
         BrowserSession.await(() -> session.screens() == 2);
         page.keyboard().press("k");

@@ -432,7 +432,7 @@ class StreamTest {
             assertThat(browser.message(Messages.STATE)).isEqualTo("\6\5it crashed".getBytes(StandardCharsets.UTF_8));
             await(() -> display.viewers.get(0).closed);
             displayThere = true;
-            browser.send(new byte[] {8});
+            // By itself.
             browser.message(Messages.HELLO);
             assertThat(viewer(1).closed).isFalse();
             // Only input that it could not take: told nobody.

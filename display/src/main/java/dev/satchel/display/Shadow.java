@@ -130,30 +130,40 @@ final class Shadow {
     /** @return the smallest rectangle of the tile that holds all that is different; null if nothing is */
     private @org.jspecify.annotations.Nullable Rectangle difference(
             int left, int top, int right, int bottom, Rectangle area) {
-        int firstRow = -1;
-        int lastRow = -1;
+        int firstRow = top;
+        while (firstRow < bottom && mismatch(left, right, firstRow, area) < 0) {
+            firstRow++;
+        }
+        if (firstRow == bottom) {
+            return null;
+        }
+        int lastRow = bottom - 1;
+        while (lastRow > firstRow && mismatch(left, right, lastRow, area) < 0) {
+            lastRow--;
+        }
+        // Of the rows between, only what lies beyond what is known to differ counts.
         int firstColumn = right;
-        int lastColumn = left;
-        for (int y = top; y < bottom; y++) {
+        int lastColumn = left - 1;
+        for (int y = firstRow; y <= lastRow && (firstColumn > left || lastColumn < right - 1); y++) {
+            int first = mismatch(left, firstColumn, y, area);
+            if (first >= 0) {
+                firstColumn = left + first;
+            }
             int old = y * bounds.width();
             int now = (y - area.y()) * area.width() - area.x();
-            int first = Arrays.mismatch(pixels, old + left, old + right, fresh, now + left, now + right);
-            if (first < 0) {
-                continue;
-            }
-            if (firstRow < 0) {
-                firstRow = y;
-            }
-            lastRow = y;
-            firstColumn = Math.min(firstColumn, left + first);
             int last = right - 1;
             while (last > lastColumn && pixels[old + last] == fresh[now + last]) {
                 last--;
             }
-            lastColumn = Math.max(lastColumn, last);
+            lastColumn = last;
         }
-        return firstRow < 0
-                ? null
-                : new Rectangle(firstColumn, firstRow, lastColumn + 1 - firstColumn, lastRow + 1 - firstRow);
+        return new Rectangle(firstColumn, firstRow, lastColumn + 1 - firstColumn, lastRow + 1 - firstRow);
+    }
+
+    /** @return how far from {@code left} the first pixel of a row is that differs; -1 if none does */
+    private int mismatch(int left, int right, int y, Rectangle area) {
+        int old = y * bounds.width();
+        int now = (y - area.y()) * area.width() - area.x();
+        return Arrays.mismatch(pixels, old + left, old + right, fresh, now + left, now + right);
     }
 }

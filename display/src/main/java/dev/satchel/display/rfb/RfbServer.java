@@ -243,7 +243,8 @@ public final class RfbServer implements AutoCloseable {
             try {
                 RfbConnection connection = new RfbConnection(this, listener.accept(), door);
                 if (takeIn(connection)) {
-                    Thread.ofVirtual().name("vnc-client").start(connection::run);
+                    // Of the system's, not a virtual one, as in ViewerServer.
+                    Thread.ofPlatform().daemon().name("vnc-client").start(connection::run);
                 } else {
                     connection.abort();
                 }

@@ -145,18 +145,13 @@ public final class ScreenDisplay implements Display {
     public void await() throws IOException {
         transition.lock();
         try {
-            awaitTransition();
+            requireOpen();
+            while (letGo) {
+                there.awaitUninterruptibly();
+                requireOpen();
+            }
         } finally {
             transition.unlock();
-        }
-    }
-
-    /** Within a transition, which others can be in meanwhile. */
-    private void awaitTransition() throws IOException {
-        requireOpen();
-        while (letGo) {
-            there.awaitUninterruptibly();
-            requireOpen();
         }
     }
 
@@ -169,8 +164,14 @@ public final class ScreenDisplay implements Display {
     public <T> T withScreen(ScreenUse<T> use) throws IOException {
         transition.lock();
         try {
-            awaitTransition();
-            return using(use);
+            await();
+            hold();
+            lingerUntilNanos = System.nanoTime() + LINGER_NANOS;
+            if (!lingering && nobodyLooks()) {
+                lingering = true;
+                Thread.ofVirtual().name("display-linger").start(this::linger);
+            }
+            return use.use(present(held).screen);
         } finally {
             transition.unlock();
         }
@@ -184,21 +185,10 @@ public final class ScreenDisplay implements Display {
             if (letGo) {
                 throw new IOException("the session stands still for a moment");
             }
-            return using(use);
+            return withScreen(use);
         } finally {
             transition.unlock();
         }
-    }
-
-    /** Within a transition. */
-    private <T> T using(ScreenUse<T> use) throws IOException {
-        hold();
-        lingerUntilNanos = System.nanoTime() + LINGER_NANOS;
-        if (!lingering && nobodyLooks()) {
-            lingering = true;
-            Thread.ofVirtual().name("display-linger").start(this::linger);
-        }
-        return use.use(present(held).screen);
     }
 
     private void linger() {
@@ -516,16 +506,16 @@ public final class ScreenDisplay implements Display {
                 while (true) {
                     lock.lock();
                     try {
-                        boolean wanted;
-                        while (true) {
+                        boolean wanted = false;
+                        while (held == this) {
                             wanted = wanted();
-                            if (held != this || (damaged && (wanted || aheadNanos() <= 0))) {
+                            // Without a moving picture that may come to rest, for ever; nor does one rest that waits.
+                            long nanos = !damaged
+                                    ? TimeUnit.MILLISECONDS.toNanos(activity.restMillis() - activityMillis())
+                                    : wanted ? 0 : aheadNanos();
+                            if (damaged && nanos <= 0) {
                                 break;
                             }
-                            // Without a moving picture that may come to rest, for ever; nor does one rest that waits.
-                            long nanos = damaged
-                                    ? aheadNanos()
-                                    : TimeUnit.MILLISECONDS.toNanos(activity.restMillis() - activityMillis());
                             if (nanos > 0) {
                                 long ignored = work.awaitNanos(nanos);
                             }

@@ -383,7 +383,8 @@ public final class ViewerServer implements AutoCloseable {
                 Socket socket = listener.accept();
                 HttpConnection connection = new HttpConnection(this, socket);
                 if (admit(connection)) {
-                    // A thread of the system's: what a virtual one waits for comes to it by way of two others, with each key.
+                    // A thread of the system's: what a virtual one waits for comes to it by way of two others, with
+                    // each key.
                     Thread.ofPlatform().daemon().name("viewer-in").start(() -> serve(connection));
                 } else {
                     connection.abort();

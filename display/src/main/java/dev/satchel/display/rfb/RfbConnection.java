@@ -1,6 +1,7 @@
 package dev.satchel.display.rfb;
 
 import dev.satchel.display.Display;
+import dev.satchel.display.Motions;
 import dev.satchel.display.Rectangle;
 import dev.satchel.display.Viewer;
 import dev.satchel.display.web.DeadlineInput;
@@ -410,15 +411,10 @@ final class RfbConnection {
     // ---- Reading
 
     private void read(RfbSender to) throws IOException, InterruptedException {
-        boolean pointerWaits = false;
-        int x = 0;
-        int y = 0;
-        int buttons = 0;
+        Motions motions = new Motions(this::pointer);
         while (true) {
-            // Where the pointer was meanwhile is of no interest if it is known already where it went next.
-            if (pointerWaits && in.buffered() == 0) {
-                pointer(x, y, buttons);
-                pointerWaits = false;
+            if (in.buffered() == 0) {
+                motions.flush();
             }
             in.deadlineIn(SILENCE_MILLIS_MAX);
             if (!in.await()) {
@@ -427,25 +423,16 @@ final class RfbConnection {
             in.deadlineIn(MESSAGE_MILLIS_MAX);
             int type = in.read();
             if (type == POINTER) {
-                int newButtons = in.read();
+                int buttons = in.read();
                 ByteBuffer place = read(4);
-                if ((newButtons & 0x80) != 0 && encodings.extendedButtons()) {
-                    newButtons = (newButtons & 0x7f) | ((in.read() & 3) << 7);
+                if ((buttons & 0x80) != 0 && encodings.extendedButtons()) {
+                    buttons = (buttons & 0x7f) | ((in.read() & 3) << 7);
                 }
-                if (pointerWaits && newButtons != buttons) {
-                    pointer(x, y, buttons);
-                }
-                x = u16(place);
-                y = u16(place);
-                buttons = newButtons;
-                pointerWaits = true;
+                motions.add(u16(place), u16(place), buttons);
                 to.handledOther();
                 continue;
             }
-            if (pointerWaits) {
-                pointer(x, y, buttons);
-                pointerWaits = false;
-            }
+            motions.flush();
             handle(type, to);
         }
     }

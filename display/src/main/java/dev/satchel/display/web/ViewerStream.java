@@ -2,6 +2,7 @@ package dev.satchel.display.web;
 
 import dev.satchel.display.Command;
 import dev.satchel.display.Display;
+import dev.satchel.display.Motions;
 import dev.satchel.display.Rectangle;
 import dev.satchel.display.Viewer;
 import dev.satchel.display.codec.FilmEncoder;
@@ -203,37 +204,20 @@ final class ViewerStream {
     }
 
     private void readMessages() throws IOException {
-        boolean pointerWaits = false;
-        int x = 0;
-        int y = 0;
-        int buttons = 0;
+        Motions motions = new Motions(this::pointer);
         while (true) {
-            // Where the pointer was meanwhile is of no interest if it is known already where it went next.
-            if (pointerWaits && !frames.frameWaiting()) {
-                pointer(x, y, buttons);
-                pointerWaits = false;
+            if (!frames.frameWaiting()) {
+                motions.flush();
             }
             int kind = frames.next();
             ByteBuffer message = message();
             if (kind == WebSocketInput.BINARY && message.hasRemaining() && message.get(0) == Messages.CLIENT_POINTER) {
                 message.get();
                 require(message.remaining() == 6);
-                int newX = u16(message);
-                int newY = u16(message);
-                int newButtons = u16(message);
-                if (pointerWaits && newButtons != buttons) {
-                    pointer(x, y, buttons);
-                }
-                x = newX;
-                y = newY;
-                buttons = newButtons;
-                pointerWaits = true;
+                motions.add(u16(message), u16(message), u16(message));
                 continue;
             }
-            if (pointerWaits) {
-                pointer(x, y, buttons);
-                pointerWaits = false;
-            }
+            motions.flush();
             if (kind != WebSocketInput.BINARY) {
                 if (!handleControl(kind)) {
                     return;

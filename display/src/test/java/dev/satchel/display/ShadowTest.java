@@ -20,32 +20,12 @@ class ShadowTest {
     private static final int HEIGHT = 300;
     private static final Rectangle BOUNDS = new Rectangle(0, 0, WIDTH, HEIGHT);
 
-    private static final Screen.Listener NOBODY = new Screen.Listener() {
-        @Override
-        public void damaged() {}
-
-        @Override
-        public void resized(int width, int height) {}
-
-        @Override
-        public void cursorChanged(CursorImage changed) {}
-
-        @Override
-        public void pointerMoved(int x, int y) {}
-
-        @Override
-        public void clipboardChanged() {}
-
-        @Override
-        public void lost(IOException reason) {}
-    };
-
-    private MemoryScreen screen = new MemoryScreen(WIDTH, HEIGHT, NOBODY);
+    private MemoryScreen screen = new MemoryScreen(WIDTH, HEIGHT, new Silent());
     private Shadow shadow = new Shadow(BOUNDS);
 
     /** Small spots of all colours, everywhere. */
     private void write(long seed) throws IOException {
-        screen = new MemoryScreen(WIDTH, HEIGHT, NOBODY);
+        screen = new MemoryScreen(WIDTH, HEIGHT, new Silent());
         shadow = new Shadow(BOUNDS);
         Random random = new Random(seed);
         screen.fill(BOUNDS, 0xffffff);

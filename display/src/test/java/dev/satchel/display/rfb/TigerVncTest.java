@@ -2,11 +2,10 @@ package dev.satchel.display.rfb;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.satchel.display.CursorImage;
 import dev.satchel.display.MemoryScreen;
 import dev.satchel.display.Rectangle;
-import dev.satchel.display.Screen;
 import dev.satchel.display.ScreenDisplay;
+import dev.satchel.display.Silent;
 import dev.satchel.display.codec.Classifier;
 import dev.satchel.display.web.TlsIdentity;
 import dev.satchel.display.web.TlsSource;
@@ -61,26 +60,6 @@ class TigerVncTest {
         shown.close();
         desk.close();
         display.close();
-    }
-
-    private static final class Silent implements Screen.Listener {
-        @Override
-        public void damaged() {}
-
-        @Override
-        public void resized(int width, int height) {}
-
-        @Override
-        public void cursorChanged(CursorImage cursor) {}
-
-        @Override
-        public void pointerMoved(int x, int y) {}
-
-        @Override
-        public void clipboardChanged() {}
-
-        @Override
-        public void lost(IOException reason) {}
     }
 
     private RfbServer serve() throws IOException {

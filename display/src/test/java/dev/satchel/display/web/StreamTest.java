@@ -431,8 +431,9 @@ class StreamTest {
             viewer(0).end("it crashed");
             assertThat(browser.message(Messages.STATE)).isEqualTo("\6\5it crashed".getBytes(StandardCharsets.UTF_8));
             await(() -> display.viewers.get(0).closed);
+            browser.send(new byte[] {8});
             displayThere = true;
-            // By itself.
+            // Without being asked again.
             browser.message(Messages.HELLO);
             assertThat(viewer(1).closed).isFalse();
             // Only input that it could not take: told nobody.

@@ -62,6 +62,7 @@ final class Criu {
      * @param images where it writes its log, in memory
      * @param stream takes the images
      * @param external what is not CRIU's to dump, beside the mounts of each pod
+     * @param processor where CRIU itself runs
      */
     void dump(
             long initPid,
@@ -70,6 +71,7 @@ final class Criu {
             ImageStream stream,
             List<String> external,
             Hooks hooks,
+            OneProcessor processor,
             boolean leaveRunning)
             throws IOException {
         List<String> line = new ArrayList<>(List.of(
@@ -100,7 +102,7 @@ final class Criu {
             line.add("--leave-running");
         }
         try {
-            run(line, DUMP_ENVIRONMENT, images, images.resolve("dump.log"), hooks, "checkpoint");
+            run(line, DUMP_ENVIRONMENT, images, images.resolve("dump.log"), hooks, processor::take, "checkpoint");
         } catch (CheckpointException e) {
             // CRIU only sees that nobody reads any more.
             Throwable cause = stream.failure();
@@ -137,7 +139,14 @@ final class Criu {
         if (lazy) {
             line.add("--lazy-pages");
         }
-        run(Launcher.inCgroup(cgroup, line), RESTORE_ENVIRONMENT, work, work.resolve("restore.log"), hooks, "restore");
+        run(
+                Launcher.inCgroup(cgroup, line),
+                RESTORE_ENVIRONMENT,
+                work,
+                work.resolve("restore.log"),
+                hooks,
+                Launcher.Started.NOBODY,
+                "restore");
         return Long.parseLong(Files.readString(pidFile).strip());
     }
 
@@ -184,11 +193,17 @@ final class Criu {
     }
 
     private static void run(
-            List<String> line, Map<String, String> environment, Path directory, Path log, Hooks hooks, String what)
+            List<String> line,
+            Map<String, String> environment,
+            Path directory,
+            Path log,
+            Hooks hooks,
+            Launcher.Started started,
+            String what)
             throws IOException {
         removeAbandoned(NEW_KERNEL_CACHE);
         Path output = directory.resolve("criu.out");
-        int code = Launcher.run(line, environment, output);
+        int code = Launcher.run(line, environment, output, started);
         // CRIU takes no notice of some hooks' failures, pre-resume's for one.
         Throwable cause = hooks.failure();
         if (code == 0 && cause == null) {

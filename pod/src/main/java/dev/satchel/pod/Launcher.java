@@ -14,9 +14,16 @@ final class Launcher {
 
     private Launcher() {}
 
-    /** As {@link #run(List, Map, Path)}, with the environment as it is. */
+    /** Is told of a program that has just been started. */
+    interface Started {
+        Started NOBODY = _ -> {};
+
+        void at(long pid) throws IOException;
+    }
+
+    /** As {@link #run(List, Map, Path, Started)}, with the environment as it is. */
     static int run(List<String> command, Path output) throws IOException {
-        return run(command, Map.of(), output);
+        return run(command, Map.of(), output, Started.NOBODY);
     }
 
     /**
@@ -25,7 +32,8 @@ final class Launcher {
      * @param environment variables that it gets beside this process's own
      * @return its exit code
      */
-    static int run(List<String> command, Map<String, String> environment, Path output) throws IOException {
+    static int run(List<String> command, Map<String, String> environment, Path output, Started started)
+            throws IOException {
         ProcessBuilder builder = new ProcessBuilder(command)
                 .redirectInput(ProcessBuilder.Redirect.from(DEV_NULL))
                 .redirectErrorStream(true)
@@ -33,7 +41,11 @@ final class Launcher {
         builder.environment().putAll(environment);
         Process process = builder.start();
         try {
+            started.at(process.pid());
             return process.waitFor();
+        } catch (IOException | RuntimeException e) {
+            process.destroy();
+            throw e;
         } catch (InterruptedException e) {
             process.destroy();
             Thread.currentThread().interrupt();

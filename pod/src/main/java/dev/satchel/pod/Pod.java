@@ -410,7 +410,8 @@ public final class Pod implements AutoCloseable {
         // CRIU takes what is missing for what has never been touched.
         awaitMemory();
         MessageQueues queues = MessageQueues.find(init.pid());
-        try (CheckpointImages images = CheckpointImages.empty(run);
+        try (OneProcessor processor = OneProcessor.choose(init.pid());
+                CheckpointImages images = CheckpointImages.empty(run);
                 PageStore pages = new PageStore(images.directory());
                 CheckpointWriter checkpoint =
                         new CheckpointWriter(images.directory(), chunks, writer, earlier, leaveRunning);
@@ -425,6 +426,7 @@ public final class Pod implements AutoCloseable {
                         network.block();
                     }
                     case "network-lock" -> {
+                        processor.gather(cgroup.threads());
                         // While CRIU writes: it must be done only before the processes go on.
                         living.add(CompletableFuture.supplyAsync(this::filtersOfLiving));
                         Optional<String> refusal = queues.capture(spec.idBase());
@@ -434,6 +436,7 @@ public final class Pod implements AutoCloseable {
                         capture.frozen();
                     }
                     case "post-dump" -> {
+                        processor.scatter();
                         stream.complete();
                         if (leaveRunning) {
                             checkpoint.awaitSifted();
@@ -445,11 +448,22 @@ public final class Pod implements AutoCloseable {
                         }
                     }
                     // Only on failure, or when the pod is to go on; its processes still stand still.
-                    case "network-unlock" -> network.unblock();
+                    case "network-unlock" -> {
+                        processor.scatter();
+                        network.unblock();
+                    }
                     default -> throw new IllegalStateException(action);
                 }
             })) {
-                criu.dump(init.pid(), root, images.directory(), stream, queues.external(), hooks, leaveRunning);
+                criu.dump(
+                        init.pid(),
+                        root,
+                        images.directory(),
+                        stream,
+                        queues.external(),
+                        hooks,
+                        processor,
+                        leaveRunning);
                 if (leaveRunning) {
                     capture.goingOn(DumpStatistics.read(images.directory()).frozenMicros());
                     capture.store(() -> checkpoint.store(filters));

@@ -20,6 +20,10 @@ import org.junit.jupiter.api.Test;
 
 /** What commands promise of a session, each on a session that runs. */
 class CommandsTest extends LiveTest {
+    /** On which processors the desktop and a program that chose one may run. */
+    private static final String PROCESSORS = "for p in $(pgrep -x 'Xvfb|openbox|sleep'); do"
+            + " echo $(cat /proc/$p/comm) $(sed -n 's/^Cpus_allowed_list:\\t//p' /proc/$p/status); done";
+
     /** Longer than a socket's name can be. */
     @Test
     void aStateDirectoryMayLieDeep() throws IOException {
@@ -41,7 +45,12 @@ class CommandsTest extends LiveTest {
         Running.Count atSnapshot;
         try (Running here = a.resume(name).startCounting()) {
             here.sh("echo before >/home/user/file");
+            here.start("exec taskset -c 0 sleep 1000");
+            Eventually.holds(10_000, "it sleeps", () -> here.sh(PROCESSORS).contains("sleep"));
+            String processors = here.sh(PROCESSORS);
             snapshot = here.snapshot();
+            // CRIU had them on one, see OneProcessor.
+            assertThat(here.sh(PROCESSORS)).contains("sleep 0\n").isEqualTo(processors);
             atSnapshot = here.assertGoesOnFrom(here.count());
             here.sh("echo after >/home/user/file");
             Eventually.holds(10_000, "it counts on", () -> here.count().value() > atSnapshot.value() + 40);

@@ -472,15 +472,17 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
         /** How the window is stored already, if that is known by its fingerprint, which is only made if there is another. */
         @Nullable
         WindowForm unchanged(Piece piece, Supplier<WindowPrints.Print> print) throws IOException {
+            PageWindows.Stored earlier =
+                    known.find(piece.pagemap(), piece.window().number());
+            WindowPrints.Print then = earlier == null ? null : printOf(earlier);
+            return earlier != null && then != null && then.equals(print.get()) && isThere(earlier.form())
+                    ? earlier.form()
+                    : null;
+        }
+
+        private WindowPrints.@Nullable Print printOf(PageWindows.Stored earlier) {
             WindowPrints.Table table = before.table();
-            PageWindows.Stored earlier = table == null
-                    ? null
-                    : known.find(piece.pagemap(), piece.window().number());
-            if (table == null || earlier == null) {
-                return null;
-            }
-            WindowPrints.Print then = table.get(earlier.file(), earlier.number());
-            return then != null && then.equals(print.get()) && isThere(earlier.form()) ? earlier.form() : null;
+            return table == null ? null : table.get(earlier.file(), earlier.number());
         }
 
         private boolean isThere(WindowForm form) throws IOException {
@@ -496,11 +498,14 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
                 return new WindowForm(writer.put(bytes));
             }
             WindowForm earlier = stored.form();
-            ChunkRef whole = writer.refTo(bytes);
+            // Where there was a fingerprint it is another: the window's name, for which all of it is hashed, would only
+            // say so again.
+            ChunkRef whole = printOf(stored) == null ? writer.refTo(bytes) : null;
             WindowForm.Over over = earlier.over();
-            if (over == null
-                    ? writer.has(whole)
-                    : over.isOf(whole.id()) && writer.has(earlier.chunk()) && writer.has(over.delta())) {
+            if (whole != null
+                    && (over == null
+                            ? writer.has(whole)
+                            : over.isOf(whole.id()) && writer.has(earlier.chunk()) && writer.has(over.delta()))) {
                 return over == null ? new WindowForm(whole) : earlier;
             }
             WindowScratch.Buffers room = buffers;
@@ -509,11 +514,13 @@ final class CheckpointWriter implements ImageStream.Listener, AutoCloseable {
                 buffers = room;
             }
             int length = encode(bytes, earlier.chunk(), room);
-            return length == 0
-                    ? new WindowForm(writer.put(bytes))
-                    : new WindowForm(
-                            earlier.chunk(),
-                            WindowForm.Over.of(writer.put(room.delta().asSlice(0, length)), whole.id()));
+            if (length == 0) {
+                return new WindowForm(writer.put(bytes));
+            }
+            ChunkRef delta = writer.put(room.delta().asSlice(0, length));
+            return new WindowForm(
+                    earlier.chunk(),
+                    whole == null ? WindowForm.Over.unnamed(delta) : WindowForm.Over.of(delta, whole.id()));
         }
 
         private int encode(MemorySegment window, ChunkRef base, WindowScratch.Buffers room) throws IOException {

@@ -15,9 +15,14 @@ record WindowForm(ChunkRef chunk, @Nullable Over over) {
      *
      * @param delta a {@link PageDelta}
      * @param nameHigh with {@code nameLow} the first 16 bytes of the id that the whole window would have as a chunk, by which it is
-     *     known again without being read
+     *     known again without being read; both 0 if nobody needed it
      */
     record Over(ChunkRef delta, long nameHigh, long nameLow) {
+        /** Of a window whose name has not been asked for. */
+        static Over unnamed(ChunkRef delta) {
+            return new Over(delta, 0, 0);
+        }
+
         static Over of(ChunkRef delta, ChunkId whole) {
             return new Over(delta, whole.a(), whole.b());
         }

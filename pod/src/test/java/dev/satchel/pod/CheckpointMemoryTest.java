@@ -285,7 +285,7 @@ class CheckpointMemoryTest {
             assertThat(read(now)).isEqualTo(bytes(memory));
             assertThat(now.stats().bytesNew()).isLessThan(10L * PAGE);
             // Of the two windows that changed, the whole and what is new of it; then the map's nodes and the names.
-            assertThat(now.named()).isBetween(5, 12);
+            assertThat(now.named()).isBetween(3, 10);
             before = now;
         }
         Taken suspended = take(memory, windows(before), before.table(), false);

@@ -9,6 +9,7 @@ import dev.satchel.display.codec.Encoder;
 import dev.satchel.display.web.Api;
 import dev.satchel.display.web.ViewerServer;
 import dev.satchel.linux.Terminal;
+import dev.satchel.session.ControlRehearsal;
 import dev.satchel.session.ResumeResult;
 import dev.satchel.session.SuspendResult;
 import dev.satchel.vault.ChunkMap;
@@ -72,6 +73,7 @@ public final class Rehearsal {
                     GlobalOptions.VAULT, scratch.resolve("vault").toString(),
                     GlobalOptions.STATE, scratch.resolve("state").toString(),
                     GlobalOptions.PASSPHRASE_FILE, "-"));
+            ControlRehearsal.run(scratch);
         } finally {
             remove(scratch);
         }

@@ -10,6 +10,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -29,6 +30,7 @@ public final class Processes {
     public static final int SIGSTOP = 19;
 
     private static final int ENVIRONMENT_BYTES_MAX = 64 << 10;
+    private static final int COMMAND_LINE_BYTES_MAX = 1 << 16;
     private static final int PR_SET_DUMPABLE = 4;
     private static final int PR_SET_CHILD_SUBREAPER = 36;
     private static final int PR_SET_IO_FLUSHER = 57;
@@ -88,25 +90,42 @@ public final class Processes {
      * @param process its directory in {@code /proc}
      */
     public static Map<String, String> environment(Path process) {
-        byte[] bytes;
-        try (InputStream in = Files.newInputStream(process.resolve("environ"))) {
-            bytes = in.readNBytes(ENVIRONMENT_BYTES_MAX);
-        } catch (IOException e) {
-            return Map.of();
-        }
         Map<String, String> environment = new LinkedHashMap<>();
-        int from = 0;
-        for (int to = 0; to < bytes.length; to++) {
-            if (bytes[to] == 0) {
-                String variable = new String(bytes, from, to - from, StandardCharsets.UTF_8);
-                int equals = variable.indexOf('=');
-                if (equals > 0) {
-                    environment.put(variable.substring(0, equals), variable.substring(equals + 1));
-                }
-                from = to + 1;
+        for (String variable : texts(process.resolve("environ"), ENVIRONMENT_BYTES_MAX)) {
+            int equals = variable.indexOf('=');
+            if (equals > 0) {
+                environment.put(variable.substring(0, equals), variable.substring(equals + 1));
             }
         }
         return environment;
+    }
+
+    /**
+     * What a process was started as, proc_pid_cmdline(5); empty if it has ended.
+     *
+     * @param process its directory in {@code /proc}
+     */
+    public static List<String> commandLine(Path process) {
+        return texts(process.resolve("cmdline"), COMMAND_LINE_BYTES_MAX);
+    }
+
+    /** Those that end with a zero, of a file that may not be there any more. */
+    private static List<String> texts(Path file, int bytesMax) {
+        byte[] bytes;
+        try (InputStream in = Files.newInputStream(file)) {
+            bytes = in.readNBytes(bytesMax);
+        } catch (IOException e) {
+            return List.of();
+        }
+        List<String> texts = new ArrayList<>();
+        int from = 0;
+        for (int to = 0; to < bytes.length; to++) {
+            if (bytes[to] == 0) {
+                texts.add(new String(bytes, from, to - from, StandardCharsets.UTF_8));
+                from = to + 1;
+            }
+        }
+        return texts;
     }
 
     /** Starts a session of its own without a controlling terminal, setsid(2); EPERM if it leads a process group already. */

@@ -49,9 +49,14 @@ public record Host(HostId id, String name, Path state, Path tools, Path recipes)
         return tools.resolve("criu").resolve("criu");
     }
 
+    /** Where {@link #runDirectory those of running sessions} are; not there when none runs. */
+    Path runs() {
+        return state.resolve("run");
+    }
+
     /** Where a running session keeps its mounts, sockets and bundle; gone when it does not run. */
     Path runDirectory(dev.satchel.vault.SessionId session) {
-        return state.resolve("run").resolve(session.toString());
+        return runs().resolve(session.toString());
     }
 
     /** The socket of who answers a suspended session's pages; there as long as somebody does. */

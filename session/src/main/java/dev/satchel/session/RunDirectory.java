@@ -8,11 +8,14 @@ import dev.satchel.vault.SessionId;
 import dev.satchel.volume.MountedVolume;
 import java.io.IOException;
 import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -37,6 +40,33 @@ final class RunDirectory implements AutoCloseable {
 
     static RunDirectory of(Host host, SessionId session) {
         return new RunDirectory(host.runDirectory(session), session);
+    }
+
+    /**
+     * The sessions of this host whose supervisors were started with that word among others, as they are with the session's name. None may
+     * be meant, or one that is missing here: whoever asks one must be told who answers.
+     */
+    static List<RunDirectory> startedWith(Host host, String word) throws IOException {
+        List<RunDirectory> found = new ArrayList<>();
+        try (DirectoryStream<Path> runs = Files.newDirectoryStream(host.runs())) {
+            for (Path path : runs) {
+                RunDirectory run = of(host, SessionId.parse(String.valueOf(path.getFileName())));
+                if (run.supervisorsLine().contains(word)) {
+                    found.add(run);
+                }
+            }
+        } catch (NoSuchFileException e) {
+            return List.of();
+        }
+        return found;
+    }
+
+    private List<String> supervisorsLine() throws IOException {
+        Optional<JsonObject> noted = note();
+        return noted.isEmpty()
+                ? List.of()
+                : Processes.commandLine(
+                        Path.of("/proc", Long.toString(noted.get().number("supervisor_pid"))));
     }
 
     /** What was left here, by a supervisor that lives or one that died. */

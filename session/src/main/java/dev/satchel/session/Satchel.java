@@ -34,6 +34,7 @@ import dev.satchel.vault.SnapshotId;
 import dev.satchel.vault.SourceReport;
 import dev.satchel.vault.Vault;
 import dev.satchel.vault.VaultException;
+import dev.satchel.vault.VaultId;
 import dev.satchel.vault.VaultInfo;
 import dev.satchel.vault.VaultKey;
 import dev.satchel.vault.VerifyReport;
@@ -147,6 +148,17 @@ public final class Satchel implements AutoCloseable {
             opened = vault;
         }
         return vault;
+    }
+
+    /** Without opening it. */
+    private VaultId vaultId() throws IOException {
+        Vault vault = opened;
+        if (vault != null) {
+            return vault.id();
+        }
+        try (Backend backend = new DirectoryBackend(vaultPath)) {
+            return Vault.identify(backend);
+        }
     }
 
     private Vault open() throws IOException {
@@ -362,7 +374,7 @@ public final class Satchel implements AutoCloseable {
 
     /** Where the copy is that this host keeps up to date by itself. */
     public Optional<Path> keptCopy() throws IOException {
-        return new Replicas(host, vault().id()).kept();
+        return new Replicas(host, vaultId()).kept();
     }
 
     /** {@code vault sync --status}. */
@@ -825,23 +837,45 @@ public final class Satchel implements AutoCloseable {
         return found.getFirst();
     }
 
-    /** Asks the supervisor of a session that runs here. */
+    /**
+     * Asks the supervisor of a session that runs here. To whom the vault is unlocked, it need not be opened for that, which takes several times
+     * as long as to ask.
+     */
     private JsonObject ask(String session, Map<String, ?> request) throws IOException {
+        if (opened == null && keys.isKept()) {
+            Map<String, Object> addressed = new LinkedHashMap<>(request);
+            addressed.put("vault", vaultId().toString());
+            addressed.put("session", session);
+            for (RunDirectory run : RunDirectory.startedWith(host, session)) {
+                Optional<JsonObject> answer = askIfThere(run, addressed);
+                if (answer.isPresent() && !answer.get().has("other")) {
+                    return answer.get();
+                }
+            }
+        }
         Head head = head(session);
         RunDirectory run = RunDirectory.of(host, head.id());
         if (!run.supervised()) {
             throw notRunning(head);
         }
+        Optional<JsonObject> answer = askIfThere(run, request);
+        if (answer.isPresent()) {
+            return answer.get();
+        }
+        if (run.supervised()) {
+            throw new SatchelException(
+                    SatchelException.Kind.FAILED,
+                    "'" + session + "' starts or ends here just now: try it again in a moment");
+        }
+        throw notRunning(head); // it has ended meanwhile
+    }
+
+    /** Empty if nobody hears what is asked. */
+    private Optional<JsonObject> askIfThere(RunDirectory run, Map<String, ?> request) throws IOException {
         try {
-            return ControlClient.ask(run.control(), request, progress);
+            return Optional.of(ControlClient.ask(run.control(), request, progress));
         } catch (SocketException | LinuxException e) {
-            if (run.supervised()) {
-                throw new SatchelException(
-                        SatchelException.Kind.FAILED,
-                        "'" + session + "' starts or ends here just now: try it again in a moment",
-                        e);
-            }
-            throw notRunning(head); // it has ended meanwhile
+            return Optional.empty();
         }
     }
 

@@ -185,7 +185,7 @@ public final class Supervisor implements AutoCloseable {
             if (settings.suspendOnClose()) {
                 shown.onAllGone(ALL_GONE_MILLIS, this::suspendUnattended);
             }
-            ControlServer listening = ControlServer.listen(run.control(), this::command);
+            ControlServer listening = ControlServer.listen(run.control(), this::answer);
             control = listening;
             undo.push(listening::close);
             if (start.boot()) {
@@ -450,6 +450,15 @@ public final class Supervisor implements AutoCloseable {
                         + ", and has been ended here: suspend it there to have it back");
         closeBecause(lost);
         throw lost;
+    }
+
+    /** To who found this process by its name, and may mean another vault's session, it says so and does nothing. */
+    private JsonObject answer(JsonObject request, Progress progress) throws IOException {
+        boolean meant = request.optionalText("vault")
+                        .map(vault.id().toString()::equals)
+                        .orElse(true)
+                && request.optionalText("session").map(head.name()::equals).orElse(true);
+        return meant ? command(request, progress) : new JsonObject(Map.of("other", true));
     }
 
     private JsonObject command(JsonObject request, Progress progress) throws IOException {

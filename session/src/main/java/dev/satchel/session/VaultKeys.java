@@ -79,6 +79,13 @@ public final class VaultKeys {
         return byPassphrase(backend).key();
     }
 
+    /** Whether {@code vault unlock} left a key. */
+    boolean isKept() throws IOException {
+        try (Backend backend = new DirectoryBackend(vaultPath)) {
+            return Keyring.find(keyName(Vault.identify(backend))).isPresent();
+        }
+    }
+
     /** What the kernel's keyring calls the key that is kept for this host. */
     String keyName(VaultId vault) {
         return "satchel:" + host.id() + ":" + vault;

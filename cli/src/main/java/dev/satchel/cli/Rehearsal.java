@@ -107,7 +107,8 @@ public final class Rehearsal {
         SnapshotId snapshot = new SnapshotId(1, 2, 3, 4);
         print(new ResumeReport(
                 new ResumeResult("work", Optional.of(snapshot), 500, 42, false, "http://127.0.0.1/", 300)));
-        print(new SuspendReport(new SuspendResult("work", snapshot, 300, 900, 42, 1 << 20, 1 << 20, 250), "suspended"));
+        print(new SuspendReport(
+                new SuspendResult("work", snapshot, 300, 900, 42, 1 << 20, 1 << 20, 250, 700), "suspended"));
         boolean ignored = Terminal.isTerminal(0);
         view();
     }

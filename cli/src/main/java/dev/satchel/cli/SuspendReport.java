@@ -20,6 +20,7 @@ record SuspendReport(SuspendResult result, String did) implements Report {
         json.writeNumberField("bytes_memory", result.bytesMemory());
         json.writeNumberField("bytes_new", result.bytesNew());
         json.writeNumberField("criu_ms", result.criuMillis());
+        json.writeNumberField("durable_ms", result.durableMillis());
     }
 
     @Override

@@ -54,13 +54,13 @@ class ReportTest {
 
     @Test
     void suspend() throws Exception {
-        SuspendReport report =
-                new SuspendReport(new SuspendResult("work", ID, 310, 905, 42, 400 << 20, 30 << 20, 290), "suspended");
+        SuspendReport report = new SuspendReport(
+                new SuspendResult("work", ID, 310, 905, 42, 400 << 20, 30 << 20, 290, 740), "suspended");
 
         assertThat(json(report::fields))
                 .isEqualTo(
                         "{\"session\":\"work\",\"snapshot\":\"" + ID
-                                + "\",\"frozen_ms\":310,\"total_ms\":905,\"processes\":42,\"bytes_memory\":419430400,\"bytes_new\":31457280,\"criu_ms\":290}");
+                                + "\",\"frozen_ms\":310,\"total_ms\":905,\"processes\":42,\"bytes_memory\":419430400,\"bytes_new\":31457280,\"criu_ms\":290,\"durable_ms\":740}");
         assertThat(text(report))
                 .isEqualTo("work suspended as 3f2a9c813f2a in 0.91 s: 42 processes, frozen for 0.31 s,"
                         + " 400 MiB of memory, 30.0 MiB new in the vault\n");

@@ -17,7 +17,7 @@ public final class ControlRehearsal {
      */
     public static void run(Path directory) throws IOException {
         SuspendResult result =
-                new SuspendResult("work", new SnapshotId(1, 2, 3, 4), 300, 900, 42, 1 << 20, 1 << 20, 250);
+                new SuspendResult("work", new SnapshotId(1, 2, 3, 4), 300, 900, 42, 1 << 20, 1 << 20, 250, 700);
         Path socket = directory.resolve("control");
         try (ControlServer server = ControlServer.listen(socket, (request, progress) -> {
             progress.at("storing", 0, 0);

@@ -22,6 +22,7 @@ final class Results {
         json.put("bytes_memory", result.bytesMemory());
         json.put("bytes_new", result.bytesNew());
         json.put("criu_ms", result.criuMillis());
+        json.put("durable_ms", result.durableMillis());
         return new JsonObject(json);
     }
 
@@ -34,7 +35,8 @@ final class Results {
                 (int) json.number("processes"),
                 json.number("bytes_memory"),
                 json.number("bytes_new"),
-                json.number("criu_ms"));
+                json.number("criu_ms"),
+                json.number("durable_ms"));
     }
 
     static JsonObject toJson(VncAccess access) {

@@ -118,6 +118,9 @@ public final class Supervisor implements AutoCloseable {
 
     private Optional<String> labelOfNext = Optional.empty();
 
+    /** When the newest snapshot was asked for. */
+    private long captureNanos;
+
     /** When the newest snapshot was taken, or the session came up. */
     private volatile long snapshotNanos = System.nanoTime();
 
@@ -620,7 +623,6 @@ public final class Supervisor implements AutoCloseable {
     }
 
     private synchronized SuspendResult suspend(Progress progress, Optional<String> label) throws IOException {
-        long startNanos = System.nanoTime();
         SuspendResult taken = capture(Snapshots.SUSPEND, false, progress, label);
         safe = true;
         awaited = present(display).lookedAt();
@@ -629,11 +631,12 @@ public final class Supervisor implements AutoCloseable {
                 taken.session(),
                 taken.snapshot(),
                 taken.frozenMillis(),
-                (System.nanoTime() - startNanos) / 1_000_000,
+                (System.nanoTime() - captureNanos) / 1_000_000,
                 taken.processes(),
                 taken.bytesMemory(),
                 taken.bytesNew(),
-                taken.criuMillis());
+                taken.criuMillis(),
+                taken.durableMillis());
     }
 
     /** As {@code satchel fork}: from a snapshot that is named, or from this instant. */
@@ -804,6 +807,7 @@ public final class Supervisor implements AutoCloseable {
 
     private SuspendResult capture(String kind, boolean leaveRunning, Progress progress, Optional<String> label)
             throws IOException {
+        captureNanos = System.nanoTime();
         requireRunning();
         vault.requireThere();
         labelOfNext = label;
@@ -933,8 +937,6 @@ public final class Supervisor implements AutoCloseable {
         private final String kind;
         private final boolean leaveRunning;
         private final Progress progress;
-        private final long startNanos = System.nanoTime();
-
         /** What programs wrote is on its way to the disk before they are stopped, so that they stand still for less. */
         private final Future<?> written = executor.submit((Callable<Void>) () -> {
             present(files).sync();
@@ -1020,15 +1022,17 @@ public final class Supervisor implements AutoCloseable {
 
         SuspendResult result() {
             Checkpoint stored = present(checkpoint);
+            long durableMillis = (storedNanos - captureNanos) / 1_000_000;
             return new SuspendResult(
                     head.name(),
                     present(snapshot),
                     (capturedNanos - freezingNanos) / 1_000_000,
-                    (storedNanos - startNanos) / 1_000_000,
+                    durableMillis,
                     stored.processes(),
                     stored.bytesMemory(),
                     bytesNew,
-                    (dumpedNanos - dumpNanos) / 1_000_000);
+                    (dumpedNanos - dumpNanos) / 1_000_000,
+                    durableMillis);
         }
 
         @Override

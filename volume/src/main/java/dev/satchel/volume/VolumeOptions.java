@@ -31,8 +31,8 @@ public record VolumeOptions(
         DISCARD
     }
 
-    /** Replays, caches 10 MiB, folds when 64 slots (16 MiB) are dirty and nothing was done for 2 s, or 4 GiB are dirty. */
-    public static final VolumeOptions DEFAULT = new VolumeOptions(ExistingLog.REPLAY, 40, 4, 2_000, 64, 4L << 30, true);
+    /** Replays, caches 16 MiB, folds when 64 slots (16 MiB) are dirty and nothing was done for 2 s, or 4 GiB are dirty. */
+    public static final VolumeOptions DEFAULT = new VolumeOptions(ExistingLog.REPLAY, 64, 4, 2_000, 64, 4L << 30, true);
 
     public VolumeOptions {
         requireNonNull(log, "log");

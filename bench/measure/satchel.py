@@ -29,6 +29,7 @@ class Satchel:
             self.passphrase_file.write_text(secrets.token_hex(16) + "\n")
             self.call("vault", "init")
         self.call("vault", "unlock", "--for", "8h")
+        self.call("vault", "gc")  # what earlier runs left would be looked through, and kept in mind, by each command
 
     @property
     def environment(self):

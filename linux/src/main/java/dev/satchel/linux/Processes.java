@@ -29,8 +29,9 @@ public final class Processes {
     public static final int SIGCONT = 18;
     public static final int SIGSTOP = 19;
 
-    private static final int ENVIRONMENT_BYTES_MAX = 64 << 10;
-    private static final int COMMAND_LINE_BYTES_MAX = 1 << 16;
+    /** Of an environment or a command line so much is looked at. */
+    private static final int TEXTS_BYTES_MAX = 64 << 10;
+
     private static final int PR_SET_DUMPABLE = 4;
     private static final int PR_SET_CHILD_SUBREAPER = 36;
     private static final int PR_SET_IO_FLUSHER = 57;
@@ -91,7 +92,7 @@ public final class Processes {
      */
     public static Map<String, String> environment(Path process) {
         Map<String, String> environment = new LinkedHashMap<>();
-        for (String variable : texts(process.resolve("environ"), ENVIRONMENT_BYTES_MAX)) {
+        for (String variable : texts(process.resolve("environ"))) {
             int equals = variable.indexOf('=');
             if (equals > 0) {
                 environment.put(variable.substring(0, equals), variable.substring(equals + 1));
@@ -106,14 +107,14 @@ public final class Processes {
      * @param process its directory in {@code /proc}
      */
     public static List<String> commandLine(Path process) {
-        return texts(process.resolve("cmdline"), COMMAND_LINE_BYTES_MAX);
+        return texts(process.resolve("cmdline"));
     }
 
     /** Those that end with a zero, of a file that may not be there any more. */
-    private static List<String> texts(Path file, int bytesMax) {
+    private static List<String> texts(Path file) {
         byte[] bytes;
         try (InputStream in = Files.newInputStream(file)) {
-            bytes = in.readNBytes(bytesMax);
+            bytes = in.readNBytes(TEXTS_BYTES_MAX);
         } catch (IOException e) {
             return List.of();
         }

@@ -50,7 +50,13 @@ final class RunDirectory implements AutoCloseable {
         List<RunDirectory> found = new ArrayList<>();
         try (DirectoryStream<Path> runs = Files.newDirectoryStream(host.runs())) {
             for (Path path : runs) {
-                RunDirectory run = of(host, SessionId.parse(String.valueOf(path.getFileName())));
+                SessionId session;
+                try {
+                    session = SessionId.parse(String.valueOf(path.getFileName()));
+                } catch (IllegalArgumentException e) {
+                    continue; // not one of ours
+                }
+                RunDirectory run = of(host, session);
                 if (run.supervisorsLine().contains(word)) {
                     found.add(run);
                 }

@@ -842,9 +842,10 @@ public final class Satchel implements AutoCloseable {
      * as long as to ask.
      */
     private JsonObject ask(String session, Map<String, ?> request) throws IOException {
-        if (opened == null && keys.isKept()) {
+        VaultId vault = vaultId();
+        if (opened == null && keys.isKept(vault)) {
             Map<String, Object> addressed = new LinkedHashMap<>(request);
-            addressed.put("vault", vaultId().toString());
+            addressed.put("vault", vault.toString());
             addressed.put("session", session);
             for (RunDirectory run : RunDirectory.startedWith(host, session)) {
                 Optional<JsonObject> answer = askIfThere(run, addressed);

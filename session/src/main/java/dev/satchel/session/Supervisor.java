@@ -937,6 +937,7 @@ public final class Supervisor implements AutoCloseable {
         private final String kind;
         private final boolean leaveRunning;
         private final Progress progress;
+
         /** What programs wrote is on its way to the disk before they are stopped, so that they stand still for less. */
         private final Future<?> written = executor.submit((Callable<Void>) () -> {
             present(files).sync();

@@ -79,11 +79,9 @@ public final class VaultKeys {
         return byPassphrase(backend).key();
     }
 
-    /** Whether {@code vault unlock} left a key. */
-    boolean isKept() throws IOException {
-        try (Backend backend = new DirectoryBackend(vaultPath)) {
-            return Keyring.find(keyName(Vault.identify(backend))).isPresent();
-        }
+    /** Whether {@code vault unlock} left the key of that vault. */
+    boolean isKept(VaultId vault) throws IOException {
+        return Keyring.find(keyName(vault)).isPresent();
     }
 
     /** What the kernel's keyring calls the key that is kept for this host. */

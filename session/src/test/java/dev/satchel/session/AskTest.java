@@ -77,9 +77,11 @@ class AskTest extends LiveTest {
         unlocked();
         try (SessionProcess _ = SessionProcess.start(a, name, Optional.of(word)).awaitRunning()) {
             SessionId id = site.sessionId(name);
+            Path stray = Files.createDirectory(a.host().runs().resolve("stray"));
             assertThat(RunDirectory.startedWith(a.host(), word))
                     .extracting(RunDirectory::session)
                     .containsExactly(id);
+            Files.delete(stray);
             assertThatThrownBy(() -> a.with(satchel -> satchel.viewUrl(word, true)))
                     .hasMessageStartingWith("'" + word + "' does not run");
             SuspendResult suspended = a.with(satchel -> satchel.suspend(name));

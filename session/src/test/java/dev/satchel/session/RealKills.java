@@ -2,24 +2,10 @@ package dev.satchel.session;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.satchel.linux.fuse.FuseFile;
-import dev.satchel.linux.fuse.FuseMount;
-import dev.satchel.vault.Backend;
-import dev.satchel.vault.DirectoryBackend;
-import dev.satchel.vault.Head;
-import dev.satchel.vault.HeadWitness;
-import dev.satchel.vault.Snapshot;
-import dev.satchel.vault.Vault;
-import dev.satchel.vault.VaultKey;
-import dev.satchel.volume.Volume;
-import dev.satchel.volume.VolumeOptions;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicLong;
@@ -149,7 +135,7 @@ final class RealKills {
             }
             told = heard.get();
         }
-        checkFileSystem();
+        site.checkFileSystem(name);
         assertThat(site.verify().errors()).isEmpty();
     }
 
@@ -204,38 +190,6 @@ final class RealKills {
             check();
             running.stop();
         }
-        checkFileSystem();
-    }
-
-    /** Replays the file system's journal, as mounting it would, and has all of it checked. */
-    private void checkFileSystem() throws IOException {
-        Path directory = Files.createTempDirectory(site.directory(), "check-");
-        Path mounted = Files.createDirectory(directory.resolve("disk"));
-        try (Backend backend = new DirectoryBackend(site.vault());
-                VaultKey key = Vault.unlock(backend, Site.passphrase());
-                Vault vault = Vault.open(backend, key, HeadWitness.NONE)) {
-            Head head = vault.head(name).orElseThrow();
-            Snapshot newest = vault.snapshot(head.snapshot().orElseThrow());
-            try (Volume volume = Volume.open(
-                            vault,
-                            head.id(),
-                            Snapshots.volume(newest),
-                            Snapshots.diskBytes(newest),
-                            VolumeOptions.DEFAULT);
-                    FuseMount disk = FuseMount.mount(
-                            mounted,
-                            "satchel-check",
-                            Map.<String, FuseFile>of("disk", volume),
-                            FuseMount.Options.DEFAULT)) {
-                String file = mounted.resolve("disk").toString();
-                // The journal is replayed and files that were deleted while open are freed, as a mount does; all else
-                // fails it.
-                assertThat(Ran.of(List.of("e2fsck", "-p", file)).code()).isIn(0, 1);
-                Ran.of(List.of("e2fsck", "-fn", file)).expect(0);
-                assertThat(disk.directory()).isEqualTo(mounted);
-            }
-        } finally {
-            DirectoryTree.delete(directory);
-        }
+        site.checkFileSystem(name);
     }
 }

@@ -1,14 +1,21 @@
 package dev.satchel.session;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.satchel.linux.fuse.FuseFile;
+import dev.satchel.linux.fuse.FuseMount;
 import dev.satchel.vault.Backend;
 import dev.satchel.vault.DirectoryBackend;
 import dev.satchel.vault.FileHeadWitness;
 import dev.satchel.vault.Head;
 import dev.satchel.vault.KdfParameters;
 import dev.satchel.vault.SessionId;
+import dev.satchel.vault.Snapshot;
 import dev.satchel.vault.Vault;
 import dev.satchel.vault.VaultKey;
 import dev.satchel.vault.VerifyReport;
+import dev.satchel.volume.Volume;
+import dev.satchel.volume.VolumeOptions;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -19,6 +26,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 
 /**
@@ -152,6 +160,40 @@ final class Site {
 
     VerifyReport verify() throws IOException {
         return inVault(opened -> opened.verify((done, total) -> {}));
+    }
+
+    /** Of a session that does not run: replays the file system's journal, as mounting it would, and has all of it checked. */
+    void checkFileSystem(String name) throws IOException {
+        Path place = Files.createTempDirectory(directory, "check-");
+        Path mounted = Files.createDirectory(place.resolve("disk"));
+        try {
+            boolean ignored = inVault(vault -> {
+                Head head = vault.head(name).orElseThrow();
+                Snapshot newest = vault.snapshot(head.snapshot().orElseThrow());
+                try (Volume volume = Volume.open(
+                                vault,
+                                head.id(),
+                                Snapshots.volume(newest),
+                                Snapshots.diskBytes(newest),
+                                VolumeOptions.DEFAULT);
+                        FuseMount disk = FuseMount.mount(
+                                mounted,
+                                "satchel-check",
+                                Map.<String, FuseFile>of("disk", volume),
+                                FuseMount.Options.DEFAULT)) {
+                    String file = mounted.resolve("disk").toString();
+                    // The journal is replayed and files that were deleted while open are freed, as a mount does; all
+                    // else
+                    // fails it.
+                    assertThat(Ran.of(List.of("e2fsck", "-p", file)).code()).isIn(0, 1);
+                    Ran.of(List.of("e2fsck", "-fn", file)).expect(0);
+                    assertThat(disk.directory()).isEqualTo(mounted);
+                }
+                return true;
+            });
+        } finally {
+            DirectoryTree.delete(place);
+        }
     }
 
     // ---- the image

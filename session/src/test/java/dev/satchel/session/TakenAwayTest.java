@@ -79,6 +79,7 @@ class TakenAwayTest extends LiveTest {
         }
         assertThat(stick.verify().errors()).isEmpty();
         assertThat(device.abandoned(stick.sessionId(name))).isEmpty();
+        stick.checkFileSystem(name);
     }
 
     private static final String COUNT = "cat /dev/shm/failed 2>/dev/null || cat /dev/shm/count";

@@ -65,6 +65,7 @@ class TroubleTest extends LiveTest {
         assertThat(small.verify().errors()).isEmpty();
         assertThat(leftovers()).isEmpty();
         assertThat(device.abandoned(small.sessionId(name))).isEmpty();
+        small.checkFileSystem(name);
     }
 
     private interface Capture {
@@ -118,6 +119,7 @@ class TroubleTest extends LiveTest {
         String name = name("full");
         here.create(name);
         String whole;
+        long durable;
         try (Running running = here.resume(name)) {
             running.start(DURABLE_LINES);
             running.awaitInside("/dev/shm/count");
@@ -128,7 +130,19 @@ class TroubleTest extends LiveTest {
             assertThat(written.code()).as(written.err()).isEqualTo(1);
             assertThat(written.err()).contains("No space left on device");
             device.empty();
+            durable = Long.parseLong(running.sh("cat /dev/shm/count").strip());
         }
+        // It was ended without a word: what was durable before, and while there was no space, is in its log alone.
+        small.checkFileSystem(name);
+        try (Running fresh = here.resumeFresh(name)) {
+            List<String> lines = fresh.sh("cat /home/user/lines").lines().toList();
+            assertThat((long) lines.size()).isGreaterThanOrEqualTo(durable);
+            for (int i = 0; i < durable; i++) {
+                assertThat(lines.get(i)).isEqualTo(Integer.toString(i + 1));
+            }
+            fresh.stop();
+        }
+        small.checkFileSystem(name);
         try (Running back = here.resumeAt(name, whole)) {
             assertLinesAreThere(back);
             back.suspend();

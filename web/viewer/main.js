@@ -358,6 +358,8 @@ function showState() {
         });
     } else if (open && state.state === 'lost') {
         overlay.note(state.text || 'The display server ended; it is tried again…');
+    } else if (open && state.state === 'stalled') {
+        overlay.note(state.text || 'It stands still for a moment…');
     } else if (open) {
         const covered = overlay.shown;
         overlay.clear();
@@ -398,6 +400,9 @@ function stateWords() {
     }
     if (state.state === 'lost') {
         return ['Display lost', 'warn'];
+    }
+    if (state.state === 'stalled') {
+        return ['Standing still', 'warn'];
     }
     return [hello?.control === false ? 'Running · view only' : controls === 'another' ? 'Running · looking on' : 'Running', 'good'];
 }

@@ -31,7 +31,7 @@ export class ProtocolError extends Error {
  * @typedef {{type: 'cursor', width: number, height: number, hotX: number, hotY: number, pixels: Uint8Array}} Cursor red, green, blue, alpha, premultiplied
  * @typedef {{type: 'size', width: number, height: number}} Size
  * @typedef {{type: 'clipboard', text: string}} ClipboardText
- * @typedef {'running' | 'suspending' | 'suspended' | 'stopped' | 'lost' | 'resuming'} SessionState
+ * @typedef {'running' | 'suspending' | 'suspended' | 'stopped' | 'lost' | 'resuming' | 'stalled'} SessionState
  * @typedef {{type: 'state', state: SessionState, text: string}} State
  * @typedef {'all' | 'alone' | 'another'} Controls who of those that may control does: this one alone, or another one
  * @typedef {{type: 'controls', controls: Controls}} ControlsTold
@@ -44,7 +44,7 @@ export class ProtocolError extends Error {
 const CONTROLS = ['all', 'alone', 'another'];
 
 /** @type {readonly SessionState[]} */
-const STATES = ['running', 'suspending', 'suspended', 'stopped', 'lost', 'resuming'];
+const STATES = ['running', 'suspending', 'suspended', 'stopped', 'lost', 'resuming', 'stalled'];
 
 const DECODER = new TextDecoder('utf-8', { fatal: true });
 const ENCODER = new TextEncoder();

@@ -44,13 +44,18 @@ final class LazyMemory implements Closeable {
     private static final long RETRY_MILLIS_FIRST = 250;
     private static final long RETRY_MILLIS_MAX = 5_000;
 
-    /** Stops and continues the processes that depend on what can't be read. By any thread. */
+    /** Stops and continues the processes that depend on what can't be read. Called by any thread, one at a time. */
     interface Valve {
-        /** @param reason what went wrong, for a person */
-        void stop(String reason) throws IOException;
+        /** Something can't be read that none of them has asked for yet. */
+        void missing(IOException cause);
 
-        /** It has been read after all. */
+        void stop(IOException cause) throws IOException;
+
+        /** What they were stopped for has been read. */
         void go() throws IOException;
+
+        /** What was {@link #missing} has been read before any of them asked for it. */
+        void found();
     }
 
     /** What may be ready to be read, in {@link #poll}. */
@@ -86,6 +91,17 @@ final class LazyMemory implements Closeable {
 
     /** What is the matter as long as nothing can be read. */
     private @Nullable IOException unreadable;
+
+    /** Held while the valve is told something. Not taken by who holds the outer one. */
+    private final Object telling = new Object();
+
+    private Told told = Told.NOTHING; // guarded by telling
+
+    private enum Told {
+        NOTHING,
+        MISSING,
+        STOPPED,
+    }
 
     /** How far filling has come with a process. Guarded by the outer one. */
     private static final class Progress {
@@ -190,7 +206,7 @@ final class LazyMemory implements Closeable {
             notifyAll();
         }
         try {
-            valve.stop(String.valueOf(e.getMessage()));
+            stop(e instanceof IOException known ? known : new IOException(e));
         } catch (IOException | RuntimeException again) {
             e.addSuppressed(again);
         }
@@ -291,7 +307,7 @@ final class LazyMemory implements Closeable {
                 readable(e);
                 if (!stopped) {
                     stopped = true;
-                    valve.stop(String.valueOf(e.getMessage()));
+                    stop(e);
                 }
                 if (!pause(pause)) {
                     throw e;
@@ -299,7 +315,35 @@ final class LazyMemory implements Closeable {
             }
         }
         if (stopped) {
-            valve.go();
+            allIsWell();
+        }
+    }
+
+    private void stop(IOException cause) throws IOException {
+        synchronized (telling) {
+            told = Told.STOPPED;
+            valve.stop(cause);
+        }
+    }
+
+    private void tellMissing(IOException cause) {
+        synchronized (telling) {
+            if (told == Told.NOTHING) {
+                told = Told.MISSING;
+                valve.missing(cause);
+            }
+        }
+    }
+
+    private void allIsWell() throws IOException {
+        synchronized (telling) {
+            Told before = told;
+            told = Told.NOTHING;
+            switch (before) {
+                case NOTHING -> {}
+                case MISSING -> valve.found();
+                case STOPPED -> valve.go();
+            }
         }
     }
 
@@ -364,7 +408,8 @@ final class LazyMemory implements Closeable {
                     readable(null);
                     pause = RETRY_MILLIS_FIRST;
                 } catch (IOException e) {
-                    readable(e); // no program has asked for it yet
+                    readable(e);
+                    tellMissing(e); // no program has asked for it yet
                     if (!patient || !pause(pause)) {
                         return;
                     }
@@ -429,6 +474,9 @@ final class LazyMemory implements Closeable {
                     return;
                 }
             }
+        }
+        allIsWell(); // before anybody, whom it makes go on, freezes them
+        synchronized (this) {
             whole = true;
             notifyAll();
         }

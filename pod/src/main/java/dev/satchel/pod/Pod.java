@@ -18,6 +18,7 @@ import dev.satchel.pod.filter.UnreadTimerfds;
 import dev.satchel.pod.filter.Zombies;
 import dev.satchel.vault.ChunkStore;
 import dev.satchel.vault.ChunkWriter;
+import dev.satchel.vault.VaultException;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -87,16 +88,15 @@ public final class Pod implements AutoCloseable {
         Checkpoint store() throws IOException;
     }
 
-    /** Is told when programs had to be stopped for lack of memory that can't be read; on another thread. */
+    /** Is told of memory that can't be read after programs were started without it; on other threads, never two at a time. */
     public interface Stalls {
-        /**
-         * All of them stand still.
-         *
-         * @param reason what can't be read, for a person
-         */
-        void stalled(String reason);
+        /** They go on, as none of them needs it yet. Told once until {@link #goingOn}. */
+        void missing(IOException cause);
 
-        /** They go on. */
+        /** All of them stand still, as one needs it. */
+        void stalled(IOException cause);
+
+        /** It was read after all; they go on if they stood still. */
         void goingOn();
     }
 
@@ -265,6 +265,11 @@ public final class Pod implements AutoCloseable {
                         }
                     },
                     images::close);
+            if (images.images.refusal().isPresent()) {
+                VaultException refusal = images.images.refusal().get();
+                refusal.addSuppressed(e);
+                throw refusal;
+            }
             throw e;
         }
     }
@@ -277,14 +282,24 @@ public final class Pod implements AutoCloseable {
         MemoryGuard guard = MemoryGuard.of(cgroup);
         LazyMemory.Valve valve = new LazyMemory.Valve() {
             @Override
-            public void stop(String reason) throws IOException {
+            public void missing(IOException cause) {
+                stalls.missing(cause);
+            }
+
+            @Override
+            public void stop(IOException cause) throws IOException {
                 cgroup.freeze(true);
-                stalls.stalled(reason);
+                stalls.stalled(cause);
             }
 
             @Override
             public void go() throws IOException {
                 cgroup.freeze(false);
+                stalls.goingOn();
+            }
+
+            @Override
+            public void found() {
                 stalls.goingOn();
             }
         };

@@ -63,8 +63,10 @@ class LazyMemoryTest {
 
     private Vault vault;
     private volatile boolean broken;
+    private final AtomicInteger attempts = new AtomicInteger();
     private volatile int delayMicrosMax;
     private final BlockingQueue<String> valve = new LinkedBlockingQueue<>();
+    private final BlockingQueue<String> missing = new LinkedBlockingQueue<>();
 
     @BeforeEach
     void open() throws IOException {
@@ -90,6 +92,7 @@ class LazyMemoryTest {
                 Backend.class.getClassLoader(), new Class<?>[] {Backend.class}, (_, m, a) -> {
                     if (m.getName().equals("getRange")) {
                         if (broken) {
+                            attempts.incrementAndGet();
                             throw new IOException("the cable is out: put it in");
                         }
                         if (delayMicrosMax > 0) {
@@ -197,13 +200,23 @@ class LazyMemoryTest {
                 MemoryGuard.of(cgroup),
                 new LazyMemory.Valve() {
                     @Override
-                    public void stop(String reason) {
-                        valve.add("stop: " + reason);
+                    public void missing(IOException cause) {
+                        missing.add(cause.getMessage());
+                    }
+
+                    @Override
+                    public void stop(IOException cause) {
+                        valve.add("stop: " + cause.getMessage());
                     }
 
                     @Override
                     public void go() {
                         valve.add("go");
+                    }
+
+                    @Override
+                    public void found() {
+                        missing.add("found");
                     }
                 });
     }
@@ -346,6 +359,34 @@ class LazyMemoryTest {
                 program.destroyForcibly();
             }
             assertThat(cgroup.processes()).isEmpty();
+        }
+    }
+
+    @Test
+    void whatNobodyNeedsYetIsToldOnceAndStopsNobody() throws Exception {
+        Stored stored = store(new Random(4));
+        broken = true;
+        try (Cgroup cgroup = cgroup();
+                LazyMemory memory = listen(stored, cgroup)) {
+            Process program = program(stored, 4, "wait");
+            try (BufferedReader said = program.inputReader()) {
+                assertThat(said.readLine()).isEqualTo("waiting");
+                assertThat(missing.poll(20, TimeUnit.SECONDS)).contains("the cable is out");
+                int tried = attempts.get();
+                while (attempts.get() < tried + 2 * Runtime.getRuntime().availableProcessors()) {
+                    Thread.sleep(10);
+                }
+                assertThat(missing).isEmpty();
+                broken = false;
+                assertThat(missing.poll(20, TimeUnit.SECONDS)).isEqualTo("found");
+                memory.complete();
+                go(program);
+                assertThat(said.readLine()).isEqualTo("right");
+                assertThat(program.waitFor()).isZero();
+            } finally {
+                program.destroyForcibly();
+            }
+            assertThat(valve).isEmpty();
         }
     }
 }

@@ -1,8 +1,8 @@
 """Memory that somebody else brings: what CRIU does for a process, and then what programs do with it.
 
-lazy.py SOCKET SEED PAGES PRESENT [touch]: the memory has PAGES pages; those that the file PRESENT lists are to be brought,
+lazy.py SOCKET SEED PAGES PRESENT [touch|wait]: the memory has PAGES pages; those that the file PRESENT lists are to be brought,
 "eager" ones are there from the beginning. Ends with 0 when all was as it ought to be. With "touch" it says "touching", reads one
-page, and says what is in it."""
+page, and says what is in it; with "wait" it touches nothing until it is told to, and then all."""
 
 import array
 import ctypes
@@ -158,6 +158,13 @@ def main():
         memory.read(min(present - eager))
         print("right", flush=True)
         sys.stdin.readline()
+        return
+    if sys.argv[5:] == ["wait"]:
+        criu.send(struct.pack("i", RESTORED))
+        print("waiting", flush=True)
+        sys.stdin.readline()
+        memory.check()
+        print("right", flush=True)
         return
     children = []
     for _ in range(150):

@@ -198,7 +198,7 @@ final class RunDirectory implements AutoCloseable {
         return path.resolve("supervisor.log");
     }
 
-    /** Why the last snapshot in the background could not be taken; there is none if it could. */
+    /** What is the matter with the session, see {@link Troubles}; there is none if nothing is. */
     Path trouble() {
         return path.resolve("trouble");
     }

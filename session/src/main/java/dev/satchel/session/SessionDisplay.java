@@ -42,6 +42,15 @@ final class SessionDisplay implements AutoCloseable {
     private final Path files;
     private final Running running;
     private final AtomicLong leavings = new AtomicLong();
+
+    private final Object stillLock = new Object();
+
+    /** Why programs stand still; guarded by {@link #stillLock}, as is the next. */
+    private Optional<String> still = Optional.empty();
+
+    /** Between {@link #letGo} and {@link #takeHold}. */
+    private boolean given;
+
     private final ScreenDisplay display;
     private final ViewerServer server;
     private final VncClients vnc;
@@ -209,19 +218,54 @@ final class SessionDisplay implements AutoCloseable {
     void onAllGone(long graceMillis, Runnable action) {
         lastViewerLeft = () -> {
             long leaving = leavings.incrementAndGet();
-            Thread.ofPlatform().name("all-gone").daemon().start(() -> {
-                try {
-                    Thread.sleep(graceMillis);
-                } catch (InterruptedException e) {
-                    Thread.currentThread().interrupt();
-                    return;
-                }
-                // Who came back meanwhile, and left again, has a grace of their own.
-                if (viewers() == 0 && leavings.get() == leaving) {
-                    action.run();
-                }
-            });
+            onNobodyFor(graceMillis, leaving, action);
         };
+    }
+
+    /** The same, from now on. */
+    void onNobodyFor(long millis, Runnable action) {
+        onNobodyFor(millis, leavings.get(), action);
+    }
+
+    private void onNobodyFor(long millis, long leaving, Runnable action) {
+        Thread.ofPlatform().name("all-gone").daemon().start(() -> {
+            try {
+                Thread.sleep(millis);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return;
+            }
+            // Who came back meanwhile, and left again, has a grace of their own.
+            if (viewers() == 0 && leavings.get() == leaving) {
+                action.run();
+            }
+        });
+    }
+
+    /**
+     * Programs stand still though nobody has asked for that.
+     *
+     * @param why for who looks
+     */
+    void standStill(String why) {
+        synchronized (stillLock) {
+            still = Optional.of(why);
+            if (!given) {
+                tellState(ViewerServer.STATE_STALLED, why);
+            }
+        }
+    }
+
+    /** After {@link #standStill}, if it was. */
+    void goOn() {
+        synchronized (stillLock) {
+            if (still.isPresent()) {
+                still = Optional.empty();
+                if (!given) {
+                    tellState(ViewerServer.STATE_RUNNING, "");
+                }
+            }
+        }
     }
 
     private void viewerLeft() {
@@ -236,14 +280,20 @@ final class SessionDisplay implements AutoCloseable {
 
     /** Before the session is frozen: nothing of it is held when this returns. */
     void letGo(String why) {
-        tellState(ViewerServer.STATE_SUSPENDING, why);
+        synchronized (stillLock) {
+            given = true;
+            tellState(ViewerServer.STATE_SUSPENDING, why);
+        }
         vnc.tellName(session + " (" + why + ")");
         display.letGo();
     }
 
     /** After {@link #letGo}, when the session goes on. */
     void takeHold() throws IOException {
-        tellState(ViewerServer.STATE_RUNNING, "");
+        synchronized (stillLock) {
+            given = false;
+            tellState(still.isPresent() ? ViewerServer.STATE_STALLED : ViewerServer.STATE_RUNNING, still.orElse(""));
+        }
         vnc.tellName(session);
         display.takeHold();
         // Who came meanwhile has seen nothing yet.

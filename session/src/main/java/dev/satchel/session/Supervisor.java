@@ -14,6 +14,8 @@ import dev.satchel.pod.PodSpec;
 import dev.satchel.vault.ChunkMapRef;
 import dev.satchel.vault.ChunkWriter;
 import dev.satchel.vault.CollectedException;
+import dev.satchel.vault.DamagedException;
+import dev.satchel.vault.ForgedException;
 import dev.satchel.vault.Head;
 import dev.satchel.vault.Lease;
 import dev.satchel.vault.LeaseHolder;
@@ -39,6 +41,7 @@ import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -63,6 +66,9 @@ public final class Supervisor implements AutoCloseable {
     private static final long DESKTOP_POLL_MILLIS = 20;
     /** A page that is loaded again, or lost its network for a moment, comes back sooner. */
     private static final long ALL_GONE_MILLIS = 10_000;
+
+    /** Between tries to suspend a session that nobody looks at. */
+    private static final long UNATTENDED_AGAIN_MILLIS = 60_000;
 
     private static final long FILE_TIME_MILLIS = 20;
     /** What programs do first is done by then, and what a resume leaves behind is closed. */
@@ -97,6 +103,7 @@ public final class Supervisor implements AutoCloseable {
     private final ExecutorService executor = Executors.newThreadPerTaskExecutor(
             Thread.ofPlatform().name("supervisor-", 0).daemon().factory());
     private final Deque<Undo> undo = new ArrayDeque<>();
+    private final Troubles troubles;
 
     private Head head;
     private @Nullable Volume volume;
@@ -104,7 +111,7 @@ public final class Supervisor implements AutoCloseable {
     private @Nullable Network network;
     private @Nullable Pod pod;
     private @Nullable SessionFiles userFiles;
-    private @Nullable SessionDisplay display;
+    private volatile @Nullable SessionDisplay display;
     private @Nullable ControlServer control;
     private @Nullable ResumeResult result;
     private @Nullable Future<Optional<Thumbnail>> thumbnail;
@@ -143,6 +150,7 @@ public final class Supervisor implements AutoCloseable {
         this.settings = Settings.fromJson(head.settings());
         this.upkeep = settings.upkeep();
         this.door = door;
+        this.troubles = new Troubles(run.trouble());
         undo.push(vault::close);
         undo.push(lease::close);
         undo.push(run::close);
@@ -216,17 +224,50 @@ public final class Supervisor implements AutoCloseable {
         }
     }
 
-    /** Tells of memory that can't be read: whoever reads the supervisor's log. */
+    /** Tells of memory that can't be read: who looks at the session, and who asks how it is. */
     private final class Stalls implements Pod.Stalls {
         @Override
-        public void stalled(String reason) {
-            System.err.println("satchel: '" + head.name() + "' stands still, as memory that it needs can't be read ("
-                    + reason + "): it goes on by itself when it can be");
+        public void missing(IOException cause) {
+            troubles.tell(
+                    Troubles.Kind.MEMORY,
+                    "part of the session's memory can't be read (" + cause.getMessage()
+                            + "); it will stand still when it needs that: " + remedy(cause));
+        }
+
+        @Override
+        public void stalled(IOException cause) {
+            troubles.tell(
+                    Troubles.Kind.MEMORY,
+                    "the session stands still, as memory that it needs can't be read (" + cause.getMessage() + "): "
+                            + remedy(cause));
+            SessionDisplay shown = display;
+            if (shown != null) {
+                shown.standStill(
+                        isDamage(cause)
+                                ? "It stands still: memory that it needs is damaged in the vault."
+                                : "It stands still until its vault can be read again…");
+            }
         }
 
         @Override
         public void goingOn() {
-            System.err.println("satchel: '" + head.name() + "' goes on: its memory can be read again");
+            troubles.over(Troubles.Kind.MEMORY);
+            System.err.println("satchel: the session's memory can be read again");
+            SessionDisplay shown = display;
+            if (shown != null) {
+                shown.goOn();
+            }
+        }
+
+        private static String remedy(IOException cause) {
+            return isDamage(cause)
+                    ? "mend the vault with 'satchel vault repair --from COPY' and it goes on,"
+                            + " or end it with 'satchel stop' and go back with 'satchel resume --at'"
+                    : "it goes on by itself when the vault can be read again";
+        }
+
+        private static boolean isDamage(IOException cause) {
+            return cause instanceof DamagedException || cause instanceof ForgedException;
         }
     }
 
@@ -652,12 +693,24 @@ public final class Supervisor implements AutoCloseable {
         return new JsonObject(Map.of("session", name, "snapshot", from.toString()));
     }
 
-    /** For nobody who would be told of a failure: the session goes on then, and the log says why. */
+    /**
+     * For nobody who would be told of a failure: the session goes on then, says so to who asks for it, and this is tried again as long
+     * as nobody looks.
+     */
     private void suspendUnattended() {
         try {
             SuspendResult ignored = suspend(Progress.NONE);
         } catch (IOException | RuntimeException e) {
-            System.err.println("satchel: not suspended when its last viewer left: " + e.getMessage());
+            synchronized (this) {
+                if (closed) {
+                    return;
+                }
+            }
+            troubles.tell(
+                    Troubles.Kind.SUSPEND_ON_CLOSE,
+                    "not suspended though its last viewer has left (" + e.getMessage()
+                            + "): it is tried again each minute until somebody looks");
+            present(display).onNobodyFor(UNATTENDED_AGAIN_MILLIS, this::suspendUnattended);
         }
     }
 
@@ -677,6 +730,8 @@ public final class Supervisor implements AutoCloseable {
             SuspendResult taken = capture(kind, true, progress, label);
             activity = activity(received);
             snapshotNanos = System.nanoTime();
+            troubles.over(Troubles.Kind.SNAPSHOT);
+            troubles.over(Troubles.Kind.SUSPEND_ON_CLOSE);
             return taken;
         } finally {
             trimMemory();
@@ -707,21 +762,32 @@ public final class Supervisor implements AutoCloseable {
                         return;
                     }
                     SuspendResult _ = snapshot(Snapshots.AUTO, Progress.NONE, Optional.empty());
-                    Files.deleteIfExists(run.trouble());
-                    List<SnapshotId> excess = new ArrayList<>();
-                    for (Snapshot snapshot : Satchel.excess(vault, head, Optional.empty())) {
-                        excess.add(snapshot.id());
-                    }
-                    if (!excess.isEmpty()) {
-                        Set<SnapshotId> _ = vault.remove(Set.copyOf(excess));
-                    }
                 } catch (IOException | RuntimeException e) {
                     // Not sooner than if it had been taken.
                     snapshotNanos = System.nanoTime();
-                    tellTrouble(e);
+                    troubles.tell(Troubles.Kind.SNAPSHOT, "no snapshot in the background: " + e.getMessage());
+                    return;
                 }
+                prune();
             }
         });
+    }
+
+    /** Removes what the rules of retention don't keep. */
+    private void prune() {
+        try {
+            Set<SnapshotId> excess = new HashSet<>();
+            for (Snapshot snapshot : Satchel.excess(vault, head, Optional.empty())) {
+                excess.add(snapshot.id());
+            }
+            if (!excess.isEmpty()) {
+                Set<SnapshotId> _ = vault.remove(excess);
+            }
+            troubles.over(Troubles.Kind.RETENTION);
+        } catch (IOException | RuntimeException e) {
+            troubles.tell(
+                    Troubles.Kind.RETENTION, "snapshots that are not to be kept are not removed: " + e.getMessage());
+        }
     }
 
     /** Somebody may have taken a snapshot while this one waited for its turn. */
@@ -729,16 +795,6 @@ public final class Supervisor implements AutoCloseable {
         Optional<Duration> every = upkeep.every();
         return every.isPresent()
                 && System.nanoTime() - snapshotNanos > every.get().toNanos();
-    }
-
-    private void tellTrouble(Exception e) {
-        String line = Instant.now() + ": no snapshot in the background: " + e.getMessage();
-        System.err.println("satchel: " + line);
-        try {
-            Files.writeString(run.trouble(), line);
-        } catch (IOException again) {
-            System.err.println("satchel: nor can it be noted in " + run.trouble() + ": " + again.getMessage());
-        }
     }
 
     /**

@@ -37,6 +37,9 @@ public final class ViewerServer implements AutoCloseable {
 
     public static final int STATE_RESUMING = 6;
 
+    /** Its programs stand still for want of something that is waited for. */
+    public static final int STATE_STALLED = 7;
+
     private static final int VIEWERS_MAX = 32;
     private static final int FILMS_MAX = 1;
     private static final int CONNECTIONS_MAX = 2 * VIEWERS_MAX;

@@ -191,6 +191,9 @@ public final class ChunkStore {
         if (place == null) {
             throw missing(ref, packs);
         }
+        if (trouble.cause instanceof AwayException away) {
+            throw away;
+        }
         String pack = place.pack().name();
         if (trouble.damaged) {
             throw damaged(ref, pack);

@@ -203,6 +203,8 @@ class ChunkSourcesTest {
             assertThat(TestVaults.read(vault, refs.get(0))).isEqualTo(contents.get(0));
             disk.takeAway(Errno.EIO);
             assertThatThrownBy(() -> TestVaults.read(vault, refs.get(0))).isInstanceOf(AwayException.class);
+            disk.directoriesCached = true;
+            assertThatThrownBy(() -> TestVaults.read(vault, refs.get(0))).isInstanceOf(AwayException.class);
             disk.giveBack();
             assertThat(TestVaults.read(vault, refs.get(0))).isEqualTo(contents.get(0));
         }

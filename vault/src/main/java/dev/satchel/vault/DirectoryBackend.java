@@ -178,6 +178,11 @@ public final class DirectoryBackend implements Backend {
     }
 
     @Override
+    public void forget(String name) throws IOException {
+        readers.forget(name);
+    }
+
+    @Override
     public Optional<byte[]> get(String name, int sizeMax) throws IOException {
         Path path = path(name);
         try (Disk.File file = disk.open(path, Fd.O_RDONLY);

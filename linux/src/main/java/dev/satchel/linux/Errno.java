@@ -37,6 +37,7 @@ public final class Errno {
     public static final int ECONNABORTED = 103;
     public static final int ENOTCONN = 107;
     public static final int ETIMEDOUT = 110;
+    public static final int ESTALE = 116;
     public static final int EUCLEAN = 117;
     public static final int EDQUOT = 122;
     public static final int ENOKEY = 126;
@@ -80,6 +81,7 @@ public final class Errno {
             case ECONNABORTED -> "ECONNABORTED";
             case ENOTCONN -> "ENOTCONN";
             case ETIMEDOUT -> "ETIMEDOUT";
+            case ESTALE -> "ESTALE";
             case EUCLEAN -> "EUCLEAN";
             case EDQUOT -> "EDQUOT";
             case ENOKEY -> "ENOKEY";
@@ -124,6 +126,7 @@ public final class Errno {
             case ECONNABORTED -> "Software caused connection abort";
             case ENOTCONN -> "Transport endpoint is not connected";
             case ETIMEDOUT -> "Connection timed out";
+            case ESTALE -> "Stale file handle";
             case EUCLEAN -> "Structure needs cleaning";
             case EDQUOT -> "Disk quota exceeded";
             case ENOKEY -> "Required key not available";

@@ -56,6 +56,7 @@ public final class Fd implements Closeable {
     private static final int FALLOC_FL_KEEP_SIZE = 1;
     private static final int FALLOC_FL_PUNCH_HOLE = 2;
     private static final int POSIX_FADV_WILLNEED = 3;
+    private static final int POSIX_FADV_DONTNEED = 4;
     private static final int SYNC_FILE_RANGE_WRITE = 2;
     private static final int LOCK_SH = 1;
     private static final int LOCK_EX = 2;
@@ -270,6 +271,11 @@ public final class Fd implements Closeable {
     /** posix_fadvise(2) with POSIX_FADV_WILLNEED: starts reading a range ahead; a hint, so its failure is of no interest. */
     public void willNeed(long offset, long length) {
         Libc.call(Rare.POSIX_FADVISE, number, offset, length, POSIX_FADV_WILLNEED);
+    }
+
+    /** posix_fadvise(2) with POSIX_FADV_DONTNEED: the next read of the file asks the device; a hint too. */
+    public void dropCached() {
+        Libc.call(Rare.POSIX_FADVISE, number, 0L, 0L, POSIX_FADV_DONTNEED);
     }
 
     /** sync_file_range(2): starts writing a range out, so that a later sync has less to wait for; a hint too. */

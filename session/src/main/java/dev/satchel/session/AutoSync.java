@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Brings the copy of a vault up to date that this host keeps, in the background of a session that runs, and after it until it is done. It
- * begins when the session does, after each snapshot, and when file systems are mounted while the copy is not there. Between snapshots what the
+ * begins when the session does, after each snapshot, and, when that failed or the copy is not there, each minute and when file systems are mounted. Between snapshots what the
  * session's disk has been folded to is carried ahead, so that the next one finds it there; else it sleeps. While programs run it uses a quarter of the time and a bounded rate, and while the session is being frozen nothing.
  * Thread-safe.
  */
@@ -25,6 +25,11 @@ public final class AutoSync implements AutoCloseable {
     private static final long RATE_BYTES_MAX = 32 << 20;
     private static final int REST = 3;
     private static final long LOCKED_MILLIS = 500;
+    private static final long RETRY_MILLIS = 60_000;
+
+    /** What hangs in a share whose server is gone ends with the process. */
+    private static final long CLOSE_MILLIS_MAX = 5_000;
+
     private static final double NANOS = 1e9;
 
     private final Replicas replicas;
@@ -32,6 +37,7 @@ public final class AutoSync implements AutoCloseable {
     private final Path source;
     private final Path destination;
     private final FileHeadWitness seen;
+    private final long retryMillis;
     private final Thread worker;
 
     /** Something may be there that the copy lacks. Guarded by this, like all below. */
@@ -49,23 +55,34 @@ public final class AutoSync implements AutoCloseable {
     private boolean working;
     private long carriedAhead;
 
-    /** It can't be done now; nothing is tried before something has changed. */
+    /** It can't be done now; it is tried again when something has changed, or at that time. */
     private boolean blocked;
+
+    private long retryNanos;
+
+    /** What was told last, so that each retry does not tell it again. */
+    private String failure = "";
 
     /** Waits for file systems to be mounted; there while the copy is not. */
     private @Nullable MountEvents mounts;
 
-    private AutoSync(Host host, Replicas replicas, Vault keeper, Path source, Path destination) {
+    private AutoSync(Host host, Replicas replicas, Vault keeper, Path source, Path destination, long retryMillis) {
         this.replicas = replicas;
         this.keeper = keeper;
         this.source = source;
         this.destination = destination;
+        this.retryMillis = retryMillis;
         seen = new FileHeadWitness(host.state().resolve("seen"));
         worker = Thread.ofPlatform().daemon().name("auto-sync").unstarted(this::work);
     }
 
     /** Begins, if this host keeps a copy of the vault. */
     static Optional<AutoSync> begin(Host host, Vault vault, Path source) throws IOException {
+        return begin(host, vault, source, RETRY_MILLIS);
+    }
+
+    /** @param retryMillis {@link #RETRY_MILLIS} but in tests */
+    static Optional<AutoSync> begin(Host host, Vault vault, Path source, long retryMillis) throws IOException {
         Replicas replicas = new Replicas(host, vault.id());
         Optional<Path> destination = replicas.kept();
         if (destination.isEmpty() || destination.get().equals(source)) {
@@ -74,7 +91,7 @@ public final class AutoSync implements AutoCloseable {
         FileHeadWitness seen = new FileHeadWitness(host.state().resolve("seen"));
         // Outlives the session's own, and has no index in memory, as nothing is read through it.
         Vault keeper = vault.openReplica(new DirectoryBackend(source), seen, false);
-        AutoSync sync = new AutoSync(host, replicas, keeper, source, destination.get());
+        AutoSync sync = new AutoSync(host, replicas, keeper, source, destination.get(), retryMillis);
         sync.worker.start();
         return Optional.of(sync);
     }
@@ -161,6 +178,7 @@ public final class AutoSync implements AutoCloseable {
                         due = true;
                         folded = true;
                         blocked = true;
+                        retryNanos = System.nanoTime() + retryMillis * 1_000_000;
                         awaitMount(reachable);
                     }
                     notifyAll();
@@ -183,8 +201,11 @@ public final class AutoSync implements AutoCloseable {
 
     private synchronized Work awaitWork() {
         while (!closed) {
+            long now = System.nanoTime();
+            long retry = retryNanos - now;
+            blocked &= retry > 0;
             boolean may = !held && !blocked;
-            long early = foldedNotBeforeNanos - System.nanoTime();
+            long early = foldedNotBeforeNanos - now;
             if (may && due) {
                 due = false;
                 working = true;
@@ -198,7 +219,7 @@ public final class AutoSync implements AutoCloseable {
                 return Work.AHEAD;
             }
             try {
-                wait(may && folded ? early / 1_000_000 + 1 : 0);
+                wait(blocked ? retry / 1_000_000 + 1 : may && folded ? early / 1_000_000 + 1 : 0);
             } catch (InterruptedException e) {
                 closed = true;
             }
@@ -221,7 +242,7 @@ public final class AutoSync implements AutoCloseable {
         }
     }
 
-    /** Nothing is tried again before something has changed: a file system came or went, or there is another snapshot. */
+    /** It need not wait longer than for a file system that comes or goes. */
     private synchronized void awaitMount(boolean wasReachable) {
         if (closed || ended || mounts != null) {
             return;
@@ -263,7 +284,12 @@ public final class AutoSync implements AutoCloseable {
 
     private void replicasFailed(Exception e) {
         String why = String.valueOf(e.getMessage());
-        System.err.println("satchel: not synced to " + destination + ": " + why);
+        synchronized (this) {
+            if (!why.equals(failure)) {
+                System.err.println("satchel: not synced to " + destination + ": " + why);
+            }
+            failure = why;
+        }
         try {
             replicas.noteFailed(why);
         } catch (IOException again) {
@@ -282,6 +308,9 @@ public final class AutoSync implements AutoCloseable {
                     ProgressListener.NONE);
             if (report.damaged().isEmpty()) {
                 replicas.noteDone();
+                synchronized (this) {
+                    failure = "";
+                }
             } else {
                 replicas.noteFailed(report.damaged().getFirst());
             }
@@ -357,7 +386,7 @@ public final class AutoSync implements AutoCloseable {
         }
     }
 
-    /** Breaks off what is being carried; the next sync goes on. */
+    /** Breaks off what is being carried; the next sync goes on. Does not wait long for a copy that hangs. */
     @Override
     public void close() {
         synchronized (this) {
@@ -365,9 +394,12 @@ public final class AutoSync implements AutoCloseable {
             notifyAll();
         }
         boolean interrupted = false;
-        while (worker.isAlive()) {
+        long deadline = System.nanoTime() + CLOSE_MILLIS_MAX * 1_000_000;
+        for (long left = CLOSE_MILLIS_MAX;
+                worker.isAlive() && left > 0;
+                left = (deadline - System.nanoTime()) / 1_000_000) {
             try {
-                worker.join();
+                worker.join(left);
             } catch (InterruptedException e) {
                 interrupted = true;
             }

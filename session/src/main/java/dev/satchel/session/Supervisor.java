@@ -96,6 +96,7 @@ public final class Supervisor implements AutoCloseable {
 
     private final Vault vault;
     private final Lease lease;
+    private final HeadPuts heads;
     private final RunDirectory run;
     private final Host host;
     private final Settings settings;
@@ -144,6 +145,7 @@ public final class Supervisor implements AutoCloseable {
     Supervisor(Vault vault, Lease lease, RunDirectory run, Host host, Head head, Door door) throws IOException {
         this.vault = vault;
         this.lease = lease;
+        this.heads = new HeadPuts(vault, lease);
         this.run = run;
         this.host = host;
         this.head = head;
@@ -823,6 +825,7 @@ public final class Supervisor implements AutoCloseable {
 
     private synchronized void configure(JsonObject request) throws IOException {
         requireRunning();
+        settleHead();
         Optional<Duration> every = request.has("every_seconds")
                 ? Optional.of(Duration.ofSeconds(request.number("every_seconds")))
                 : Optional.empty();
@@ -832,15 +835,31 @@ public final class Supervisor implements AutoCloseable {
 
     private synchronized void label(SnapshotId snapshot, String label) throws IOException {
         requireRunning();
+        settleHead();
         putUpkeep(upkeep.labelled(snapshot, label));
     }
 
     private void putUpkeep(Upkeep next) throws IOException {
-        Head changed = head.next(
-                head.snapshot(), Settings.fromJson(head.settings()).with(next).toJson());
-        vault.putHead(changed, lease);
-        head = changed;
-        upkeep = next;
+        putHead(head.next(
+                head.snapshot(), Settings.fromJson(head.settings()).with(next).toJson()));
+    }
+
+    private void putHead(Head next) throws IOException {
+        heads.put(next);
+        follow(next);
+    }
+
+    /** Before anything that replaces the head: one that was put may be there although that failed. */
+    private void settleHead() throws IOException {
+        Optional<Head> put = heads.settle();
+        if (put.isPresent()) {
+            follow(put.get());
+        }
+    }
+
+    private void follow(Head next) throws IOException {
+        head = next;
+        upkeep = Settings.fromJson(next.settings()).upkeep();
     }
 
     /** After resumes and snapshots, which need far more of it than what follows. */
@@ -866,6 +885,7 @@ public final class Supervisor implements AutoCloseable {
         captureNanos = System.nanoTime();
         requireRunning();
         vault.requireThere();
+        settleHead();
         labelOfNext = label;
         SessionDisplay shown = present(display);
         progress.at("bringing the rest of its memory", 0, 0);
@@ -1144,9 +1164,7 @@ public final class Supervisor implements AutoCloseable {
                     labelOfNext.isEmpty()
                             ? head.settings()
                             : Settings.fromJson(head.settings()).with(looked).toJson());
-            vault.putHead(next, lease);
-            head = next;
-            upkeep = looked;
+            putHead(next);
             return id;
         }
     }
@@ -1154,6 +1172,7 @@ public final class Supervisor implements AutoCloseable {
     /** Ends the processes cleanly and takes the files into the vault. */
     synchronized void stop(Progress progress) throws IOException {
         requireRunning();
+        settleHead();
         progress.at("shutting down", 0, 0);
         Pod running = present(pod);
         running.shutDown(SHUT_DOWN_MILLIS);

@@ -58,6 +58,9 @@ public interface Backend extends Closeable {
      */
     void willNeed(String name, long offset, long lengthBytes);
 
+    /** Has an object found anew by the next {@link #getRange}: its file may have been replaced past this backend. */
+    default void forget(String name) throws IOException {}
+
     /**
      * Reads a small object whole.
      *

@@ -191,9 +191,12 @@ public final class ChunkStore {
         if (place == null) {
             throw missing(ref, packs);
         }
+        if (trouble.cause instanceof AwayException away) {
+            throw away;
+        }
         String pack = place.pack().name();
         if (trouble.damaged) {
-            throw damaged(ref, pack);
+            return read(packs, ref, target, codec, MOVED_TRIES_MAX);
         }
         throw new DamagedException(
                 "chunk " + ref.id() + " can't be read from the pack " + pack + " in " + backend.location()
@@ -303,9 +306,14 @@ public final class ChunkStore {
                 || place.storedBytes() <= 16) {
             throw damaged(ref, pack);
         }
-        int read;
         try {
-            read = backend.getRange(pack, place.offset(), codec.buffer(place.storedBytes()));
+            if (!isRead(packs, place, ref, target, codec)) {
+                // It may have been mended since its pack was opened, which then is another file, or none.
+                backend.forget(pack);
+                if (!isRead(packs, place, ref, target, codec)) {
+                    throw damaged(ref, pack);
+                }
+            }
         } catch (NoSuchException e) {
             packs.refresh(codec);
             ChunkIndex.Place moved = packs.index().find(ref.id());
@@ -318,17 +326,22 @@ public final class ChunkStore {
                             + " was in it: put it back from a copy of the vault",
                     e);
         }
-        if (read != place.storedBytes() || !codec.decode(packs.keys(), place, ref.id(), target)) {
-            throw damaged(ref, pack);
-        }
-        // Whoever has the same image has its keys too, and could seal something else under this id.
-        if (packs.keys() != own
-                && !codec.idOf(packs.keys(), target.asSlice(0, ref.length())).equals(ref.id())) {
-            throw damaged(ref, pack);
-        }
         chunksRead.incrementAndGet();
         bytesRead.addAndGet(place.storedBytes());
         return ref.length();
+    }
+
+    /** Whether the chunk lies at that place as it was stored; {@code target} then has it. */
+    private boolean isRead(
+            DomainPacks packs, ChunkIndex.Place place, ChunkRef ref, MemorySegment target, ChunkCodec codec)
+            throws IOException {
+        int read = backend.getRange(place.pack().name(), place.offset(), codec.buffer(place.storedBytes()));
+        return read == place.storedBytes()
+                && codec.decode(packs.keys(), place, ref.id(), target)
+                // Whoever has the same image has its keys too, and could seal something else under this id.
+                && (packs.keys() == own
+                        || codec.idOf(packs.keys(), target.asSlice(0, ref.length()))
+                                .equals(ref.id()));
     }
 
     private DamagedException damaged(ChunkRef ref, String pack) {

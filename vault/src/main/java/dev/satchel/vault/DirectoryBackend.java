@@ -45,6 +45,8 @@ public final class DirectoryBackend implements Backend {
     /** What is appended to a log in pieces of so many bytes is a stream. */
     private static final long STREAM_BYTES_MIN = 256 << 10;
 
+    private static final Set<Integer> DEAD = Set.of(Errno.EIO, Errno.ENXIO, Errno.ENODEV, Errno.ESTALE, Errno.ENOTCONN);
+
     private final Path root;
     private final Disk disk;
     private final OpenFiles readers;
@@ -124,22 +126,39 @@ public final class DirectoryBackend implements Backend {
     @Override
     public int getRange(String name, long offset, MemorySegment target) throws IOException {
         try {
-            OpenFiles.File file = readers.acquire(name);
             try {
-                int done = 0;
-                while (done < target.byteSize()) {
-                    long n = file.descriptor().pread(target.asSlice(done), offset + done);
-                    if (n == 0) {
-                        break;
-                    }
-                    done += (int) n;
+                return read(name, offset, target);
+            } catch (IOException e) {
+                if (!isDead(e)) {
+                    throw e;
                 }
-                return done;
-            } finally {
-                readers.release(file);
+                // What was open when a device went stays dead when it is back, what is opened by name now need not be.
+                return read(name, offset, target);
             }
         } catch (IOException e) {
             throw failure(e, name);
+        }
+    }
+
+    private int read(String name, long offset, MemorySegment target) throws IOException {
+        OpenFiles.File file = readers.acquire(name);
+        try {
+            int done = 0;
+            while (done < target.byteSize()) {
+                long n = file.descriptor().pread(target.asSlice(done), offset + done);
+                if (n == 0) {
+                    break;
+                }
+                done += (int) n;
+            }
+            return done;
+        } catch (IOException e) {
+            if (isDead(e)) {
+                readers.forget(file);
+            }
+            throw e;
+        } finally {
+            readers.release(file);
         }
     }
 
@@ -156,6 +175,11 @@ public final class DirectoryBackend implements Backend {
             // Only a hint: the read that follows meets the same trouble and tells.
             return;
         }
+    }
+
+    @Override
+    public void forget(String name) throws IOException {
+        readers.forget(name);
     }
 
     @Override
@@ -211,10 +235,14 @@ public final class DirectoryBackend implements Backend {
     @Override
     public List<String> list(String prefix) throws IOException {
         List<String> names = new ArrayList<>();
-        if (prefix.isEmpty()) {
-            collect(root, "", 1, names);
-        } else {
-            collect(path(prefix), prefix + "/", prefix.split("/", -1).length + 1, names);
+        try {
+            if (prefix.isEmpty()) {
+                collect(root, "", 1, names);
+            } else {
+                collect(path(prefix), prefix + "/", prefix.split("/", -1).length + 1, names);
+            }
+        } catch (IOException e) {
+            throw failure(e, prefix);
         }
         if (names.isEmpty() && isGone()) {
             throw gone();
@@ -446,6 +474,21 @@ public final class DirectoryBackend implements Backend {
         return made && !disk.exists(root.resolve(Vault.CONFIG));
     }
 
+    /** Whether the device has died, and not only the file that could not be read. What the kernel still has of it does not count. */
+    private boolean isLost() {
+        if (!made) {
+            return false;
+        }
+        try (Disk.File file = disk.open(root.resolve(Vault.CONFIG), Fd.O_RDONLY);
+                Arena arena = Arena.ofConfined()) {
+            file.dropCached();
+            long _ = file.pread(arena.allocate(1), 0);
+            return false;
+        } catch (IOException e) {
+            return isDead(e) || isMissing(e);
+        }
+    }
+
     private AwayException gone() {
         return new AwayException(
                 "the vault " + root + " is not there any more: connect its device again, or put its directory back");
@@ -460,6 +503,14 @@ public final class DirectoryBackend implements Backend {
 
     private static boolean isMissing(IOException e) {
         return e instanceof NoSuchFileException || isErrno(e, Errno.ENOENT) || isErrno(e, Errno.ENOTDIR);
+    }
+
+    /** Errors of a device that is not there any more, or of a share whose server is not; and of a bad sector. */
+    private static boolean isDead(IOException e) {
+        if (e instanceof FileSystemException file && file.getReason() != null) {
+            return DEAD.stream().anyMatch(errno -> file.getReason().contains(Errno.describe(errno)));
+        }
+        return e instanceof LinuxException linux && DEAD.contains(linux.errno());
     }
 
     private static boolean isErrno(IOException e, int errno) {
@@ -491,7 +542,7 @@ public final class DirectoryBackend implements Backend {
             return new VaultFullException(
                     "no space left on the device of the vault " + root + ": free some, or use a larger device", e);
         }
-        return e;
+        return isDead(e) && isLost() ? gone() : e;
     }
 
     /** An object on its way. */
@@ -592,7 +643,7 @@ public final class DirectoryBackend implements Backend {
                 file.writeFully(bytes, offset);
             } catch (IOException e) {
                 file.truncate(offset);
-                throw failure(e, name);
+                throw failed(e);
             }
             size += bytes.byteSize();
             // The device writes while the stream goes on, so that the sync behind it has little left to wait for.
@@ -601,6 +652,11 @@ public final class DirectoryBackend implements Backend {
                 writtenBack = size;
             }
             return offset;
+        }
+
+        /** What a dead descriptor has lost does not come back with the device: nobody is to wait for it, and then sync once more. */
+        private IOException failed(IOException e) {
+            return isDead(e) ? e : failure(e, name);
         }
 
         @Override
@@ -621,7 +677,7 @@ public final class DirectoryBackend implements Backend {
             try {
                 file.dataSync();
             } catch (IOException e) {
-                throw failure(e, name);
+                throw failed(e);
             }
         }
 
@@ -634,7 +690,7 @@ public final class DirectoryBackend implements Backend {
                 if (e.errno() == Errno.EOPNOTSUPP || e.errno() == Errno.ENOSYS) {
                     return false;
                 }
-                throw failure(e, name);
+                throw failed(e);
             }
         }
 

@@ -69,6 +69,8 @@ interface Disk {
 
         void willNeed(long offset, long length);
 
+        void dropCached();
+
         void startWriteback(long offset, long length);
 
         boolean tryLock() throws IOException;
@@ -174,6 +176,11 @@ interface Disk {
         @Override
         public void willNeed(long offset, long length) {
             fd.willNeed(offset, length);
+        }
+
+        @Override
+        public void dropCached() {
+            fd.dropCached();
         }
 
         @Override

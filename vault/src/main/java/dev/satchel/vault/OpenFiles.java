@@ -80,6 +80,13 @@ final class OpenFiles implements Closeable {
         drop(name);
     }
 
+    /** A descriptor has died; the name is opened anew by the next reader. */
+    synchronized void forget(File file) throws IOException {
+        if (open.get(file.name) == file) {
+            drop(file.name);
+        }
+    }
+
     private void drop(String name) throws IOException {
         File file = open.remove(name);
         if (file != null) {

@@ -3,6 +3,7 @@ package dev.satchel.vault;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.satchel.linux.Errno;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -169,6 +170,43 @@ class ChunkSourcesTest {
             SourceReport report = report(vault, SourceReport.Kind.HOME);
             assertThat(report.chunks()).isEqualTo(CHUNKS);
             assertThat(report.bytes()).isGreaterThan(CHUNKS * 5_000L);
+        }
+    }
+
+    /** What it had open stays dead, and is opened anew. */
+    @Test
+    void aLookasideThatWentIsUsedAgainWhenItIsBack() throws IOException {
+        DyingDisk disk = new DyingDisk();
+        try (Vault vault = TestVaults.open(home)) {
+            readThrough(vault, false, Optional.empty(), vault.chunks().sourceIn(new DirectoryBackend(replica, disk)));
+            assertThat(TestVaults.read(vault, refs.get(0))).isEqualTo(contents.get(0));
+            assertThat(report(vault, SourceReport.Kind.LOOKASIDE).chunks()).isEqualTo(1);
+            disk.takeAway(Errno.ESTALE);
+            assertThat(TestVaults.read(vault, refs.get(0))).isEqualTo(contents.get(0));
+            assertThat(report(vault, SourceReport.Kind.LOOKASIDE).failures()).isEqualTo(1);
+            assertThat(notes).hasSize(1);
+            disk.giveBack();
+            assertThat(TestVaults.read(vault, refs.get(0))).isEqualTo(contents.get(0));
+            assertThat(report(vault, SourceReport.Kind.LOOKASIDE).chunks()).isEqualTo(2);
+        }
+    }
+
+    /** So that who needs it waits. */
+    @Test
+    void saysThatTheVaultIsAwayWhenNobodyElseHasAChunk() throws IOException {
+        DyingDisk disk = new DyingDisk();
+        DirectoryBackend backend = new DirectoryBackend(home, disk);
+        try (VaultKey key = Vault.unlock(backend, TestVaults.PASSPHRASE);
+                Vault vault = Vault.open(backend, key, HeadWitness.NONE)) {
+            removePacks(replica);
+            readThrough(vault, true, Optional.empty(), replica(vault));
+            assertThat(TestVaults.read(vault, refs.get(0))).isEqualTo(contents.get(0));
+            disk.takeAway(Errno.EIO);
+            assertThatThrownBy(() -> TestVaults.read(vault, refs.get(0))).isInstanceOf(AwayException.class);
+            disk.directoriesCached = true;
+            assertThatThrownBy(() -> TestVaults.read(vault, refs.get(0))).isInstanceOf(AwayException.class);
+            disk.giveBack();
+            assertThat(TestVaults.read(vault, refs.get(0))).isEqualTo(contents.get(0));
         }
     }
 

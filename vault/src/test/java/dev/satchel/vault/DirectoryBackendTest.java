@@ -4,6 +4,8 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.satchel.linux.Errno;
+import dev.satchel.linux.LinuxException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -104,6 +106,69 @@ class DirectoryBackendTest {
                 assertThat(backend.putIfAbsent(mountPoint ? "packs/second" : "packs/first", bytes(arena, "two")))
                         .isTrue();
             }
+        }
+    }
+
+    /** What was open then stays dead when the device is back; what is opened by name need not be. */
+    @Test
+    void whatWasOpenOnADeviceThatWentIsOpenedAnew() throws IOException {
+        Path path = directory.resolve("stick");
+        TestVaults.create(path).close();
+        DyingDisk disk = new DyingDisk();
+        try (DirectoryBackend backend = new DirectoryBackend(path, disk);
+                Arena arena = Arena.ofConfined()) {
+            assertThat(backend.get(Vault.CONFIG, 1000)).isPresent();
+            backend.putIfAbsent("packs/one", bytes(arena, "one"));
+            backend.putIfAbsent("packs/two", bytes(arena, "two"));
+            MemorySegment range = arena.allocate(3);
+            for (int errno : new int[] {Errno.EIO, Errno.ESTALE, Errno.ENODEV, Errno.ENXIO, Errno.ENOTCONN}) {
+                assertThat(backend.getRange("packs/one", 0, range)).isEqualTo(3);
+                disk.takeAway(errno);
+                for (ThrowingCallable use : List.<ThrowingCallable>of(
+                        () -> backend.getRange("packs/one", 0, range),
+                        () -> backend.getRange("packs/two", 0, range),
+                        () -> backend.get("packs/one", 1000),
+                        () -> backend.get(Vault.CONFIG, 1000),
+                        () -> backend.list("packs"),
+                        () -> backend.putIfAbsent("packs/three", bytes(arena, "three")),
+                        () -> backend.replace("head", Optional.empty(), new byte[1]))) {
+                    assertThatThrownBy(use)
+                            .isInstanceOf(AwayException.class)
+                            .hasMessageContaining("connect its device again");
+                }
+                disk.giveBack();
+                assertThat(backend.getRange("packs/one", 0, range)).isEqualTo(3);
+                disk.takeAway(errno);
+                disk.giveBack();
+                // Never known to be away.
+                assertThat(backend.getRange("packs/one", 0, range)).isEqualTo(3);
+                int opened = disk.opened.get();
+                assertThat(backend.getRange("packs/one", 0, range)).isEqualTo(3);
+                assertThat(disk.opened).hasValue(opened);
+            }
+            // One file that can't be read is no vault that is away.
+            disk.spoil(path.resolve("packs/two"));
+            assertThatThrownBy(() -> backend.getRange("packs/two", 0, range)).isInstanceOf(LinuxException.class);
+            assertThat(backend.getRange("packs/one", 0, range)).isEqualTo(3);
+        }
+    }
+
+    /** Its next sync would say that all is well, and the kernel has thrown away what it could not write. */
+    @Test
+    void nobodyWaitsForALogThatHasDied() throws IOException {
+        Path path = directory.resolve("stick");
+        TestVaults.create(path).close();
+        DyingDisk disk = new DyingDisk();
+        try (DirectoryBackend backend = new DirectoryBackend(path, disk);
+                Arena arena = Arena.ofConfined()) {
+            assertThat(backend.get(Vault.CONFIG, 1000)).isPresent();
+            AppendLog log = backend.openLog("log/s/1", true);
+            log.append(bytes(arena, "one"));
+            disk.takeAway(Errno.EIO);
+            assertThatThrownBy(() -> log.append(bytes(arena, "two"))).isInstanceOf(LinuxException.class);
+            assertThatThrownBy(log::sync).isInstanceOf(LinuxException.class);
+            disk.giveBack();
+            log.close();
         }
     }
 

@@ -45,6 +45,11 @@ class ForwardingBackend implements Backend {
     }
 
     @Override
+    public void forget(String name) throws IOException {
+        next.forget(name);
+    }
+
+    @Override
     public Optional<byte[]> get(String name, int sizeMax) throws IOException {
         return next.get(name, sizeMax);
     }

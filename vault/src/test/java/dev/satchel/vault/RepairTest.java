@@ -229,6 +229,39 @@ class RepairTest {
         assertWhole();
     }
 
+    /** Who has a vault open for long has its packs open, and what it knows of them. */
+    @Test
+    void whoHasItOpenReadsWhatWasMended() throws IOException {
+        for (boolean elsewhere : new boolean[] {false, true}) {
+            try (Vault open = TestVaults.open(home)) {
+                if (elsewhere) {
+                    open.chunks().readThrough(Optional.empty(), List.of(), true, note -> {});
+                }
+                ChunkMap map = ChunkMap.load(
+                        open.chunks(), open.snapshot(newest).trees().get("volume"));
+                ChunkRef ref = map.get(40).orElseThrow();
+                ChunkIndex.Place place =
+                        open.chunks().domain(ref.domain()).index().find(ref.id());
+                Path pack = home.resolve(
+                        java.util.Objects.requireNonNull(place).pack().name());
+                // Put back under the same name.
+                flip(pack, place.offset());
+                assertThatThrownBy(() -> TestVaults.read(open, ref)).isInstanceOf(DamagedException.class);
+                Files.delete(pack);
+                Files.copy(copy.resolve(home.relativize(pack)), pack);
+                assertThat(TestVaults.read(open, ref)).isEqualTo(TestVaults.noise(43, 343));
+                // Mended in a pack of its own.
+                flip(pack, place.offset());
+                assertThatThrownBy(() -> TestVaults.read(open, ref)).isInstanceOf(DamagedException.class);
+                assertThat(repair(false, false, copy).chunksMended()).isEqualTo(1);
+                assertThat(pack).doesNotExist();
+                assertThat(TestVaults.read(open, ref)).isEqualTo(TestVaults.noise(43, 343));
+            }
+            deleteTree(home);
+            copyTree(copy, home);
+        }
+    }
+
     private Path largest() throws IOException {
         Path largest = files("/packs/").getFirst();
         for (Path pack : files("/packs/")) {

@@ -713,6 +713,9 @@ public final class SimulatedDisk {
         public void willNeed(long offset, long length) {}
 
         @Override
+        public void dropCached() {}
+
+        @Override
         public void startWriteback(long offset, long length) {}
 
         @Override

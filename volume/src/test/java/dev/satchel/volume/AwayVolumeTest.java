@@ -1,5 +1,6 @@
 package dev.satchel.volume;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -117,5 +118,57 @@ class AwayVolumeTest {
             assertThat(read(volume, 9)).isEqualTo((byte) 99);
             assertThat(read(volume, 1200)).isEqualTo((byte) 3);
         }
+    }
+
+    /** A real file system under open files that dies, and is back on another device; needs root. */
+    @Test
+    void whoReadsFromADeviceThatDiesWaitsForIt() throws Exception {
+        Path image = directory.resolve("image");
+        run("truncate", "-s", "64M", image.toString());
+        run("mke2fs", "-q", "-t", "ext4", image.toString());
+        Path device = Files.createDirectory(directory.resolve("device"));
+        Path vaultPlace = device.resolve("vault");
+        run("mount", "-o", "loop", image.toString(), device.toString());
+        try {
+            SessionId session = SessionId.random();
+            ChunkMapRef stored;
+            try (TestVault vault = TestVault.make(vaultPlace);
+                    Volume volume = Volume.open(vault.vault(), session, ChunkMapRef.EMPTY, BYTES, QUIET);
+                    Arena arena = Arena.ofConfined()) {
+                for (int i = 0; i < 8; i++) {
+                    volume.write((1000 + 100L * i) * BLOCK, block(arena, i + 1));
+                }
+                stored = vault.commit(volume);
+            }
+            try (TestVault vault = TestVault.open(vaultPlace);
+                    Volume volume = Volume.open(vault.vault(), session, stored, BYTES, QUIET)) {
+                assertThat(read(volume, 1000)).isEqualTo((byte) 1);
+                // EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_LOGFLUSH: what the kernel does when a device has been pulled
+                // out.
+                run(
+                        "perl",
+                        "-e",
+                        "my $flags = pack('L', 1); open(F, '<', $ARGV[0]) && ioctl(F, 0x8004587d, $flags) or die $!",
+                        device.toString());
+                CompletableFuture<Byte> reader = start(() -> read(volume, 1700));
+                assertThatThrownBy(() -> reader.get(1, TimeUnit.SECONDS)).isInstanceOf(TimeoutException.class);
+                run("umount", "--lazy", device.toString());
+                assertThatThrownBy(() -> reader.get(1, TimeUnit.SECONDS)).isInstanceOf(TimeoutException.class);
+                // Another loop device of the same file.
+                run("mount", "-o", "loop", image.toString(), device.toString());
+                assertThat(reader.get(20, TimeUnit.SECONDS)).isEqualTo((byte) 8);
+                assertThat(read(volume, 1300)).isEqualTo((byte) 4);
+            }
+        } finally {
+            run("umount", device.toString());
+        }
+    }
+
+    private static void run(String... command) throws Exception {
+        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        String said = new String(process.getInputStream().readAllBytes(), UTF_8);
+        assertThat(process.waitFor())
+                .as(String.join(" ", command) + ": " + said)
+                .isZero();
     }
 }

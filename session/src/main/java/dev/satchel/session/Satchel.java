@@ -1031,6 +1031,21 @@ public final class Satchel implements AutoCloseable {
         return offset;
     }
 
+    /**
+     * {@code screenshot NAME@SNAPSHOT}: the small picture that was taken with a snapshot, as JPEG.
+     *
+     * @param snapshot a label, an id or a prefix of that
+     */
+    public void screenshot(String session, String snapshot, Path jpeg) throws IOException {
+        Head head = head(session);
+        byte[] picture = Snapshots.thumbnail(snapshot(vault(), head, snapshot), vault().chunks())
+                .orElseThrow(() -> new SatchelException(
+                        SatchelException.Kind.NOT_FOUND,
+                        "no picture was taken with snapshot '" + snapshot + "' of '" + session
+                                + "', as it showed nothing: see 'satchel history " + session + "'"));
+        Files.write(jpeg, picture);
+    }
+
     /** {@code screenshot}: the session's screen as PNG. */
     public void screenshot(String session, Path png) throws IOException {
         askInVain(

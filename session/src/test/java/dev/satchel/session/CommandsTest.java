@@ -288,7 +288,9 @@ class CommandsTest extends LiveTest {
         a.create(name);
         int before;
         try (Running here = a.resume(name)) {
-            here.start("exec xterm -geometry 80x24+0+0 -bg '#ff0000' -fg '#00ff00' 2>/home/user/xterm.log");
+            here.snapshot();
+            here.start(
+                    "exec xterm -T 'all red' -geometry 80x24+0+0 -bg '#ff0000' -fg '#00ff00' -e sleep 1000 2>/home/user/xterm.log");
             try {
                 Eventually.holds(30_000, "a red terminal", () -> count(screenshot(a, name), 0xff0000) > 10_000);
             } catch (AssertionError e) {
@@ -300,12 +302,41 @@ class CommandsTest extends LiveTest {
             before = count(screenshot(a, name), 0xff0000);
             here.suspend();
         }
+        List<SnapshotInfo> history = b.with(satchel -> satchel.history(name));
+        assertThat(history.getFirst().windows()).contains("all red");
+        assertThat(history.get(1).windows()).doesNotContain("all red");
+        BufferedImage then = thumbnail(b, name, history.getFirst());
+        assertThat(then.getWidth()).isBetween(200, 320);
+        assertThat(then.getHeight()).isBetween(150, 240);
+        assertThat(reddish(then)).isGreaterThan(1000);
+        assertThat(reddish(thumbnail(b, name, history.get(1)))).isLessThan(50);
         try (Running there = b.resume(name)) {
             BufferedImage picture = screenshot(b, name);
             assertThat(count(picture, 0xff0000)).isCloseTo(before, org.assertj.core.data.Percentage.withPercentage(2));
             there.sh("DISPLAY=:0 pkill xterm");
             Eventually.holds(10_000, "no red terminal", () -> count(screenshot(b, name), 0xff0000) < 100);
         }
+    }
+
+    private BufferedImage thumbnail(TestHost host, String name, SnapshotInfo snapshot) throws IOException {
+        assertThat(snapshot.thumbnail()).isTrue();
+        Path jpeg = Files.createTempFile(site.directory(), "then", ".jpg");
+        host.with(satchel -> {
+            satchel.screenshot(name, snapshot.snapshot().toString(), jpeg);
+            return true;
+        });
+        return ImageIO.read(jpeg.toFile());
+    }
+
+    private static int reddish(BufferedImage picture) {
+        int count = 0;
+        for (int y = 0; y < picture.getHeight(); y++) {
+            for (int x = 0; x < picture.getWidth(); x++) {
+                int pixel = picture.getRGB(x, y);
+                count += (pixel >> 16 & 0xff) > 0xd0 && (pixel >> 8 & 0xff) < 0x40 && (pixel & 0xff) < 0x40 ? 1 : 0;
+            }
+        }
+        return count;
     }
 
     private BufferedImage screenshot(TestHost host, String name) throws IOException {

@@ -610,7 +610,17 @@ class PageTest {
 
     @Test
     void fullScreenKeepsTheKeyboard() {
-        Page page = session.open();
+        Page page = session.page();
+        page.addInitScript("""
+                globalThis.asked = [];
+                for (const name of ['lock', 'unlock']) {
+                  const real = Keyboard.prototype[name];
+                  Keyboard.prototype[name] = function (...keys) {
+                    asked.push([name, ...keys, document.fullscreenElement !== null].join(' '));
+                    return real.apply(this, keys);
+                  };
+                }""");
+        session.open(page, true);
         showToolbar(page);
         page.click("#full");
         awaitTrue(page, "document.fullscreenElement !== null");
@@ -618,6 +628,12 @@ class PageTest {
         awaitTrue(page, "document.activeElement.id === 'keys'");
         page.keyboard().press("f");
         session.assertTyped("press 66", "release 66");
+        assertThat(page.evaluate("asked")).isEqualTo(List.of("lock true"));
+        showToolbar(page);
+        page.click("#full");
+        awaitTrue(page, "document.fullscreenElement === null");
+        awaitTrue(page, "asked.length > 1");
+        assertThat(page.evaluate("asked")).isEqualTo(List.of("lock true", "unlock false"));
     }
 
     @Test

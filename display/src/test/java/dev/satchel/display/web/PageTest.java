@@ -180,6 +180,60 @@ class PageTest {
         assertThat(drawnText(page, "overlay-command")).isEqualTo("satchel view desk");
     }
 
+    /** Whether the session, or the page for it, takes a key that browsers load pages again with. */
+    private static boolean takesKeys(Page page) {
+        page.evaluate("addEventListener('keydown', event => (globalThis.taken = event.defaultPrevented))");
+        page.keyboard().press("F5");
+        return (boolean) page.evaluate("taken");
+    }
+
+    @Test
+    void keysAreTheBrowsersWhereThereIsNoSession() {
+        Page page = session.open();
+        page.waitForSelector("#top.away", new Page.WaitForSelectorOptions().setState(WaitForSelectorState.ATTACHED));
+        assertThat(takesKeys(page)).isTrue();
+        // It is over soon, and what is pressed meanwhile was meant for the session.
+        session.server.tellState(ViewerServer.STATE_SUSPENDING, "");
+        page.waitForSelector("#pill >> text=Suspending");
+        assertThat(takesKeys(page)).isTrue();
+        session.server.tellState(ViewerServer.STATE_STOPPED, "");
+        page.waitForSelector("#overlay >> text=Stopped");
+        assertThat(takesKeys(page)).isFalse();
+        assertThat(page.evaluate("[stage.inert, keys.inert, document.activeElement.id]"))
+                .isEqualTo(List.of(true, true, "overlay"));
+        page.keyboard().press("Control+Alt+Shift");
+        awaitTrue(page, "document.getElementById('bar').contains(document.activeElement)");
+        page.keyboard().press("Escape");
+        awaitTrue(page, "document.activeElement.id === 'overlay'");
+        session.server.tellState(ViewerServer.STATE_RUNNING, "");
+        awaitTrue(page, "document.activeElement.id === 'keys'");
+        page.keyboard().press("k");
+        BrowserSession.await(() -> session.input(List.of("release ")).getLast().equals("release 6b"));
+        session.relay.cut();
+        page.waitForSelector("#pill >> text=Reconnecting");
+        assertThat(takesKeys(page)).isFalse();
+        page.context().clearCookies();
+        session.relay.mend();
+        page.waitForSelector("#overlay >> text=This link has ended");
+        assertThat(takesKeys(page)).isFalse();
+    }
+
+    @Test
+    void theToolbarIsReachedByKeyboardWithoutControl() {
+        Page one = session.open();
+        Page looks = session.open(new Browser.NewContextOptions().setViewportSize(800, 600), false);
+        looks.keyboard().press("Control+Alt+Shift");
+        awaitTrue(looks, "document.getElementById('bar').contains(document.activeElement)");
+        Page other = session.open();
+        showToolbar(other);
+        other.click("#alone");
+        awaitTrue(one, "document.getElementById('state-text').textContent === 'Running · looking on'");
+        one.bringToFront();
+        one.keyboard().press("Control+Alt+Shift");
+        awaitTrue(one, "document.getElementById('bar').contains(document.activeElement)");
+        assertThat(session.input(List.of("press "))).isEmpty();
+    }
+
     @Test
     void survivesALostDisplay() {
         Page page = session.open();

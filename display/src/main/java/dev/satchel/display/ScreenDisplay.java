@@ -914,6 +914,20 @@ public final class ScreenDisplay implements Display {
             }
         }
 
+        @Override
+        public void takeOver(Viewer earlier) {
+            lock.lock();
+            try {
+                if (alone == earlier && options.control() && viewers.contains(this)) {
+                    alone = this;
+                    tellControls();
+                }
+            } finally {
+                lock.unlock();
+            }
+            earlier.close();
+        }
+
         /** Under lock. */
         void tellControls() {
             controlsDue = true;

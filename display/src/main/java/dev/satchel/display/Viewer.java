@@ -91,6 +91,9 @@ public interface Viewer extends AutoCloseable {
      */
     void controlAlone(boolean alone);
 
+    /** Closes an earlier viewer of the same person; control that it had alone is this one's, if this one may control. */
+    void takeOver(Viewer earlier);
+
     /** Releases what it holds down, and lets go of its queue. */
     @Override
     void close();

@@ -41,6 +41,9 @@ final class Messages {
     /** That VIDEO may be VP8. */
     static final int WANTS_FILMS = 4;
 
+    /** Of what names a page in CLIENT_HELLO. */
+    static final int PAGE_BYTES = 16;
+
     static final int CLIPBOARD_BYTES_MAX = 1 << 20;
     static final int PING_BYTES_MAX = 16;
 

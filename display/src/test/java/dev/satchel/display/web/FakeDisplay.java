@@ -181,6 +181,12 @@ final class FakeDisplay implements Display {
         }
 
         @Override
+        public void takeOver(Viewer earlier) {
+            input.add("take over");
+            earlier.close();
+        }
+
+        @Override
         public void setClipboard(String text) {
             input.add("clipboard " + (text.length() > 100 ? text.length() + " characters" : text));
         }

@@ -67,6 +67,31 @@ class PageTest {
                 }""");
     }
 
+    /** As when a computer gets another network: the server goes on believing in the old connection. */
+    @Test
+    void aPageThatComesAgainTakesTheStreamsPlaceThatItGaveUp() {
+        Page page = session.open();
+        Page other = session.open();
+        showToolbar(page);
+        page.click("#alone");
+        awaitTrue(other, "document.getElementById('state-text').textContent === 'Running · looking on'");
+        page.bringToFront();
+        page.keyboard().press("Escape");
+        page.keyboard().down("Control");
+        session.assertTyped("press ffe3");
+        assertThat(session.server.viewers()).isEqualTo(2);
+        session.relay.lose();
+        session.assertTyped("press ffe3", "release ffe3");
+        awaitTrue(page, "document.getElementById('state-text').textContent === 'Running'");
+        awaitTrue(page, "document.getElementById('alone').getAttribute('aria-pressed') === 'true'");
+        awaitTrue(other, "document.getElementById('state-text').textContent === 'Running · looking on'");
+        page.keyboard().up("Control");
+        page.keyboard().press("k");
+        session.assertTyped("press ffe3", "release ffe3", "press 6b", "release 6b");
+        BrowserSession.await(() -> session.server.viewers() == 2);
+        assertThat(session.server.viewers()).isEqualTo(2);
+    }
+
     /** For so long that the page gives the connection up, and so does the server. */
     @Test
     void aLinkThatStalledIsTakenUpAgain() {

@@ -673,6 +673,9 @@ public final class ScreenDisplay implements Display {
     /** A viewer; all guarded by lock. */
     private final class Attached implements Viewer {
         private final Options options;
+        /** Held, and taken before lock, while the screen is given keys and buttons: none is pressed once all have been released. */
+        private final ReentrantLock input = new ReentrantLock();
+
         private final Condition changed = lock.newCondition();
         private final ViewerQueue queue;
         private final Set<Integer> pressed = new HashSet<>();
@@ -814,42 +817,52 @@ public final class ScreenDisplay implements Display {
 
         @Override
         public void pointer(int x, int y, int nowButtons) throws IOException {
-            Screen screen;
-            lock.lock();
+            input.lock();
             try {
-                screen = controlled();
+                Screen screen;
+                lock.lock();
+                try {
+                    screen = controlled();
+                    if (screen != null) {
+                        Rectangle bounds = present(held).size;
+                        pointerX = Math.clamp(x, 0, bounds.width() - 1);
+                        pointerY = Math.clamp(y, 0, bounds.height() - 1);
+                        buttons = nowButtons;
+                    }
+                } finally {
+                    lock.unlock();
+                }
                 if (screen != null) {
-                    Rectangle bounds = present(held).size;
-                    pointerX = Math.clamp(x, 0, bounds.width() - 1);
-                    pointerY = Math.clamp(y, 0, bounds.height() - 1);
-                    buttons = nowButtons;
+                    screen.pointer(pointerX, pointerY, nowButtons);
                 }
             } finally {
-                lock.unlock();
-            }
-            if (screen != null) {
-                screen.pointer(pointerX, pointerY, nowButtons);
+                input.unlock();
             }
         }
 
         @Override
         public void key(int keysym, boolean down) throws IOException {
-            Screen screen;
-            lock.lock();
+            input.lock();
             try {
-                screen = controlled();
-                if (screen != null) {
-                    // What is not held can't be released: of a viewer that came with keys down.
-                    boolean known = down ? pressed.add(keysym) : pressed.remove(keysym);
-                    if (!known && !down) {
-                        return;
+                Screen screen;
+                lock.lock();
+                try {
+                    screen = controlled();
+                    if (screen != null) {
+                        // What is not held can't be released: of a viewer that came with keys down.
+                        boolean known = down ? pressed.add(keysym) : pressed.remove(keysym);
+                        if (!known && !down) {
+                            return;
+                        }
                     }
+                } finally {
+                    lock.unlock();
+                }
+                if (screen != null) {
+                    screen.key(keysym, down);
                 }
             } finally {
-                lock.unlock();
-            }
-            if (screen != null) {
-                screen.key(keysym, down);
+                input.unlock();
             }
         }
 
@@ -936,6 +949,15 @@ public final class ScreenDisplay implements Display {
 
         /** What it holds down. */
         private void releaseAll() {
+            input.lock();
+            try {
+                releaseDown();
+            } finally {
+                input.unlock();
+            }
+        }
+
+        private void releaseDown() {
             List<Integer> down;
             boolean buttonsDown;
             Held now;

@@ -141,7 +141,7 @@ public final class ViewerServer implements AutoCloseable {
     /** The lock for all that follows. */
     private final Object lock = new Object();
 
-    private final Set<HttpConnection> connections = new HashSet<>();
+    private final Connections<HttpConnection> connections = new Connections<>(CONNECTIONS_MAX);
     private final Set<ViewerStream> streams = new HashSet<>();
     /** What pages call themselves, those that do. */
     private final Map<ViewerStream, ByteBuffer> pages = new HashMap<>();
@@ -410,27 +410,9 @@ public final class ViewerServer implements AutoCloseable {
         }
     }
 
-    /** Makes room for it: whoever can connect must not be able to keep others out by just that. */
     private boolean admit(HttpConnection connection) {
         synchronized (lock) {
-            if (closing) {
-                return false;
-            }
-            if (connections.size() >= CONNECTIONS_MAX) {
-                HttpConnection oldest = null;
-                for (HttpConnection other : connections) {
-                    if (!other.isStream() && (oldest == null || other.sinceNanos() - oldest.sinceNanos() < 0)) {
-                        oldest = other;
-                    }
-                }
-                if (oldest == null) {
-                    return false;
-                }
-                oldest.abort();
-                connections.remove(oldest);
-            }
-            connections.add(connection);
-            return true;
+            return !closing && connections.add(connection);
         }
     }
 

@@ -39,6 +39,8 @@ public final class ScreenDisplay implements Display {
     private static final long AHEAD_NANOS = 80_000_000;
     /** ...and so often at most between two updates that somebody takes: enough to tell a moving picture by. */
     private static final int AHEAD_MAX = 10;
+    /** A program may ring as often as it likes; it is told so often. */
+    private static final long BELL_NANOS = 200_000_000;
     /** How long the screen stays held after {@link #withScreen}. */
     private static final long LINGER_NANOS = 2_000_000_000;
 
@@ -346,6 +348,7 @@ public final class ScreenDisplay implements Display {
         private CursorImage cursor;
         private Viewer.@Nullable Position pointer;
         private String clipboard = "";
+        private long rungNanos = System.nanoTime() - BELL_NANOS;
         /** What was drawn while the screen was being opened may not have been told. */
         private boolean damaged = true;
 
@@ -443,6 +446,23 @@ public final class ScreenDisplay implements Display {
                     pointer = moved;
                     for (Attached viewer : viewers) {
                         viewer.tell(moved);
+                    }
+                }
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        @Override
+        public void bell() {
+            lock.lock();
+            try {
+                long now = System.nanoTime();
+                if (now - rungNanos >= BELL_NANOS) {
+                    rungNanos = now;
+                    for (Attached viewer : viewers) {
+                        viewer.bellDue = true;
+                        viewer.changed.signalAll();
                     }
                 }
             } finally {
@@ -690,6 +710,7 @@ public final class ScreenDisplay implements Display {
         private boolean woken;
         private boolean hungry;
         private boolean controlsDue;
+        private boolean bellDue;
 
         Attached(Options options) {
             this.options = options;
@@ -728,6 +749,7 @@ public final class ScreenDisplay implements Display {
                             || pointer != null
                             || clipboard != null
                             || controlsDue
+                            || bellDue
                             || ended != null
                             || woken) {
                         return update(toDraw ? now : null, bytesMax);
@@ -764,6 +786,7 @@ public final class ScreenDisplay implements Display {
                     Optional.ofNullable(pointer),
                     Optional.ofNullable(clipboard),
                     controlsDue ? Optional.of(controls()) : Optional.empty(),
+                    bellDue,
                     commands,
                     Optional.ofNullable(ended));
             sizeDue = sizeDue && now == null;
@@ -771,6 +794,7 @@ public final class ScreenDisplay implements Display {
             pointer = null;
             clipboard = null;
             controlsDue = false;
+            bellDue = false;
             woken = false;
             return update;
         }

@@ -110,6 +110,10 @@ public final class MemoryScreen implements Screen {
         listener.clipboardChanged();
     }
 
+    public void ring() {
+        listener.bell();
+    }
+
     public void end() {
         listener.lost(new IOException("ended"));
     }

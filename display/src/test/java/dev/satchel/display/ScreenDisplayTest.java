@@ -426,6 +426,19 @@ class ScreenDisplayTest {
     }
 
     @Test
+    void theBellIsToldNotAsOftenAsAProgramRingsIt() throws Exception {
+        try (ScreenDisplay display = display();
+                Viewer viewer = display.attach(new Viewer.Options(false, false))) {
+            int told = 0;
+            for (int i = 0; i < 10_000; i++) {
+                screen().ring();
+                told += viewer.take(0, 0).bell() ? 1 : 0;
+            }
+            assertThat(told).isBetween(1, 1_000);
+        }
+    }
+
+    @Test
     void whoMayOnlyLookChangesNothing() throws Exception {
         try (ScreenDisplay display = display();
                 Viewer works = display.attach(ALL)) {

@@ -29,7 +29,7 @@ final class Messages {
     static final int CLIPBOARD = 5;
     static final int STATE = 6;
     static final int PONG = 7;
-
+    static final int BELL = 8;
     static final int POINTER = 9;
     static final int CONTROL = 10;
 

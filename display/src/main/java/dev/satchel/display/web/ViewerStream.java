@@ -551,6 +551,9 @@ final class ViewerStream {
         if (control && update.controls().isPresent()) {
             out.message(Messages.control(update.controls().get()), List.of());
         }
+        if (update.bell()) {
+            out.message(new byte[] {Messages.BELL}, List.of());
+        }
         film.next(update);
         List<byte[]> batch = new ArrayList<>();
         int bytes = 0;

@@ -636,6 +636,16 @@ class RfbServerTest {
     }
 
     @Test
+    void theBellIsRung() throws Exception {
+        try (RfbClient client = continuous(RAW)) {
+            screen().ring();
+            while (client.bells == 0) {
+                client.read();
+            }
+        }
+    }
+
+    @Test
     void anotherNameIsTold() throws Exception {
         try (RfbClient client = connect(RAW, -307)) {
             catchUp(client);

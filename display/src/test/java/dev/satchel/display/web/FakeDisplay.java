@@ -135,7 +135,8 @@ final class FakeDisplay implements Display {
                 commands.add(queue.poll());
             }
             taken += bytes;
-            Update update = new Update(size, cursor, Optional.empty(), clipboard, Optional.empty(), commands, ended);
+            Update update =
+                    new Update(size, cursor, Optional.empty(), clipboard, Optional.empty(), false, commands, ended);
             size = Optional.empty();
             cursor = Optional.empty();
             clipboard = Optional.empty();

@@ -309,6 +309,13 @@ class PageTest {
         return new byte[] {2, 0, 0, 0, 0, (byte) 0x80, 2, (byte) 0xe0, 1, 1, 2, 3};
     }
 
+    @Test
+    void theBellIsSeen() {
+        Page page = session.open();
+        session.screen().ring();
+        awaitTrue(page, "document.body.classList.contains('bell')");
+    }
+
     // ---- The clipboard
 
     @Test

@@ -3,7 +3,7 @@
  * The stream to the session: a WebSocket that is opened again whenever it ends, for as long as the page lives.
  */
 import { canDecodeFilms } from './decode.js';
-import { ack, hello, parse, ping, pingNumber, ProtocolError, SUBPROTOCOL } from './messages.js';
+import { ack, hello, PAGE_BYTES, parse, ping, pingNumber, ProtocolError, SUBPROTOCOL } from './messages.js';
 
 /** @typedef {import('./messages.js').ServerMessage} ServerMessage */
 
@@ -48,6 +48,8 @@ const PING_MILLIS = 10_000;
 const PING_MILLIS_WATCHED = 1_500;
 
 export class Connection {
+    /** By this the server knows a page that comes again, and ends what it still believes to be its stream. */
+    #page = crypto.getRandomValues(new Uint8Array(PAGE_BYTES));
     /** @type {WebSocket | undefined} */
     #socket;
     /** @type {Status} */
@@ -109,7 +111,7 @@ export class Connection {
         this.#timer = setTimeout(() => this.#end(socket, 'The session did not answer.'), HELLO_MILLIS_MAX);
         socket.onopen = () => {
             const { width, height } = this.receiver.window();
-            socket.send(hello(width, height, true, canDecodeFilms()));
+            socket.send(hello(width, height, true, canDecodeFilms(), this.#page));
         };
         socket.onmessage = event => this.#received(socket, event.data);
         socket.onclose = event => {

@@ -60,6 +60,9 @@ export class Keyboard {
         this.android = /android/i.test(platform) || /Android/.test(navigator.userAgent);
         input.addEventListener('keydown', event => this.down(event));
         input.addEventListener('keyup', event => this.#up(event));
+        // Wherever the focus is, and whether or not keys go to the session: the way to the page's own controls is always there.
+        addEventListener('keydown', event => this.#noteChord(event));
+        addEventListener('keyup', () => this.#endChord());
         input.addEventListener('blur', () => this.releaseAll());
         input.addEventListener('compositionstart', () => (this.#composing = true));
         input.addEventListener('compositionend', () => {
@@ -237,7 +240,6 @@ export class Keyboard {
             }
             return;
         }
-        this.#noteChord(event);
         if (code === 'AltRight' && (keysym === XK.ISO_Level3_Shift || event.getModifierState('AltGraph'))) {
             keysym = XK.ISO_Level3_Shift;
         }
@@ -291,11 +293,6 @@ export class Keyboard {
             event.preventDefault();
             this.#release(event.code);
         }
-        if (this.#chord) {
-            this.#chord = false;
-            this.releaseAll();
-            this.sink.leave();
-        }
     }
 
     /** @returns {number[]} keysyms of a Ctrl and an Alt that are both held */
@@ -333,6 +330,13 @@ export class Keyboard {
             this.#chord = false;
         } else if (event.ctrlKey && event.altKey && event.shiftKey && !event.metaKey) {
             this.#chord = true;
+        }
+    }
+
+    #endChord() {
+        if (this.#chord) {
+            this.releaseAll();
+            this.sink.leave();
         }
     }
 

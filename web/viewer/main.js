@@ -43,6 +43,10 @@ let hello;
 let session;
 /** Who of those that may control does. @type {messages.Controls} */
 let controls = 'all';
+/** Whether this page is one of those that control now. */
+let mine = false;
+/** See {@link takeInput}. */
+let taking = false;
 /** Why it could not be resumed when that was tried last. */
 let problem = '';
 /** The snapshot that somebody chose here to go back to, until who answers can resume the session at it. @type {string | undefined} */
@@ -148,8 +152,12 @@ visualViewport?.addEventListener('resize', () => {
     screen.setCovered(Math.max(0, covered));
 });
 
-/** The keyboard goes to the session; not where that would bring an on-screen keyboard up that nobody asked for. */
+/** The keyboard goes to the session, or to what lies over it; not where that would bring an on-screen keyboard up that nobody asked for. */
 function focusSession() {
+    if (overlay.shown) {
+        overlay.focus();
+        return;
+    }
     const touchOnly = matchMedia('(any-pointer: coarse)').matches && !matchMedia('(any-pointer: fine)').matches;
     if (!touchOnly) {
         keys.focus({ preventScroll: true });
@@ -217,14 +225,11 @@ async function welcomed(said) {
 function controlled(by) {
     const before = controls;
     controls = by;
-    const mine = hello?.control === true && by !== 'another';
+    mine = hello?.control === true && by !== 'another';
     if (!mine) {
         // The server has released what was held down here.
         keyboard.forget();
         forgetHolds();
-    }
-    for (const part of [pointer, keyboard, clipboard]) {
-        part.enabled = mine;
     }
     const button = element('alone', HTMLButtonElement);
     button.setAttribute('aria-pressed', String(by === 'alone'));
@@ -308,6 +313,7 @@ function showState() {
     element('state-text', HTMLElement).textContent = words;
     element('state', HTMLElement).dataset.state = colour;
     const there = open && state.state === 'running';
+    const covered = overlay.shown;
     document.body.classList.toggle('stale', !there);
     // What needs the session can't be had without it.
     for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll('#bar button:is([data-action], [data-control])'))) {
@@ -361,20 +367,35 @@ function showState() {
     } else if (open && state.state === 'stalled') {
         overlay.note(state.text || 'It stands still for a moment…');
     } else if (open) {
-        const covered = overlay.shown;
         overlay.clear();
-        if (covered) {
-            focusSession();
-        }
     } else if (hello) {
         // The picture stays; most gaps are over before anybody reads about them.
-        quiet = setTimeout(() => overlay.note('Reconnecting…'), QUIET_MILLIS);
+        quiet = setTimeout(() => {
+            overlay.note('Reconnecting…');
+            takeInput(false);
+        }, QUIET_MILLIS);
     } else {
         quiet = setTimeout(() => overlay.note('Connecting…'), QUIET_MILLIS);
     }
     if (overlay.shown) {
         clearTimeout(quiet);
         toolbar.hide();
+    } else if (covered) {
+        focusSession();
+    }
+    takeInput(!overlay.shown && (open ? state.state !== 'lost' : taking));
+}
+
+/**
+ * Whether keys, pointer and clipboard are the session's. Not where somebody was told that it is not there: then they are the browser's, so
+ * that a page can be loaded again, or left. What is pressed in a gap that is soon over is not: Ctrl+W was meant for the session.
+ *
+ * @param {boolean} there
+ */
+function takeInput(there) {
+    taking = there;
+    for (const part of [pointer, keyboard, clipboard]) {
+        part.enabled = mine && there;
     }
 }
 

@@ -209,15 +209,20 @@ const u16 = value => Math.max(0, Math.min(0xffff, Math.round(value)));
  * @param {number} height
  * @param {boolean} video
  * @param {boolean} films whether VIDEO may be VP8
+ * @param {Uint8Array} page names it; of PAGE_BYTES
  */
-export function hello(width, height, video, films) {
-    return message(1, 7, view => {
+export function hello(width, height, video, films, page) {
+    return message(1, 7 + PAGE_BYTES, view => {
         view.setUint16(1, VERSION, true);
         view.setUint16(3, u16(width), true);
         view.setUint16(5, u16(height), true);
         view.setUint8(7, (video ? 1 : 0) | (films ? WANTS_FILMS : 0));
+        page.forEach((byte, at) => view.setUint8(8 + at, byte));
     });
 }
+
+/** Of what names a page. */
+export const PAGE_BYTES = 16;
 
 /** @param {number} serial */
 export function ack(serial) {

@@ -21,6 +21,8 @@ export class Overlay {
     #overlay = element('overlay', HTMLElement);
     #pill = element('pill', HTMLElement);
     #button = element('overlay-action', HTMLButtonElement);
+    /** What it lies over. The toolbar stays. */
+    #behind = [element('stage', HTMLElement), element('keys', HTMLElement)];
     /** @type {(() => void) | undefined} */
     #act;
 
@@ -34,7 +36,7 @@ export class Overlay {
 
     /** @param {Card} card */
     show(card) {
-        const coming = this.#overlay.hidden || this.#button.hidden;
+        const other = this.#overlay.hidden || this.#button.hidden !== (card.action === undefined);
         this.#pill.hidden = true;
         element('overlay-icon', SVGSVGElement).querySelector('use')?.setAttribute('href', `/viewer/icons.svg#${card.icon}`);
         element('overlay-title', HTMLElement).textContent = card.title;
@@ -58,9 +60,22 @@ export class Overlay {
         this.#act = card.action?.act;
         this.#button.hidden = !card.action;
         this.#button.textContent = card.action?.label ?? '';
-        this.#overlay.hidden = false;
-        if (coming && card.action) {
-            this.#button.focus({ preventScroll: true });
+        this.#cover(true);
+        if (other) {
+            this.focus();
+        }
+    }
+
+    /** Who uses the keyboard gets to what it offers, if it does. */
+    focus() {
+        (this.#button.hidden ? this.#overlay : this.#button).focus({ preventScroll: true });
+    }
+
+    /** @param {boolean} covering */
+    #cover(covering) {
+        this.#overlay.hidden = !covering;
+        for (const part of this.#behind) {
+            part.inert = covering;
         }
     }
 
@@ -71,7 +86,7 @@ export class Overlay {
 
     /** @param {string} text while the picture stays to be seen */
     note(text) {
-        this.#overlay.hidden = true;
+        this.#cover(false);
         const words = this.#pill.querySelector('span');
         if (words && words.textContent !== text) {
             words.textContent = text;
@@ -80,7 +95,7 @@ export class Overlay {
     }
 
     clear() {
-        this.#overlay.hidden = true;
+        this.#cover(false);
         this.#pill.hidden = true;
         this.#button.disabled = false;
     }

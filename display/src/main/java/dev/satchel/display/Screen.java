@@ -25,6 +25,9 @@ public interface Screen extends AutoCloseable {
         /** What the session's programs offer as text changed; {@link Screen#clipboard} fetches it. */
         void clipboardChanged();
 
+        /** A program rang the bell. */
+        default void bell() {}
+
         /** The display server is gone, not by {@link Screen#close}. */
         void lost(IOException reason);
     }

@@ -39,6 +39,8 @@ public final class ScreenDisplay implements Display {
     private static final long AHEAD_NANOS = 80_000_000;
     /** ...and so often at most between two updates that somebody takes: enough to tell a moving picture by. */
     private static final int AHEAD_MAX = 10;
+    /** A program may ring as often as it likes; it is told so often. */
+    private static final long BELL_NANOS = 200_000_000;
     /** How long the screen stays held after {@link #withScreen}. */
     private static final long LINGER_NANOS = 2_000_000_000;
 
@@ -346,6 +348,7 @@ public final class ScreenDisplay implements Display {
         private CursorImage cursor;
         private Viewer.@Nullable Position pointer;
         private String clipboard = "";
+        private long rungNanos = System.nanoTime() - BELL_NANOS;
         /** What was drawn while the screen was being opened may not have been told. */
         private boolean damaged = true;
 
@@ -443,6 +446,23 @@ public final class ScreenDisplay implements Display {
                     pointer = moved;
                     for (Attached viewer : viewers) {
                         viewer.tell(moved);
+                    }
+                }
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        @Override
+        public void bell() {
+            lock.lock();
+            try {
+                long now = System.nanoTime();
+                if (now - rungNanos >= BELL_NANOS) {
+                    rungNanos = now;
+                    for (Attached viewer : viewers) {
+                        viewer.bellDue = true;
+                        viewer.changed.signalAll();
                     }
                 }
             } finally {
@@ -673,6 +693,9 @@ public final class ScreenDisplay implements Display {
     /** A viewer; all guarded by lock. */
     private final class Attached implements Viewer {
         private final Options options;
+        /** Held, and taken before lock, while the screen is given keys and buttons: none is pressed once all have been released. */
+        private final ReentrantLock input = new ReentrantLock();
+
         private final Condition changed = lock.newCondition();
         private final ViewerQueue queue;
         private final Set<Integer> pressed = new HashSet<>();
@@ -687,6 +710,7 @@ public final class ScreenDisplay implements Display {
         private boolean woken;
         private boolean hungry;
         private boolean controlsDue;
+        private boolean bellDue;
 
         Attached(Options options) {
             this.options = options;
@@ -725,6 +749,7 @@ public final class ScreenDisplay implements Display {
                             || pointer != null
                             || clipboard != null
                             || controlsDue
+                            || bellDue
                             || ended != null
                             || woken) {
                         return update(toDraw ? now : null, bytesMax);
@@ -761,6 +786,7 @@ public final class ScreenDisplay implements Display {
                     Optional.ofNullable(pointer),
                     Optional.ofNullable(clipboard),
                     controlsDue ? Optional.of(controls()) : Optional.empty(),
+                    bellDue,
                     commands,
                     Optional.ofNullable(ended));
             sizeDue = sizeDue && now == null;
@@ -768,6 +794,7 @@ public final class ScreenDisplay implements Display {
             pointer = null;
             clipboard = null;
             controlsDue = false;
+            bellDue = false;
             woken = false;
             return update;
         }
@@ -814,42 +841,52 @@ public final class ScreenDisplay implements Display {
 
         @Override
         public void pointer(int x, int y, int nowButtons) throws IOException {
-            Screen screen;
-            lock.lock();
+            input.lock();
             try {
-                screen = controlled();
+                Screen screen;
+                lock.lock();
+                try {
+                    screen = controlled();
+                    if (screen != null) {
+                        Rectangle bounds = present(held).size;
+                        pointerX = Math.clamp(x, 0, bounds.width() - 1);
+                        pointerY = Math.clamp(y, 0, bounds.height() - 1);
+                        buttons = nowButtons;
+                    }
+                } finally {
+                    lock.unlock();
+                }
                 if (screen != null) {
-                    Rectangle bounds = present(held).size;
-                    pointerX = Math.clamp(x, 0, bounds.width() - 1);
-                    pointerY = Math.clamp(y, 0, bounds.height() - 1);
-                    buttons = nowButtons;
+                    screen.pointer(pointerX, pointerY, nowButtons);
                 }
             } finally {
-                lock.unlock();
-            }
-            if (screen != null) {
-                screen.pointer(pointerX, pointerY, nowButtons);
+                input.unlock();
             }
         }
 
         @Override
         public void key(int keysym, boolean down) throws IOException {
-            Screen screen;
-            lock.lock();
+            input.lock();
             try {
-                screen = controlled();
-                if (screen != null) {
-                    // What is not held can't be released: of a viewer that came with keys down.
-                    boolean known = down ? pressed.add(keysym) : pressed.remove(keysym);
-                    if (!known && !down) {
-                        return;
+                Screen screen;
+                lock.lock();
+                try {
+                    screen = controlled();
+                    if (screen != null) {
+                        // What is not held can't be released: of a viewer that came with keys down.
+                        boolean known = down ? pressed.add(keysym) : pressed.remove(keysym);
+                        if (!known && !down) {
+                            return;
+                        }
                     }
+                } finally {
+                    lock.unlock();
+                }
+                if (screen != null) {
+                    screen.key(keysym, down);
                 }
             } finally {
-                lock.unlock();
-            }
-            if (screen != null) {
-                screen.key(keysym, down);
+                input.unlock();
             }
         }
 
@@ -914,6 +951,20 @@ public final class ScreenDisplay implements Display {
             }
         }
 
+        @Override
+        public void takeOver(Viewer earlier) {
+            lock.lock();
+            try {
+                if (alone == earlier && options.control() && viewers.contains(this)) {
+                    alone = this;
+                    tellControls();
+                }
+            } finally {
+                lock.unlock();
+            }
+            earlier.close();
+        }
+
         /** Under lock. */
         void tellControls() {
             controlsDue = true;
@@ -922,6 +973,15 @@ public final class ScreenDisplay implements Display {
 
         /** What it holds down. */
         private void releaseAll() {
+            input.lock();
+            try {
+                releaseDown();
+            } finally {
+                input.unlock();
+            }
+        }
+
+        private void releaseDown() {
             List<Integer> down;
             boolean buttonsDown;
             Held now;

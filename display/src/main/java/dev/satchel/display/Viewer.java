@@ -40,6 +40,7 @@ public interface Viewer extends AutoCloseable {
      * @param pointer if it was moved, and that is to be told
      * @param clipboard if the session's programs, or another viewer, offer other text
      * @param controls if that changed
+     * @param bell whether a program rang, once or more
      * @param commands as many as were asked for; empty if nothing is to be drawn
      * @param ended why nothing will come any more
      */
@@ -49,6 +50,7 @@ public interface Viewer extends AutoCloseable {
             Optional<Position> pointer,
             Optional<String> clipboard,
             Optional<Controls> controls,
+            boolean bell,
             List<Command> commands,
             Optional<String> ended) {}
 
@@ -90,6 +92,9 @@ public interface Viewer extends AutoCloseable {
      * When the one that has it is closed all have it again.
      */
     void controlAlone(boolean alone);
+
+    /** Closes an earlier viewer of the same person; control that it had alone is this one's, if this one may control. */
+    void takeOver(Viewer earlier);
 
     /** Releases what it holds down, and lets go of its queue. */
     @Override

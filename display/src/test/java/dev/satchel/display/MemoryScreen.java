@@ -18,6 +18,7 @@ public final class MemoryScreen implements Screen {
     private int reads;
 
     private final List<String> input = new CopyOnWriteArrayList<>();
+    private volatile Runnable beforeKeys = () -> {};
 
     private CursorImage cursor = CursorImage.NONE;
     private String clipboard = "";
@@ -40,6 +41,11 @@ public final class MemoryScreen implements Screen {
     /** How often its pixels were fetched. */
     public synchronized int reads() {
         return reads;
+    }
+
+    /** @param action from now on run before each key that is pressed or released */
+    public void beforeKeys(Runnable action) {
+        beforeKeys = action;
     }
 
     /** What viewers did. */
@@ -104,6 +110,10 @@ public final class MemoryScreen implements Screen {
         listener.clipboardChanged();
     }
 
+    public void ring() {
+        listener.bell();
+    }
+
     public void end() {
         listener.lost(new IOException("ended"));
     }
@@ -149,6 +159,7 @@ public final class MemoryScreen implements Screen {
 
     @Override
     public void key(int keysym, boolean down) {
+        beforeKeys.run();
         input.add((down ? "press " : "release ") + Integer.toHexString(keysym));
     }
 

@@ -402,6 +402,42 @@ class ScreenDisplayTest {
         }
     }
 
+    /** Another takes control just when a key is on its way to the screen. */
+    @Test
+    void aKeyIsNotPressedOnceItsViewerHasLostControl() throws Exception {
+        try (ScreenDisplay display = display();
+                Viewer one = display.attach(ALL);
+                Viewer other = display.attach(ALL)) {
+            Thread taking = new Thread(() -> other.controlAlone(true));
+            screen().beforeKeys(() -> {
+                screen().beforeKeys(() -> {});
+                taking.start();
+                // It has released all, or waits until it may.
+                while (!display.isControlledByOne()
+                        || (taking.getState() != Thread.State.TERMINATED
+                                && taking.getState() != Thread.State.WAITING)) {
+                    Thread.onSpinWait();
+                }
+            });
+            one.key('A', true);
+            taking.join();
+            assertThat(screen().input()).containsExactly("press 41", "release 41");
+        }
+    }
+
+    @Test
+    void theBellIsToldNotAsOftenAsAProgramRingsIt() throws Exception {
+        try (ScreenDisplay display = display();
+                Viewer viewer = display.attach(new Viewer.Options(false, false))) {
+            int told = 0;
+            for (int i = 0; i < 10_000; i++) {
+                screen().ring();
+                told += viewer.take(0, 0).bell() ? 1 : 0;
+            }
+            assertThat(told).isBetween(1, 1_000);
+        }
+    }
+
     @Test
     void whoMayOnlyLookChangesNothing() throws Exception {
         try (ScreenDisplay display = display();

@@ -4,6 +4,8 @@ import dev.satchel.display.Display;
 import dev.satchel.display.Motions;
 import dev.satchel.display.Rectangle;
 import dev.satchel.display.Viewer;
+import dev.satchel.display.web.Connections;
+import dev.satchel.display.web.Connections.Standing;
 import dev.satchel.display.web.DeadlineInput;
 import dev.satchel.display.web.TlsIdentity;
 import dev.satchel.display.web.TlsSource;
@@ -24,7 +26,7 @@ import org.jspecify.annotations.Nullable;
  * One client's connection: agrees upon who it is and how it is spoken to, then reads what it says; {@link RfbSender} has a thread of its
  * own. Whatever a client does or leaves, it holds up these two threads and nobody else.
  */
-final class RfbConnection {
+final class RfbConnection implements Connections.Open {
     private static final String VERSION = "RFB 003.008\n";
     private static final long HANDSHAKE_MILLIS_MAX = 10_000;
     /** People are asked for the password in between. */
@@ -73,7 +75,6 @@ final class RfbConnection {
     /** Null: whoever comes was let in before. */
     private final RfbServer.@Nullable Door door;
 
-    private final long sinceNanos = System.nanoTime();
     private DeadlineInput in;
     private OutputStream out;
     private final RfbMessage message = new RfbMessage();
@@ -104,17 +105,18 @@ final class RfbConnection {
         this.control = client.control();
     }
 
-    long sinceNanos() {
-        return sinceNanos;
+    @Override
+    public InetAddress peer() {
+        return raw.getInetAddress();
     }
 
-    /** Whether it is a viewer's, which is not made to leave for who only connects. */
-    boolean isAdmitted() {
-        return admitted;
+    @Override
+    public Standing standing() {
+        return admitted || door == null ? Standing.SERVED : Standing.STRANGER;
     }
 
-    /** Closes it at once. */
-    void abort() {
+    @Override
+    public void abort() {
         RfbServer.closeQuietly(raw);
     }
 

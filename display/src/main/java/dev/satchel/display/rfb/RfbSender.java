@@ -31,6 +31,7 @@ final class RfbSender {
     private static final int RECTANGLES_MAX = 1 << 15;
 
     private static final int FRAMEBUFFER_UPDATE = 0;
+    private static final int BELL = 2;
     private static final int SERVER_CUT_TEXT = 3;
     private static final int END_OF_CONTINUOUS_UPDATES = 150;
     private static final int FENCE = 248;
@@ -615,6 +616,9 @@ final class RfbSender {
         if (update.clipboard().isPresent()) {
             clipboard = update.clipboard().get();
             offerClipboard();
+        }
+        if (update.bell()) {
+            message.u8(BELL).send(out);
         }
         takenAny |= !update.commands().isEmpty();
         held.addAll(update.commands());

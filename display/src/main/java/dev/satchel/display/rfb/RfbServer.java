@@ -1,6 +1,7 @@
 package dev.satchel.display.rfb;
 
 import dev.satchel.display.Display;
+import dev.satchel.display.web.Connections;
 import dev.satchel.display.web.DisplaySource;
 import dev.satchel.display.web.TlsSource;
 import dev.satchel.display.web.WebSocketBytes;
@@ -99,7 +100,7 @@ public final class RfbServer implements AutoCloseable {
     /** The lock for all that follows. */
     private final Object lock = new Object();
 
-    private final Set<RfbConnection> connections = new HashSet<>();
+    private final Connections<RfbConnection> connections = new Connections<>(CONNECTIONS_MAX);
     private final Set<RfbConnection> viewing = new HashSet<>();
     private @Nullable Entrance entrance;
     private boolean closing;
@@ -263,27 +264,9 @@ public final class RfbServer implements AutoCloseable {
         }
     }
 
-    /** Makes room for it: whoever can connect must not be able to keep others out by just that. */
     private boolean takeIn(RfbConnection connection) {
         synchronized (lock) {
-            if (closing) {
-                return false;
-            }
-            if (connections.size() >= CONNECTIONS_MAX) {
-                RfbConnection oldest = null;
-                for (RfbConnection other : connections) {
-                    if (!other.isAdmitted() && (oldest == null || other.sinceNanos() - oldest.sinceNanos() < 0)) {
-                        oldest = other;
-                    }
-                }
-                if (oldest == null) {
-                    return false;
-                }
-                oldest.abort();
-                connections.remove(oldest);
-            }
-            connections.add(connection);
-            return true;
+            return !closing && connections.add(connection);
         }
     }
 

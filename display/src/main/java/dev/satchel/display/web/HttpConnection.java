@@ -1,6 +1,7 @@
 package dev.satchel.display.web;
 
 import dev.satchel.display.web.Access.Right;
+import dev.satchel.display.web.Connections.Standing;
 import dev.satchel.linux.crypto.Sha1;
 import java.io.EOFException;
 import java.io.IOException;
@@ -9,6 +10,7 @@ import java.io.OutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.net.InetAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
@@ -16,7 +18,7 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** One connection that was accepted: requests one after the other, of which one may make it a viewer's stream. Run by one thread. */
-final class HttpConnection {
+final class HttpConnection implements Connections.Open {
     private static final long FIRST_MILLIS_MAX = 10_000;
     private static final long IDLE_MILLIS_MAX = 30_000;
     private static final long HEAD_MILLIS_MAX = 10_000;
@@ -38,8 +40,8 @@ final class HttpConnection {
 
     private final ViewerServer server;
     private final Socket raw;
-    private final long sinceNanos = System.nanoTime();
     private volatile boolean stream;
+    private volatile Standing standing = Standing.STRANGER;
     private volatile @Nullable Thread serving;
 
     HttpConnection(ViewerServer server, Socket raw) {
@@ -47,7 +49,6 @@ final class HttpConnection {
         this.raw = raw;
     }
 
-    /** Whether it can be closed to make room, and since when it is there. */
     boolean isStream() {
         return stream;
     }
@@ -57,12 +58,19 @@ final class HttpConnection {
         return Thread.currentThread().equals(serving);
     }
 
-    long sinceNanos() {
-        return sinceNanos;
+    @Override
+    public InetAddress peer() {
+        return raw.getInetAddress();
+    }
+
+    @Override
+    public Standing standing() {
+        return standing;
     }
 
     /** At once, whatever its thread does. */
-    void abort() {
+    @Override
+    public void abort() {
         ViewerServer.closeQuietly(raw);
     }
 
@@ -149,6 +157,9 @@ final class HttpConnection {
                 return false;
             }
             route();
+            if (standing == Standing.SERVED) {
+                standing = Standing.IDLE;
+            }
             return !stream && mayFollow();
         }
 
@@ -166,6 +177,7 @@ final class HttpConnection {
                     forbid(true);
                     return;
                 }
+                standing = Standing.SERVED;
                 response(303)
                         .header("Location", "/")
                         .header("Set-Cookie", server.access().setCookie(right))
@@ -188,6 +200,7 @@ final class HttpConnection {
             } else {
                 right = server.access().byCookie(cookie);
             }
+            standing = right == null ? Standing.STRANGER : Standing.SERVED;
             if (right == null) {
                 forbid(shown || server.access().hasCookie(cookie));
             } else if (path.equals(STREAM)) {

@@ -29,7 +29,7 @@ final class Messages {
     static final int CLIPBOARD = 5;
     static final int STATE = 6;
     static final int PONG = 7;
-
+    static final int BELL = 8;
     static final int POINTER = 9;
     static final int CONTROL = 10;
 
@@ -40,6 +40,9 @@ final class Messages {
 
     /** That VIDEO may be VP8. */
     static final int WANTS_FILMS = 4;
+
+    /** Of what names a page in CLIENT_HELLO. */
+    static final int PAGE_BYTES = 16;
 
     static final int CLIPBOARD_BYTES_MAX = 1 << 20;
     static final int PING_BYTES_MAX = 16;

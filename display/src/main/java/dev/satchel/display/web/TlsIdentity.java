@@ -267,14 +267,28 @@ public final class TlsIdentity {
         }
     }
 
-    /** Agrees with a peer on a connection's keys, within a time. Closing {@code raw} ends it, and never waits. */
+    /** Agrees with a peer on a connection's keys, within a time in all. Closing {@code raw} ends it, and never waits. */
     public Socket accept(Socket raw, int millisMax) throws IOException {
         SSLSocket socket =
                 (SSLSocket) context.getSocketFactory().createSocket(raw, new ByteArrayInputStream(new byte[0]), true);
         socket.setUseClientMode(false);
         socket.setEnabledProtocols(new String[] {"TLSv1.3", "TLSv1.2"});
-        socket.setSoTimeout(millisMax);
-        socket.startHandshake();
+        // A time for each read would be a peer's that sends byte after byte.
+        Thread patience = Thread.ofVirtual().name("tls-patience").start(() -> closeIn(raw, millisMax));
+        try {
+            socket.startHandshake();
+        } finally {
+            patience.interrupt();
+        }
         return socket;
+    }
+
+    private static void closeIn(Socket socket, int millis) {
+        try {
+            Thread.sleep(millis);
+        } catch (InterruptedException e) {
+            return; // it was in time
+        }
+        ViewerServer.closeQuietly(socket);
     }
 }

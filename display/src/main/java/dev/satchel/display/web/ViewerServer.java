@@ -9,11 +9,14 @@ import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.StandardSocketOptions;
+import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -141,8 +144,11 @@ public final class ViewerServer implements AutoCloseable {
     /** The lock for all that follows. */
     private final Object lock = new Object();
 
-    private final Set<HttpConnection> connections = new HashSet<>();
+    private final Connections<HttpConnection> connections = new Connections<>(CONNECTIONS_MAX);
     private final Set<ViewerStream> streams = new HashSet<>();
+    /** What pages call themselves, those that do. */
+    private final Map<ViewerStream, ByteBuffer> pages = new HashMap<>();
+
     private int state = STATE_RUNNING;
     private String stateText = "";
     private boolean closing;
@@ -407,27 +413,9 @@ public final class ViewerServer implements AutoCloseable {
         }
     }
 
-    /** Makes room for it: whoever can connect must not be able to keep others out by just that. */
     private boolean admit(HttpConnection connection) {
         synchronized (lock) {
-            if (closing) {
-                return false;
-            }
-            if (connections.size() >= CONNECTIONS_MAX) {
-                HttpConnection oldest = null;
-                for (HttpConnection other : connections) {
-                    if (!other.isStream() && (oldest == null || other.sinceNanos() - oldest.sinceNanos() < 0)) {
-                        oldest = other;
-                    }
-                }
-                if (oldest == null) {
-                    return false;
-                }
-                oldest.abort();
-                connections.remove(oldest);
-            }
-            connections.add(connection);
-            return true;
+            return !closing && connections.add(connection);
         }
     }
 
@@ -550,8 +538,23 @@ public final class ViewerServer implements AutoCloseable {
     void remove(ViewerStream stream) {
         synchronized (lock) {
             streams.remove(stream);
+            pages.remove(stream);
             lock.notifyAll();
         }
+    }
+
+    /** @return streams of the same page that are there still: it has given them up, whatever TCP believes */
+    List<ViewerStream> earlier(ViewerStream stream, ByteBuffer page) {
+        List<ViewerStream> earlier = new ArrayList<>();
+        synchronized (lock) {
+            for (ViewerStream other : streams) {
+                if (other != stream && page.equals(pages.get(other))) {
+                    earlier.add(other);
+                }
+            }
+            pages.put(stream, page);
+        }
+        return earlier;
     }
 
     void viewerCame() {

@@ -56,6 +56,9 @@ final class ViewerStream {
     private boolean signalled;
     private boolean gone;
     private Viewer.@Nullable Options options;
+    /** Streams that this one takes the place of. */
+    private List<ViewerStream> earlier = List.of();
+
     /** When a display is tried next. */
     private long retryAtNanos = System.nanoTime();
 
@@ -189,14 +192,18 @@ final class ViewerStream {
         ByteBuffer message = message();
         if (!message.hasRemaining()
                 || message.get() != Messages.CLIENT_HELLO
-                || message.remaining() != 7
+                || (message.remaining() != 7 && message.remaining() != 7 + Messages.PAGE_BYTES)
                 || u16(message) != Messages.VERSION) {
             throw new Violation(1002, "no HELLO of version " + Messages.VERSION);
         }
         message.getInt();
         int wants = message.get();
         filmsWanted = (wants & Messages.WANTS_FILMS) != 0;
+        byte[] page = new byte[message.remaining()];
+        message.get(page);
+        List<ViewerStream> same = page.length == 0 ? List.of() : server.earlier(this, ByteBuffer.wrap(page));
         synchronized (lock) {
+            earlier = same;
             options = new Viewer.Options(
                     control, (wants & Messages.WANTS_VIDEO) != 0, (wants & Messages.WANTS_POINTER) != 0);
         }
@@ -463,12 +470,15 @@ final class ViewerStream {
     /** @return null if there is no display, and the viewer has been told so */
     private @Nullable Viewer attach() throws IOException {
         Viewer.Options wanted;
+        List<ViewerStream> replaced;
         synchronized (lock) {
             wanted = options;
             if (wanted == null || System.nanoTime() - retryAtNanos < 0) {
                 return null;
             }
             retryAtNanos = System.nanoTime() + retryNanos;
+            replaced = earlier;
+            earlier = List.of();
         }
         Viewer attached;
         byte[] hello;
@@ -476,6 +486,12 @@ final class ViewerStream {
             Display display = server.display();
             hello = Messages.hello(display.bounds(), display.maximum(), control, server.session());
             attached = display.attach(wanted);
+            for (ViewerStream stream : replaced) {
+                Viewer given = stream.viewer;
+                if (given != null) {
+                    attached.takeOver(given);
+                }
+            }
         } catch (IOException e) {
             retryNanos = Math.min(2 * retryNanos, RETRY_NANOS_MAX);
             if (!helloSent) {
@@ -485,6 +501,8 @@ final class ViewerStream {
             }
             tellLost(e.getMessage() == null ? "there is no display" : e.getMessage());
             return null;
+        } finally {
+            replaced.forEach(ViewerStream::abort);
         }
         // Before it is told: what it does from then on must arrive.
         viewer = attached;
@@ -532,6 +550,9 @@ final class ViewerStream {
         }
         if (control && update.controls().isPresent()) {
             out.message(Messages.control(update.controls().get()), List.of());
+        }
+        if (update.bell()) {
+            out.message(new byte[] {Messages.BELL}, List.of());
         }
         film.next(update);
         List<byte[]> batch = new ArrayList<>();

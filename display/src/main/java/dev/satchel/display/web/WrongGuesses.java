@@ -55,7 +55,7 @@ public final class WrongGuesses {
     }
 
     /** Of IPv6 the first 64 bits: one machine has all the rest. */
-    private static String network(InetAddress address) {
+    static String network(InetAddress address) {
         byte[] bytes = address.getAddress();
         return Arrays.toString(address instanceof Inet6Address ? Arrays.copyOf(bytes, 8) : bytes);
     }

@@ -23,6 +23,8 @@ final class Keyboard {
     private static final int CORE_KEYBOARD = 0x100;
     private static final int XKB_NEW_KEYBOARD = 1;
     private static final int XKB_MAP = 2;
+    private static final int XKB_BELL = 1 << 8;
+    private static final int XKB_BELL_NOTIFY = 8;
     private static final int TYPES_SYMS_MODIFIERS = 1 | 2 | 4;
     private static final int ATTEMPTS_MAX = 3;
     /**
@@ -58,12 +60,12 @@ final class Keyboard {
         if (connection.ask(new Request(xkb.opcode(), 0).u16(1).u16(0)).get(1) == 0) {
             throw new IOException("the session's X server speaks another version of XKEYBOARD");
         }
-        // SelectEvents: another keyboard, another map; who has used the extension is not sent MappingNotify.
+        // SelectEvents: another keyboard, another map, the bell; who has used the extension is not sent MappingNotify.
         connection.send(new Request(xkb.opcode(), 1)
                 .u16(CORE_KEYBOARD)
-                .u16(XKB_NEW_KEYBOARD | XKB_MAP)
+                .u16(XKB_NEW_KEYBOARD | XKB_MAP | XKB_BELL)
                 .u16(0)
-                .u16(XKB_NEW_KEYBOARD | XKB_MAP)
+                .u16(XKB_NEW_KEYBOARD | XKB_MAP | XKB_BELL)
                 .u16(0xff)
                 .u16(0xff));
         keymap = readKeymap();
@@ -83,6 +85,11 @@ final class Keyboard {
             outdated = true;
         }
         return mine;
+    }
+
+    /** An event of the connection: a program rang the bell, a keyboard's in the core protocol. */
+    boolean isBell(ByteBuffer event) {
+        return event.get(0) == xkb.firstEvent() && event.get(1) == XKB_BELL_NOTIFY;
     }
 
     private Keymap readKeymap() throws IOException {

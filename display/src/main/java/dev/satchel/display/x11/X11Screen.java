@@ -154,6 +154,8 @@ public final class X11Screen implements Screen {
                 if (clipboard.ownerChanged(event)) {
                     listener.clipboardChanged();
                 }
+            } else if (keyboard.isBell(event)) {
+                listener.bell();
             } else if (!keyboard.isLayoutChange(event)) {
                 core(type, event);
             }

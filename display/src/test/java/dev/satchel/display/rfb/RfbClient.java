@@ -36,6 +36,7 @@ final class RfbClient implements AutoCloseable {
     final List<byte[]> cutTexts = new ArrayList<>();
     final List<byte[]> extendedCutTexts = new ArrayList<>();
     final List<byte[]> fences = new ArrayList<>();
+    int bells;
     int endsOfContinuousUpdates;
     boolean answersFences = true;
     long drawn;
@@ -267,6 +268,7 @@ final class RfbClient implements AutoCloseable {
                     rectangle(i == count - 1);
                 }
             }
+            case 2 -> bells++;
             case 3 -> {
                 in.readNBytes(3);
                 int length = in.readInt();

@@ -636,6 +636,16 @@ class RfbServerTest {
     }
 
     @Test
+    void theBellIsRung() throws Exception {
+        try (RfbClient client = continuous(RAW)) {
+            screen().ring();
+            while (client.bells == 0) {
+                client.read();
+            }
+        }
+    }
+
+    @Test
     void anotherNameIsTold() throws Exception {
         try (RfbClient client = connect(RAW, -307)) {
             catchUp(client);
@@ -677,6 +687,27 @@ class RfbServerTest {
             exact.socket.close();
             reader.join();
             assertThat(exact.announced).doesNotContain("jpeg");
+        }
+    }
+
+    @Test
+    void whoOnlyConnectsTakesTheRoomOfItsOwnAddress() throws Exception {
+        InetAddress here = InetAddress.getLoopbackAddress();
+        List<Socket> crowd = new ArrayList<>();
+        try (Socket slow = new Socket(here, port)) {
+            for (int i = 0; i < 100; i++) {
+                crowd.add(new Socket(here, port, InetAddress.ofLiteral("127.0.0.2"), 0));
+            }
+            // Who comes last was accepted after all others.
+            connect().close();
+            assertThat(slow.getInputStream().readNBytes(12))
+                    .isEqualTo("RFB 003.008\n".getBytes(StandardCharsets.US_ASCII));
+            slow.getOutputStream().write("RFB 003.008\n".getBytes(StandardCharsets.US_ASCII));
+            assertThat(slow.getInputStream().read()).isEqualTo(1);
+        } finally {
+            for (Socket one : crowd) {
+                one.close();
+            }
         }
     }
 

@@ -163,10 +163,15 @@ final class BrowserSession implements AutoCloseable {
     /** A page that has drawn what there was to draw, its toolbar out of the way. */
     Page open(Browser.NewContextOptions options, boolean control) {
         Page page = page(options);
+        open(page, control);
+        return page;
+    }
+
+    /** The same in a page that is there already. */
+    void open(Page page, boolean control) {
         page.navigate(relay.link(server.link(control)));
         awaitTrue(page, "!document.body.classList.contains('blank')");
         awaitTrue(page, "document.getElementById('state-text').textContent.startsWith('Running')");
-        return page;
     }
 
     /** An empty one. */

@@ -135,7 +135,8 @@ final class FakeDisplay implements Display {
                 commands.add(queue.poll());
             }
             taken += bytes;
-            Update update = new Update(size, cursor, Optional.empty(), clipboard, Optional.empty(), commands, ended);
+            Update update =
+                    new Update(size, cursor, Optional.empty(), clipboard, Optional.empty(), false, commands, ended);
             size = Optional.empty();
             cursor = Optional.empty();
             clipboard = Optional.empty();
@@ -178,6 +179,12 @@ final class FakeDisplay implements Display {
         @Override
         public void controlAlone(boolean alone) {
             input.add("control " + alone);
+        }
+
+        @Override
+        public void takeOver(Viewer earlier) {
+            input.add("take over");
+            earlier.close();
         }
 
         @Override

@@ -7,6 +7,8 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest.BodyPublishers;
@@ -431,6 +433,73 @@ class HttpTest {
         assertThat(raw(start + "same-origin\r\n\r\n"))
                 .startsWith("HTTP/1.1 403 ")
                 .doesNotContain("Refresh");
+    }
+
+    /** More than the server has at once; all accepted when this returns. */
+    private List<RawBrowser> crowd(String from) throws IOException {
+        List<RawBrowser> crowd = new ArrayList<>();
+        for (int i = 0; i < 100; i++) {
+            crowd.add(new RawBrowser(server.port(), from));
+        }
+        assertThat(raw("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")).startsWith("HTTP/1.1 403 ");
+        return crowd;
+    }
+
+    @Test
+    void whoOnlyConnectsTakesTheRoomOfItsOwnAddress() throws Exception {
+        try (RawBrowser slow = new RawBrowser(server.port())) {
+            slow.out.write("GET / HTTP/1.1\r\n".getBytes(StandardCharsets.ISO_8859_1));
+            List<RawBrowser> crowd = crowd("127.0.0.2");
+            try {
+                assertThat(slow.request("Host: 127.0.0.1\r\n\r\n")).startsWith("HTTP/1.1 403 ");
+                assertThat(crowd.getFirst().in.read()).isEqualTo(-1);
+            } finally {
+                for (RawBrowser one : crowd) {
+                    one.close();
+                }
+            }
+        }
+    }
+
+    @Test
+    void aRequestThatWasLetInIsServedWhoeverConnects() throws Exception {
+        try (RawBrowser sends = new RawBrowser(server.port())) {
+            sends.out.write(("POST /api/echo HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer "
+                            + server.secret(true) + "\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+                    .getBytes(StandardCharsets.ISO_8859_1));
+            assertThat(sends.answer()).startsWith("HTTP/1.1 100 ");
+            List<RawBrowser> crowd = crowd("127.0.0.1");
+            try {
+                assertThat(sends.request("hello")).startsWith("HTTP/1.1 200 ").endsWith("hello");
+            } finally {
+                for (RawBrowser one : crowd) {
+                    one.close();
+                }
+            }
+        }
+    }
+
+    /** A peer whose every byte comes in time. */
+    @Test
+    void aHandshakeHasItsTimeInAll(@TempDir Path directory) throws Exception {
+        TlsIdentity identity = TlsIdentity.own(directory, List.of("127.0.0.1"));
+        try (ServerSocket listener = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
+                RawBrowser slow = new RawBrowser(listener.getLocalPort());
+                Socket accepted = listener.accept()) {
+            Thread sending = Thread.ofVirtual().start(() -> {
+                try {
+                    slow.out.write(new byte[] {0x16, 3, 1, 0x3f, 0, 1, 0, 0x3e, (byte) 0xfc, 3, 3});
+                    while (true) {
+                        slow.out.write(0);
+                        Thread.sleep(50);
+                    }
+                } catch (IOException | InterruptedException e) {
+                    // The other side has had enough.
+                }
+            });
+            assertThatThrownBy(() -> identity.accept(accepted, 500)).isInstanceOf(IOException.class);
+            sending.join();
+        }
     }
 
     @Test

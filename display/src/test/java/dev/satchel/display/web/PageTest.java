@@ -67,6 +67,31 @@ class PageTest {
                 }""");
     }
 
+    /** As when a computer gets another network: the server goes on believing in the old connection. */
+    @Test
+    void aPageThatComesAgainTakesTheStreamsPlaceThatItGaveUp() {
+        Page page = session.open();
+        Page other = session.open();
+        showToolbar(page);
+        page.click("#alone");
+        awaitTrue(other, "document.getElementById('state-text').textContent === 'Running · looking on'");
+        page.bringToFront();
+        page.keyboard().press("Escape");
+        page.keyboard().down("Control");
+        session.assertTyped("press ffe3");
+        assertThat(session.server.viewers()).isEqualTo(2);
+        session.relay.lose();
+        session.assertTyped("press ffe3", "release ffe3");
+        awaitTrue(page, "document.getElementById('state-text').textContent === 'Running'");
+        awaitTrue(page, "document.getElementById('alone').getAttribute('aria-pressed') === 'true'");
+        awaitTrue(other, "document.getElementById('state-text').textContent === 'Running · looking on'");
+        page.keyboard().up("Control");
+        page.keyboard().press("k");
+        session.assertTyped("press ffe3", "release ffe3", "press 6b", "release 6b");
+        BrowserSession.await(() -> session.server.viewers() == 2);
+        assertThat(session.server.viewers()).isEqualTo(2);
+    }
+
     /** For so long that the page gives the connection up, and so does the server. */
     @Test
     void aLinkThatStalledIsTakenUpAgain() {
@@ -180,6 +205,60 @@ class PageTest {
         assertThat(drawnText(page, "overlay-command")).isEqualTo("satchel view desk");
     }
 
+    /** Whether the session, or the page for it, takes a key that browsers load pages again with. */
+    private static boolean takesKeys(Page page) {
+        page.evaluate("addEventListener('keydown', event => (globalThis.taken = event.defaultPrevented))");
+        page.keyboard().press("F5");
+        return (boolean) page.evaluate("taken");
+    }
+
+    @Test
+    void keysAreTheBrowsersWhereThereIsNoSession() {
+        Page page = session.open();
+        page.waitForSelector("#top.away", new Page.WaitForSelectorOptions().setState(WaitForSelectorState.ATTACHED));
+        assertThat(takesKeys(page)).isTrue();
+        // It is over soon, and what is pressed meanwhile was meant for the session.
+        session.server.tellState(ViewerServer.STATE_SUSPENDING, "");
+        page.waitForSelector("#pill >> text=Suspending");
+        assertThat(takesKeys(page)).isTrue();
+        session.server.tellState(ViewerServer.STATE_STOPPED, "");
+        page.waitForSelector("#overlay >> text=Stopped");
+        assertThat(takesKeys(page)).isFalse();
+        assertThat(page.evaluate("[stage.inert, keys.inert, document.activeElement.id]"))
+                .isEqualTo(List.of(true, true, "overlay"));
+        page.keyboard().press("Control+Alt+Shift");
+        awaitTrue(page, "document.getElementById('bar').contains(document.activeElement)");
+        page.keyboard().press("Escape");
+        awaitTrue(page, "document.activeElement.id === 'overlay'");
+        session.server.tellState(ViewerServer.STATE_RUNNING, "");
+        awaitTrue(page, "document.activeElement.id === 'keys'");
+        page.keyboard().press("k");
+        BrowserSession.await(() -> session.input(List.of("release ")).getLast().equals("release 6b"));
+        session.relay.cut();
+        page.waitForSelector("#pill >> text=Reconnecting");
+        assertThat(takesKeys(page)).isFalse();
+        page.context().clearCookies();
+        session.relay.mend();
+        page.waitForSelector("#overlay >> text=This link has ended");
+        assertThat(takesKeys(page)).isFalse();
+    }
+
+    @Test
+    void theToolbarIsReachedByKeyboardWithoutControl() {
+        Page one = session.open();
+        Page looks = session.open(new Browser.NewContextOptions().setViewportSize(800, 600), false);
+        looks.keyboard().press("Control+Alt+Shift");
+        awaitTrue(looks, "document.getElementById('bar').contains(document.activeElement)");
+        Page other = session.open();
+        showToolbar(other);
+        other.click("#alone");
+        awaitTrue(one, "document.getElementById('state-text').textContent === 'Running · looking on'");
+        one.bringToFront();
+        one.keyboard().press("Control+Alt+Shift");
+        awaitTrue(one, "document.getElementById('bar').contains(document.activeElement)");
+        assertThat(session.input(List.of("press "))).isEmpty();
+    }
+
     @Test
     void survivesALostDisplay() {
         Page page = session.open();
@@ -228,6 +307,13 @@ class PageTest {
 
     private static byte[] fill() {
         return new byte[] {2, 0, 0, 0, 0, (byte) 0x80, 2, (byte) 0xe0, 1, 1, 2, 3};
+    }
+
+    @Test
+    void theBellIsSeen() {
+        Page page = session.open();
+        session.screen().ring();
+        awaitTrue(page, "document.body.classList.contains('bell')");
     }
 
     // ---- The clipboard
@@ -610,7 +696,17 @@ class PageTest {
 
     @Test
     void fullScreenKeepsTheKeyboard() {
-        Page page = session.open();
+        Page page = session.page();
+        page.addInitScript("""
+                globalThis.asked = [];
+                for (const name of ['lock', 'unlock']) {
+                  const real = Keyboard.prototype[name];
+                  Keyboard.prototype[name] = function (...keys) {
+                    asked.push([name, ...keys, document.fullscreenElement !== null].join(' '));
+                    return real.apply(this, keys);
+                  };
+                }""");
+        session.open(page, true);
         showToolbar(page);
         page.click("#full");
         awaitTrue(page, "document.fullscreenElement !== null");
@@ -618,6 +714,12 @@ class PageTest {
         awaitTrue(page, "document.activeElement.id === 'keys'");
         page.keyboard().press("f");
         session.assertTyped("press 66", "release 66");
+        assertThat(page.evaluate("asked")).isEqualTo(List.of("lock true"));
+        showToolbar(page);
+        page.click("#full");
+        awaitTrue(page, "document.fullscreenElement === null");
+        awaitTrue(page, "asked.length > 1");
+        assertThat(page.evaluate("asked")).isEqualTo(List.of("lock true", "unlock false"));
     }
 
     @Test

@@ -19,6 +19,7 @@ final class Relay implements AutoCloseable {
     private final Set<Socket> sockets = ConcurrentHashMap.newKeySet();
     private volatile boolean broken;
     private volatile boolean stalled;
+    private volatile boolean oneSided;
     private volatile long bytesPerSecond = Long.MAX_VALUE;
     private long free;
 
@@ -43,6 +44,16 @@ final class Relay implements AutoCloseable {
         broken = true;
         for (Socket socket : sockets) {
             ViewerServer.closeQuietly(socket);
+        }
+    }
+
+    /** Ends all connections, of which the server does not hear; new ones are as any. */
+    void lose() {
+        oneSided = true;
+        for (Socket socket : sockets) {
+            if (socket.getLocalPort() == port()) {
+                ViewerServer.closeQuietly(socket);
+            }
         }
     }
 
@@ -100,10 +111,9 @@ final class Relay implements AutoCloseable {
     }
 
     private void copy(Socket from, Socket to) {
-        try (from;
-                to;
-                InputStream in = from.getInputStream();
-                OutputStream out = to.getOutputStream()) {
+        try {
+            InputStream in = from.getInputStream();
+            OutputStream out = to.getOutputStream();
             byte[] buffer = new byte[4 << 10];
             int count;
             while ((count = in.read(buffer)) >= 0) {
@@ -115,8 +125,12 @@ final class Relay implements AutoCloseable {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         } finally {
-            sockets.remove(from);
-            sockets.remove(to);
+            if (!oneSided) {
+                for (Socket socket : new Socket[] {from, to}) {
+                    ViewerServer.closeQuietly(socket);
+                    sockets.remove(socket);
+                }
+            }
         }
     }
 

@@ -76,6 +76,11 @@ class X11ScreenTest implements Screen.Listener {
     }
 
     @Override
+    public void bell() {
+        told.add("bell");
+    }
+
+    @Override
     public void lost(IOException reason) {
         told.add("lost");
     }
@@ -113,6 +118,19 @@ class X11ScreenTest implements Screen.Listener {
                 pixels[i] = image.getInt(32 + 4 * i) & 0xffffff;
             }
             return pixels;
+        }
+    }
+
+    @Test
+    void theBellIsTold() throws Exception {
+        try (X11Screen screen = server.open(this)) {
+            assertThat(screen.bounds()).isEqualTo(MAXIMUM);
+            try (X11Connection client = server.connect()) {
+                client.send(new Request(104, 0)); // Bell
+                await("bell");
+            }
+            server.start("xterm", "-e", "printf '\\a'; sleep 1000");
+            await("bell");
         }
     }
 

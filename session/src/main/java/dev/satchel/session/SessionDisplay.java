@@ -32,6 +32,9 @@ final class SessionDisplay implements AutoCloseable {
     }
 
     private static final String SOCKET = "tmp/.X11-unix/X0";
+    /** A program may have started one of its own. */
+    private static final String DISPLAY = ":0";
+
     private static final int CLIPBOARD_BYTES_MAX = 1 << 20;
     private static final int BUTTON_MAX = 9;
     private static final long ANSWER_MILLIS_MAX = 2_000;
@@ -152,7 +155,9 @@ final class SessionDisplay implements AutoCloseable {
 
     private Optional<Long> xServer() throws IOException {
         for (long pid : running.pids()) {
-            if (Processes.commandName(Path.of("/proc/" + pid)).equals(Optional.of("Xvfb"))) {
+            Path process = Path.of("/proc/" + pid);
+            if (Processes.commandName(process).equals(Optional.of("Xvfb"))
+                    && Processes.commandLine(process).contains(DISPLAY)) {
                 return Optional.of(pid);
             }
         }

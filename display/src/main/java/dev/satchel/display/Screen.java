@@ -76,8 +76,15 @@ public interface Screen extends AutoCloseable {
      */
     String clipboard(int bytesMax) throws IOException;
 
-    /** Offers text to the session's programs, until one of them offers something else, or this is closed. */
+    /**
+     * Offers text to the session's programs, until one of them offers something else, or this is closed; whoever opens the screen next
+     * offers it again. The same is done for text that a program offered, {@link #clipboard} gave, and whose program has gone. Text that a
+     * program offers already stays that program's.
+     */
     void setClipboard(String text) throws IOException;
+
+    /** Whether programs have text from here: no longer once this is closed. */
+    boolean offersClipboard();
 
     /** Lets go of all that is held inside the session, without its programs noticing. */
     @Override

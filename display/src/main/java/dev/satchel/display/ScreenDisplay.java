@@ -14,8 +14,8 @@ import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The display of a session's {@link Screen}. Holds the screen only while there are viewers and it has not been told to let go; follows
- * what is drawn at the pace of the fastest viewer, never by polling.
+ * The display of a session's {@link Screen}. Holds the screen only while there are viewers, or programs have text from it, and it has not
+ * been told to let go; follows what is drawn at the pace of the fastest viewer, never by polling.
  *
  * <p>One thread, only while the screen is held, fetches what was drawn and compares; a viewer's own thread makes the commands it takes. What both
  * touch is guarded by {@code lock}; the display server is never waited for while that is held. Whoever opens or lets go of the screen
@@ -57,10 +57,16 @@ public final class ScreenDisplay implements Display {
     /** Of all that may control, the only one that does; null: all do. */
     private @Nullable Attached alone;
 
+    /** What the session's programs offer or have been offered, as viewers know; outlives {@link #held}. */
+    private String clipboard = "";
+
     private boolean closed;
 
     // Guarded by transition.
     private boolean letGo;
+    /** Whether programs had text from here when it was let go. */
+    private boolean offered;
+
     private boolean lingering;
     private long lingerUntilNanos;
 
@@ -93,6 +99,9 @@ public final class ScreenDisplay implements Display {
                     viewer.show(now);
                 }
                 viewers.add(viewer);
+                if (options.control() && !clipboard.isEmpty()) {
+                    viewer.clipboard = new Viewer.Copied(clipboard, true);
+                }
                 if (alone != null) {
                     viewer.tellControls();
                 }
@@ -113,13 +122,14 @@ public final class ScreenDisplay implements Display {
         transition.lock();
         try {
             letGo = true;
+            offered = offersClipboard();
             release();
         } finally {
             transition.unlock();
         }
     }
 
-    /** Holds the session's screen again, if there are viewers, who are sent all of it. */
+    /** Holds the session's screen again, if there are viewers, who are sent all of it, or programs had text from here. */
     public void takeHold() throws IOException {
         transition.lock();
         try {
@@ -133,7 +143,7 @@ public final class ScreenDisplay implements Display {
             } finally {
                 lock.unlock();
             }
-            if (seen) {
+            if (seen || offered) {
                 hold();
             }
         } finally {
@@ -201,9 +211,7 @@ public final class ScreenDisplay implements Display {
                 wait = nanos > 0;
                 if (!wait) {
                     lingering = false;
-                    if (nobodyLooks()) {
-                        release();
-                    }
+                    releaseUnused();
                 }
             } finally {
                 transition.unlock();
@@ -286,6 +294,24 @@ public final class ScreenDisplay implements Display {
             }
         }
         opened.start();
+        opened.learnClipboard(); // there may be other text than was known
+    }
+
+    /** Within a transition. Text that programs have from here is there as long as the screen is held, which costs nothing else. */
+    private void releaseUnused() {
+        if (!lingering && nobodyLooks() && !offersClipboard()) {
+            release();
+        }
+    }
+
+    private boolean offersClipboard() {
+        lock.lock();
+        try {
+            Held now = held;
+            return now != null && now.screen.offersClipboard();
+        } finally {
+            lock.unlock();
+        }
     }
 
     /** Within a transition. */
@@ -345,7 +371,6 @@ public final class ScreenDisplay implements Display {
         private final SharedCommands shared = new SharedCommands();
         private CursorImage cursor;
         private Viewer.@Nullable Position pointer;
-        private String clipboard = "";
         /** What was drawn while the screen was being opened may not have been told. */
         private boolean damaged = true;
 
@@ -359,6 +384,9 @@ public final class ScreenDisplay implements Display {
 
         private boolean clipboardDue;
         private boolean clipboardFetched;
+        /** What is offered now came while the screen was held. */
+        private boolean clipboardKnown;
+
         private Rectangle size;
         private long pauseNanos = PAUSE_NANOS_MIN;
 
@@ -454,6 +482,16 @@ public final class ScreenDisplay implements Display {
         public void clipboardChanged() {
             lock.lock();
             try {
+                clipboardKnown = true;
+                learnClipboard();
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        void learnClipboard() {
+            lock.lock();
+            try {
                 clipboardDue = true;
                 if (!clipboardFetched) {
                     clipboardFetched = true;
@@ -472,6 +510,14 @@ public final class ScreenDisplay implements Display {
                 }
             } catch (IOException e) {
                 lost(e);
+                return;
+            }
+            // Programs may have text from elsewhere now.
+            transition.lock();
+            try {
+                releaseUnused();
+            } finally {
+                transition.unlock();
             }
         }
 
@@ -643,8 +689,9 @@ public final class ScreenDisplay implements Display {
         private void offer(String text) {
             lock.lock();
             try {
-                if (held == this && !text.isEmpty()) {
-                    tell(text, null);
+                if (held == this) {
+                    tell(new Viewer.Copied(text, !clipboardKnown), null);
+                    clipboardKnown = true;
                 }
             } finally {
                 lock.unlock();
@@ -652,14 +699,17 @@ public final class ScreenDisplay implements Display {
         }
 
         /** Under lock: has all have this text but who gave it, unless they have it. */
-        private void tell(String text, @Nullable Attached giver) {
-            if (text.equals(clipboard)) {
+        private void tell(Viewer.Copied copied, @Nullable Attached giver) {
+            if (copied.text().equals(clipboard)) {
                 return;
             }
-            clipboard = text;
+            clipboard = copied.text();
+            if (giver != null) {
+                giver.clipboard = null;
+            }
             for (Attached viewer : viewers) {
-                if (viewer != giver && viewer.options.control() && !text.isEmpty()) {
-                    viewer.clipboard = text;
+                if (viewer != giver && viewer.options.control() && !clipboard.isEmpty()) {
+                    viewer.clipboard = copied;
                     viewer.changed.signalAll();
                 }
             }
@@ -681,7 +731,7 @@ public final class ScreenDisplay implements Display {
         private int pointerY;
         private @Nullable CursorImage cursor;
         private @Nullable Position pointer;
-        private @Nullable String clipboard;
+        private @Nullable Copied clipboard;
         private @Nullable String ended;
         private boolean sizeDue;
         private boolean woken;
@@ -877,7 +927,7 @@ public final class ScreenDisplay implements Display {
             try {
                 screen = controlled();
                 if (screen != null) {
-                    present(held).tell(text, this);
+                    present(held).tell(new Copied(text, false), this);
                 }
             } finally {
                 lock.unlock();
@@ -979,9 +1029,7 @@ public final class ScreenDisplay implements Display {
             releaseAll();
             transition.lock();
             try {
-                if (!lingering && nobodyLooks()) {
-                    release();
-                }
+                releaseUnused();
             } finally {
                 transition.unlock();
             }

@@ -439,12 +439,30 @@ class ScreenDisplayTest {
         }
     }
 
+    @Test
+    void whoComesHearsWhatIsOffered() throws Exception {
+        try (ScreenDisplay display = display();
+                Viewer one = display.attach(ALL)) {
+            screen().offerClipboard("copied");
+            assertThat(clipboard(one)).isEqualTo("copied");
+            try (Viewer other = display.attach(ALL);
+                    Viewer looks = display.attach(new Viewer.Options(false, false))) {
+                assertThat(other.take(0, 5000).clipboard()).contains(new Viewer.Copied("copied", true));
+                assertThat(looks.take(0, 5000).clipboard()).isEmpty();
+            }
+            // A picture, which is no text.
+            screen().offerClipboard("");
+            screen().offerClipboard("more");
+            assertThat(clipboard(one)).isEqualTo("more");
+        }
+    }
+
     private static String clipboard(Viewer viewer) throws Exception {
         Viewer.Update update = viewer.take(0, 5000);
         while (update.clipboard().isEmpty()) {
             update = viewer.take(0, 5000);
         }
-        return update.clipboard().get();
+        return update.clipboard().get().text();
     }
 
     @Test

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.microsoft.playwright.Page;
 import java.io.IOException;
+import java.util.List;
+import java.util.Optional;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
@@ -82,6 +84,57 @@ class DisplayTest extends LiveTest {
                         browser.open(booted.result().viewUrl()),
                         a,
                         name);
+            }
+        }
+    }
+
+    private static String pasted(Running session) throws IOException {
+        return session.sh("DISPLAY=:0 timeout 10 xclip -selection clipboard -o || true");
+    }
+
+    private static void awaitPasted(Running session, String text) throws IOException {
+        Eventually.holds(30_000, "'" + text + "' to be pasted", () -> pasted(session).equals(text));
+    }
+
+    @Test
+    void whatWasCopiedIsThereAfterASnapshotAndASuspend() throws Exception {
+        String name = name("copied");
+        a.create(name);
+        try (Chromium browser = new Chromium()) {
+            try (Running here = a.resume(name)) {
+                // Nobody looks.
+                a.with(satchel -> {
+                    satchel.setClipboard(name, "by command");
+                    return true;
+                });
+                here.snapshot();
+                awaitPasted(here, "by command");
+
+                Page page = browser.open(here.result().viewUrl());
+                Chromium.awaitSame("the desktop in the browser", page, a, name);
+                page.context().grantPermissions(List.of("clipboard-read", "clipboard-write"));
+                Object ignored = page.evaluate("navigator.clipboard.writeText('from here: ü')");
+                page.click("#screen");
+                page.keyboard().press("Control+v");
+                awaitPasted(here, "from here: ü");
+                here.snapshot();
+                awaitPasted(here, "from here: ü");
+
+                here.start("printf 'from inside: é' | xclip -quiet -selection clipboard");
+                ignored = page.waitForFunction("document.getElementById('clip').value === 'from inside: é'");
+                page.click("#screen");
+                ignored = page.waitForFunction(
+                        "navigator.clipboard.readText().then(text => text === 'from inside: é')");
+                here.sh("pkill -x xclip");
+                awaitPasted(here, "from inside: é");
+                here.suspend();
+            }
+            try (Running there = b.resume(name)) {
+                assertThat(b.<Optional<String>>with(satchel -> satchel.clipboard(name)))
+                        .contains("from inside: é");
+                assertThat(pasted(there)).isEqualTo("from inside: é");
+                Page page = browser.open(there.result().viewUrl());
+                Object ignored = page.waitForFunction("document.getElementById('clip').value === 'from inside: é'");
             }
         }
     }

@@ -29,6 +29,15 @@ public interface Screen extends AutoCloseable {
         void lost(IOException reason);
     }
 
+    /** There is text, but longer than whoever asks can take. */
+    final class TooLongException extends IOException {
+        private static final long serialVersionUID = 1;
+
+        public TooLongException(int bytesMax) {
+            super("the text is longer than " + bytesMax + " bytes");
+        }
+    }
+
     /** Its size now; x and y are 0. */
     Rectangle bounds();
 
@@ -71,8 +80,9 @@ public interface Screen extends AutoCloseable {
     /**
      * What the session's programs offer as text, asking the program that has it.
      *
-     * @param bytesMax of UTF-8; longer text is refused
-     * @return empty if it is no text, or longer, or its owner does not answer in a second
+     * @param bytesMax of UTF-8
+     * @return empty if it is no text, or its owner does not answer in a second
+     * @throws TooLongException if it is longer
      */
     String clipboard(int bytesMax) throws IOException;
 

@@ -506,7 +506,7 @@ public final class ScreenDisplay implements Display {
         private void fetchClipboard() {
             try {
                 while (clipboardWanted()) {
-                    offer(screen.clipboard(CLIPBOARD_BYTES_MAX));
+                    offer(copied());
                 }
             } catch (IOException e) {
                 lost(e);
@@ -542,6 +542,14 @@ public final class ScreenDisplay implements Display {
                     end("the session's display server ended: " + reason.getMessage());
                     work.signalAll();
                 }
+        private String copied() throws IOException {
+            try {
+                return screen.clipboard(CLIPBOARD_BYTES_MAX);
+            } catch (Screen.TooLongException e) {
+                return "";
+            }
+        }
+
             } finally {
                 lock.unlock();
             }

@@ -1,5 +1,6 @@
 package dev.satchel.display.x11;
 
+import dev.satchel.display.Screen;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InterruptedIOException;
@@ -246,7 +247,7 @@ final class Clipboard {
     String fetch(int bytesMax) throws IOException {
         synchronized (this) {
             if (offer != null) {
-                return offer.utf8.length <= bytesMax ? offer.text : "";
+                return offered(offer, bytesMax);
             }
         }
         try {
@@ -271,7 +272,7 @@ final class Clipboard {
             String fetched = bytes == null ? "" : new String(bytes, charset);
             synchronized (this) {
                 if (offer != null) {
-                    return offer.utf8.length <= bytesMax ? offer.text : ""; // meanwhile
+                    return offered(offer, bytesMax); // meanwhile
                 }
                 if (owners == ownersBefore && !fetched.isEmpty() && !fetched.equals(kept)) {
                     keep(fetched, fetched.getBytes(StandardCharsets.UTF_8));
@@ -283,7 +284,14 @@ final class Clipboard {
         }
     }
 
-    /** @return null if the owner refuses to give it so; nothing if it does not answer, or it is too long */
+    private static String offered(Offer offer, int bytesMax) throws Screen.TooLongException {
+        if (offer.utf8.length > bytesMax) {
+            throw new Screen.TooLongException(bytesMax);
+        }
+        return offer.text;
+    }
+
+    /** @return null if the owner refuses to give it so; nothing if it does not answer */
     private byte @Nullable [] convert(int target, int bytesMax, long deadline) throws IOException {
         int into = properties[fetches++ % PROPERTIES];
         synchronized (this) {
@@ -310,7 +318,7 @@ final class Clipboard {
         if (type != incr) {
             if (all.size() > bytesMax) {
                 delete(window, into);
-                return new byte[0];
+                throw new Screen.TooLongException(bytesMax);
             }
             return type == target ? all.toByteArray() : new byte[0];
         }
@@ -328,9 +336,15 @@ final class Clipboard {
                 delete(window, into);
             }
             if (type == NOTHING_LEFT || (!tooLong && type != 0 && all.size() == before)) {
-                return tooLong ? new byte[0] : all.toByteArray(); // a part of no length is the end
+                if (tooLong) {
+                    throw new Screen.TooLongException(bytesMax);
+                }
+                return all.toByteArray(); // a part of no length is the end
             }
             if (type == 0 && !await(() -> changes != seen, deadline)) {
+                if (tooLong) {
+                    throw new Screen.TooLongException(bytesMax);
+                }
                 return new byte[0];
             }
         }

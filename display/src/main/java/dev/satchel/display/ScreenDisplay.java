@@ -39,6 +39,8 @@ public final class ScreenDisplay implements Display {
     private static final long AHEAD_NANOS = 80_000_000;
     /** ...and so often at most between two updates that somebody takes: enough to tell a moving picture by. */
     private static final int AHEAD_MAX = 10;
+    /** Characters that are typed while nobody else has the screen. */
+    private static final int TYPED_MAX = 64;
     /** How long the screen stays held after {@link #withScreen}. */
     private static final long LINGER_NANOS = 2_000_000_000;
 
@@ -48,7 +50,9 @@ public final class ScreenDisplay implements Display {
     private final BiFunction<Rectangle, int[], Command> classifier;
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition work = lock.newCondition();
-    private final ReentrantLock transition = new ReentrantLock();
+    /** Fair: who types without end is not always the next one. */
+    private final ReentrantLock transition = new ReentrantLock(true);
+
     private final Condition there = transition.newCondition();
 
     // All guarded by lock.
@@ -184,6 +188,23 @@ public final class ScreenDisplay implements Display {
             return use.use(present(held).screen);
         } finally {
             transition.unlock();
+        }
+    }
+
+    /** Types text as a person would; a new line is the Return key. Whoever wants the screen meanwhile waits for a part of it at most. */
+    public void type(String text) throws IOException {
+        int[] characters = text.codePoints().toArray();
+        for (int from = 0; from < characters.length; from += TYPED_MAX) {
+            int begin = from;
+            int end = Math.min(begin + TYPED_MAX, characters.length);
+            withScreen(screen -> {
+                for (int i = begin; i < end; i++) {
+                    int keysym = Keys.ofCharacter(characters[i]);
+                    screen.key(keysym, true);
+                    screen.key(keysym, false);
+                }
+                return true;
+            });
         }
     }
 
@@ -521,6 +542,14 @@ public final class ScreenDisplay implements Display {
             }
         }
 
+        private String copied() throws IOException {
+            try {
+                return screen.clipboard(CLIPBOARD_BYTES_MAX);
+            } catch (Screen.TooLongException e) {
+                return "";
+            }
+        }
+
         private boolean clipboardWanted() {
             lock.lock();
             try {
@@ -542,14 +571,6 @@ public final class ScreenDisplay implements Display {
                     end("the session's display server ended: " + reason.getMessage());
                     work.signalAll();
                 }
-        private String copied() throws IOException {
-            try {
-                return screen.clipboard(CLIPBOARD_BYTES_MAX);
-            } catch (Screen.TooLongException e) {
-                return "";
-            }
-        }
-
             } finally {
                 lock.unlock();
             }

@@ -22,6 +22,7 @@ public final class MemoryScreen implements Screen {
     private CursorImage cursor = CursorImage.NONE;
     private String clipboard = "";
     private boolean offers;
+    private volatile Runnable beforeKey = () -> {};
 
     public MemoryScreen(int width, int height, Screen.Listener listener) {
         this.listener = listener;
@@ -149,8 +150,14 @@ public final class MemoryScreen implements Screen {
         listener.pointerMoved(x, y);
     }
 
+    /** From now on, each time before a key is pressed or released. */
+    public void onKey(Runnable task) {
+        beforeKey = task;
+    }
+
     @Override
     public void key(int keysym, boolean down) {
+        beforeKey.run();
         input.add((down ? "press " : "release ") + Integer.toHexString(keysym));
     }
 

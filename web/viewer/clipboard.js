@@ -15,6 +15,10 @@ export class Clipboard {
     enabled = false;
     /** What was sent to or came from the session last: nothing goes round in a circle. */
     #shared = '';
+    /** The same of the connections before. */
+    #sharedBefore = '';
+    /** Whether the session got text from here on this connection. */
+    #offered = false;
     /** From the session, refused by the browser so far. @type {string | undefined} */
     #pending;
     /** Whether the browser may be asked at any time, as a person has allowed. */
@@ -57,11 +61,19 @@ export class Clipboard {
      * Text of the session's programs.
      *
      * @param {string} text
+     * @param {boolean} there whether it was before this connection
      */
-    received(text) {
-        if (text !== this.#shared) {
-            this.#shared = text;
-            this.sink.show(text);
+    received(text, there) {
+        if (text === this.#shared) {
+            return;
+        }
+        if (there && this.#offered) {
+            return; // they crossed on their way: the session has what is here
+        }
+        this.#shared = text;
+        this.sink.show(text);
+        // Who comes to a session has something to paste there, perhaps: it is not overwritten by what was copied in it before.
+        if (!there || (this.#sharedBefore !== '' && this.#sharedBefore !== text)) {
             this.#pending = text;
             void this.#write();
         }
@@ -74,16 +86,25 @@ export class Clipboard {
      * @returns {boolean} whether the session has it now
      */
     offer(text) {
+        return this.#send(text, true);
+    }
+
+    /**
+     * @param {string} text
+     * @param {boolean} again even if it was sent before: only the session knows whether it has it still
+     */
+    #send(text, again) {
         if (!this.enabled) {
             return false;
         }
-        if (text !== this.#shared) {
+        if (again || text !== this.#shared) {
             const message = clipboard(text);
             if (!message) {
                 this.sink.tell('That text is longer than 1 MiB: send it as a file.');
                 return false;
             }
             this.#shared = text;
+            this.#offered = true;
             this.#pending = undefined;
             this.sink.show(text);
             this.sink.send(message);
@@ -91,9 +112,11 @@ export class Clipboard {
         return true;
     }
 
-    /** The session is another, or has forgotten what it was told. */
+    /** A connection has begun: the session may be another, or have forgotten what it was told. */
     forget() {
+        this.#sharedBefore = this.#shared || this.#sharedBefore;
         this.#shared = '';
+        this.#offered = false;
         void this.#read();
     }
 
@@ -111,7 +134,7 @@ export class Clipboard {
         try {
             const text = await navigator.clipboard.readText();
             if (text !== '') {
-                this.offer(text);
+                this.#send(text, false);
             }
         } catch {
             // The page has lost the focus meanwhile, or there is no text: the next time, then.

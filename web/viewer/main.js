@@ -181,7 +181,7 @@ function received(message) {
         case 'cursor':
             return cursor.show(message);
         case 'clipboard':
-            return clipboard.received(message.text);
+            return clipboard.received(message.text, message.there);
         case 'state':
             return stateChanged(message);
         case 'controls':

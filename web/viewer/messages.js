@@ -30,7 +30,7 @@ export class ProtocolError extends Error {
  * @typedef {{type: 'update', serial: number, commands: Uint8Array}} Update
  * @typedef {{type: 'cursor', width: number, height: number, hotX: number, hotY: number, pixels: Uint8Array}} Cursor red, green, blue, alpha, premultiplied
  * @typedef {{type: 'size', width: number, height: number}} Size
- * @typedef {{type: 'clipboard', text: string}} ClipboardText
+ * @typedef {{type: 'clipboard', text: string, there: boolean}} ClipboardText there: before this connection was
  * @typedef {'running' | 'suspending' | 'suspended' | 'stopped' | 'lost' | 'resuming' | 'stalled'} SessionState
  * @typedef {{type: 'state', state: SessionState, text: string}} State
  * @typedef {'all' | 'alone' | 'another'} Controls who of those that may control does: this one alone, or another one
@@ -163,7 +163,7 @@ function parseBody(type, reader) {
         case 4:
             return { type: 'size', ...reader.size(false) };
         case 5:
-            return { type: 'clipboard', text: reader.text() };
+            return { type: 'clipboard', text: reader.text(), there: false };
         case 6: {
             const number = reader.u8();
             const state = STATES[number - 1];
@@ -184,6 +184,8 @@ function parseBody(type, reader) {
             }
             return { type: 'controls', controls };
         }
+        case 11:
+            return { type: 'clipboard', text: reader.text(), there: true };
         default:
             throw new ProtocolError(`a message of type ${type}`);
     }

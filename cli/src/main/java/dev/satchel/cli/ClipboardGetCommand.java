@@ -10,7 +10,7 @@ final class ClipboardGetCommand extends Command {
 
     ClipboardGetCommand() {
         super("get", "Print what was copied in a session");
-        describe("Text only, up to 1 MiB; nothing if a program copied something else, or none did.");
+        describe("Text only, up to 1 MiB, else it fails; nothing if a program copied something else, or none did.");
         examples("satchel clipboard get work");
     }
 

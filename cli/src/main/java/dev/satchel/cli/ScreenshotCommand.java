@@ -12,7 +12,8 @@ final class ScreenshotCommand extends Command {
 
     ScreenshotCommand() {
         super("screenshot", "Make a picture of a session's screen");
-        describe("The screen comes whole, as PNG; of a snapshot there is a small picture, as JPEG, that was taken with it.");
+        describe(
+                "The screen comes whole, as PNG; of a snapshot there is a small picture, as JPEG, that was taken with it.");
         examples("satchel screenshot work screen.png", "satchel screenshot work@3f2a9c then.jpg");
     }
 

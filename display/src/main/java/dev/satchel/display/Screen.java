@@ -32,6 +32,15 @@ public interface Screen extends AutoCloseable {
         void lost(IOException reason);
     }
 
+    /** There is text, but longer than whoever asks can take. */
+    final class TooLongException extends IOException {
+        private static final long serialVersionUID = 1;
+
+        public TooLongException(int bytesMax) {
+            super("the text is longer than " + bytesMax + " bytes");
+        }
+    }
+
     /** Its size now; x and y are 0. */
     Rectangle bounds();
 
@@ -74,13 +83,21 @@ public interface Screen extends AutoCloseable {
     /**
      * What the session's programs offer as text, asking the program that has it.
      *
-     * @param bytesMax of UTF-8; longer text is refused
-     * @return empty if it is no text, or longer, or its owner does not answer in a second
+     * @param bytesMax of UTF-8
+     * @return empty if it is no text, or its owner does not answer in a second
+     * @throws TooLongException if it is longer
      */
     String clipboard(int bytesMax) throws IOException;
 
-    /** Offers text to the session's programs, until one of them offers something else, or this is closed. */
+    /**
+     * Offers text to the session's programs, until one of them offers something else, or this is closed; whoever opens the screen next
+     * offers it again. The same is done for text that a program offered, {@link #clipboard} gave, and whose program has gone. Text that a
+     * program offers already stays that program's.
+     */
     void setClipboard(String text) throws IOException;
+
+    /** Whether programs have text from here: no longer once this is closed. */
+    boolean offersClipboard();
 
     /** Lets go of all that is held inside the session, without its programs noticing. */
     @Override

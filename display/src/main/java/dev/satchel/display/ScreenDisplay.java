@@ -14,8 +14,8 @@ import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The display of a session's {@link Screen}. Holds the screen only while there are viewers and it has not been told to let go; follows
- * what is drawn at the pace of the fastest viewer, never by polling.
+ * The display of a session's {@link Screen}. Holds the screen only while there are viewers, or programs have text from it, and it has not
+ * been told to let go; follows what is drawn at the pace of the fastest viewer, never by polling.
  *
  * <p>One thread, only while the screen is held, fetches what was drawn and compares; a viewer's own thread makes the commands it takes. What both
  * touch is guarded by {@code lock}; the display server is never waited for while that is held. Whoever opens or lets go of the screen
@@ -41,6 +41,8 @@ public final class ScreenDisplay implements Display {
     private static final int AHEAD_MAX = 10;
     /** A program may ring as often as it likes; it is told so often. */
     private static final long BELL_NANOS = 200_000_000;
+    /** Characters that are typed while nobody else has the screen. */
+    private static final int TYPED_MAX = 64;
     /** How long the screen stays held after {@link #withScreen}. */
     private static final long LINGER_NANOS = 2_000_000_000;
 
@@ -50,7 +52,9 @@ public final class ScreenDisplay implements Display {
     private final BiFunction<Rectangle, int[], Command> classifier;
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition work = lock.newCondition();
-    private final ReentrantLock transition = new ReentrantLock();
+    /** Fair: who types without end is not always the next one. */
+    private final ReentrantLock transition = new ReentrantLock(true);
+
     private final Condition there = transition.newCondition();
 
     // All guarded by lock.
@@ -59,10 +63,16 @@ public final class ScreenDisplay implements Display {
     /** Of all that may control, the only one that does; null: all do. */
     private @Nullable Attached alone;
 
+    /** What the session's programs offer or have been offered, as viewers know; outlives {@link #held}. */
+    private String clipboard = "";
+
     private boolean closed;
 
     // Guarded by transition.
     private boolean letGo;
+    /** Whether programs had text from here when it was let go. */
+    private boolean offered;
+
     private boolean lingering;
     private long lingerUntilNanos;
 
@@ -95,6 +105,9 @@ public final class ScreenDisplay implements Display {
                     viewer.show(now);
                 }
                 viewers.add(viewer);
+                if (options.control() && !clipboard.isEmpty()) {
+                    viewer.clipboard = new Viewer.Copied(clipboard, true);
+                }
                 if (alone != null) {
                     viewer.tellControls();
                 }
@@ -115,13 +128,14 @@ public final class ScreenDisplay implements Display {
         transition.lock();
         try {
             letGo = true;
+            offered = offersClipboard();
             release();
         } finally {
             transition.unlock();
         }
     }
 
-    /** Holds the session's screen again, if there are viewers, who are sent all of it. */
+    /** Holds the session's screen again, if there are viewers, who are sent all of it, or programs had text from here. */
     public void takeHold() throws IOException {
         transition.lock();
         try {
@@ -135,7 +149,7 @@ public final class ScreenDisplay implements Display {
             } finally {
                 lock.unlock();
             }
-            if (seen) {
+            if (seen || offered) {
                 hold();
             }
         } finally {
@@ -179,6 +193,23 @@ public final class ScreenDisplay implements Display {
         }
     }
 
+    /** Types text as a person would; a new line is the Return key. Whoever wants the screen meanwhile waits for a part of it at most. */
+    public void type(String text) throws IOException {
+        int[] characters = text.codePoints().toArray();
+        for (int from = 0; from < characters.length; from += TYPED_MAX) {
+            int begin = from;
+            int end = Math.min(begin + TYPED_MAX, characters.length);
+            withScreen(screen -> {
+                for (int i = begin; i < end; i++) {
+                    int keysym = Keys.ofCharacter(characters[i]);
+                    screen.key(keysym, true);
+                    screen.key(keysym, false);
+                }
+                return true;
+            });
+        }
+    }
+
     /** As {@link #withScreen}, but fails while the screen is let go. */
     private <T> T withScreenNow(ScreenUse<T> use) throws IOException {
         transition.lock();
@@ -203,9 +234,7 @@ public final class ScreenDisplay implements Display {
                 wait = nanos > 0;
                 if (!wait) {
                     lingering = false;
-                    if (nobodyLooks()) {
-                        release();
-                    }
+                    releaseUnused();
                 }
             } finally {
                 transition.unlock();
@@ -288,6 +317,24 @@ public final class ScreenDisplay implements Display {
             }
         }
         opened.start();
+        opened.learnClipboard(); // there may be other text than was known
+    }
+
+    /** Within a transition. Text that programs have from here is there as long as the screen is held, which costs nothing else. */
+    private void releaseUnused() {
+        if (!lingering && nobodyLooks() && !offersClipboard()) {
+            release();
+        }
+    }
+
+    private boolean offersClipboard() {
+        lock.lock();
+        try {
+            Held now = held;
+            return now != null && now.screen.offersClipboard();
+        } finally {
+            lock.unlock();
+        }
     }
 
     /** Within a transition. */
@@ -347,7 +394,6 @@ public final class ScreenDisplay implements Display {
         private final SharedCommands shared = new SharedCommands();
         private CursorImage cursor;
         private Viewer.@Nullable Position pointer;
-        private String clipboard = "";
         private long rungNanos = System.nanoTime() - BELL_NANOS;
         /** What was drawn while the screen was being opened may not have been told. */
         private boolean damaged = true;
@@ -362,6 +408,9 @@ public final class ScreenDisplay implements Display {
 
         private boolean clipboardDue;
         private boolean clipboardFetched;
+        /** What is offered now came while the screen was held. */
+        private boolean clipboardKnown;
+
         private Rectangle size;
         private long pauseNanos = PAUSE_NANOS_MIN;
 
@@ -474,6 +523,16 @@ public final class ScreenDisplay implements Display {
         public void clipboardChanged() {
             lock.lock();
             try {
+                clipboardKnown = true;
+                learnClipboard();
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        void learnClipboard() {
+            lock.lock();
+            try {
                 clipboardDue = true;
                 if (!clipboardFetched) {
                     clipboardFetched = true;
@@ -488,10 +547,26 @@ public final class ScreenDisplay implements Display {
         private void fetchClipboard() {
             try {
                 while (clipboardWanted()) {
-                    offer(screen.clipboard(CLIPBOARD_BYTES_MAX));
+                    offer(copied());
                 }
             } catch (IOException e) {
                 lost(e);
+                return;
+            }
+            // Programs may have text from elsewhere now.
+            transition.lock();
+            try {
+                releaseUnused();
+            } finally {
+                transition.unlock();
+            }
+        }
+
+        private String copied() throws IOException {
+            try {
+                return screen.clipboard(CLIPBOARD_BYTES_MAX);
+            } catch (Screen.TooLongException e) {
+                return "";
             }
         }
 
@@ -663,8 +738,9 @@ public final class ScreenDisplay implements Display {
         private void offer(String text) {
             lock.lock();
             try {
-                if (held == this && !text.isEmpty()) {
-                    tell(text, null);
+                if (held == this) {
+                    tell(new Viewer.Copied(text, !clipboardKnown), null);
+                    clipboardKnown = true;
                 }
             } finally {
                 lock.unlock();
@@ -672,14 +748,17 @@ public final class ScreenDisplay implements Display {
         }
 
         /** Under lock: has all have this text but who gave it, unless they have it. */
-        private void tell(String text, @Nullable Attached giver) {
-            if (text.equals(clipboard)) {
+        private void tell(Viewer.Copied copied, @Nullable Attached giver) {
+            if (copied.text().equals(clipboard)) {
                 return;
             }
-            clipboard = text;
+            clipboard = copied.text();
+            if (giver != null) {
+                giver.clipboard = null;
+            }
             for (Attached viewer : viewers) {
-                if (viewer != giver && viewer.options.control() && !text.isEmpty()) {
-                    viewer.clipboard = text;
+                if (viewer != giver && viewer.options.control() && !clipboard.isEmpty()) {
+                    viewer.clipboard = copied;
                     viewer.changed.signalAll();
                 }
             }
@@ -704,7 +783,7 @@ public final class ScreenDisplay implements Display {
         private int pointerY;
         private @Nullable CursorImage cursor;
         private @Nullable Position pointer;
-        private @Nullable String clipboard;
+        private @Nullable Copied clipboard;
         private @Nullable String ended;
         private boolean sizeDue;
         private boolean woken;
@@ -914,7 +993,7 @@ public final class ScreenDisplay implements Display {
             try {
                 screen = controlled();
                 if (screen != null) {
-                    present(held).tell(text, this);
+                    present(held).tell(new Copied(text, false), this);
                 }
             } finally {
                 lock.unlock();
@@ -1039,9 +1118,7 @@ public final class ScreenDisplay implements Display {
             releaseAll();
             transition.lock();
             try {
-                if (!lingering && nobodyLooks()) {
-                    release();
-                }
+                releaseUnused();
             } finally {
                 transition.unlock();
             }

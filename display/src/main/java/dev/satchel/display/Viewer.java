@@ -25,6 +25,13 @@ public interface Viewer extends AutoCloseable {
     /** Where the pointer is, on the screen. */
     record Position(int x, int y) {}
 
+    /**
+     * Text to paste.
+     *
+     * @param there whether it was offered before the viewer came, or before the screen was held (again)
+     */
+    record Copied(String text, boolean there) {}
+
     /** Who of those that may control does so. */
     enum Controls {
         ALL,
@@ -38,7 +45,7 @@ public interface Viewer extends AutoCloseable {
      * @param size if the screen has another than was told last: all commands from now on are of a screen of this size, whose content is unknown
      * @param cursor if it changed
      * @param pointer if it was moved, and that is to be told
-     * @param clipboard if the session's programs, or another viewer, offer other text
+     * @param clipboard if the session's programs, or another viewer, offer other text than was told last
      * @param controls if that changed
      * @param bell whether a program rang, once or more
      * @param commands as many as were asked for; empty if nothing is to be drawn
@@ -48,7 +55,7 @@ public interface Viewer extends AutoCloseable {
             Optional<Rectangle> size,
             Optional<CursorImage> cursor,
             Optional<Position> pointer,
-            Optional<String> clipboard,
+            Optional<Copied> clipboard,
             Optional<Controls> controls,
             boolean bell,
             List<Command> commands,

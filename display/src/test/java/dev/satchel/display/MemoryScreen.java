@@ -22,6 +22,7 @@ public final class MemoryScreen implements Screen {
 
     private CursorImage cursor = CursorImage.NONE;
     private String clipboard = "";
+    private boolean offers;
 
     public MemoryScreen(int width, int height, Screen.Listener listener) {
         this.listener = listener;
@@ -106,6 +107,7 @@ public final class MemoryScreen implements Screen {
     public void offerClipboard(String text) {
         synchronized (this) {
             clipboard = text;
+            offers = false;
         }
         listener.clipboardChanged();
     }
@@ -191,8 +193,14 @@ public final class MemoryScreen implements Screen {
     public void setClipboard(String text) {
         synchronized (this) {
             clipboard = text;
+            offers = true;
         }
         listener.clipboardChanged();
+    }
+
+    @Override
+    public synchronized boolean offersClipboard() {
+        return offers;
     }
 
     @Override

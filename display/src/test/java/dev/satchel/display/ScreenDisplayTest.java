@@ -3,10 +3,13 @@ package dev.satchel.display;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -475,12 +478,64 @@ class ScreenDisplayTest {
         }
     }
 
+    /** Whoever wants the screen waits for some characters at most, not for all. */
+    @Test
+    void whoTypesWithoutEndHoldsUpNobody() throws Exception {
+        try (ScreenDisplay display = display()) {
+            Thread letsGo = Thread.ofPlatform().unstarted(display::letGo);
+            assertThat(display.<Boolean>withScreen(_ -> true)).isTrue();
+            // It comes while the first characters are typed.
+            screen().beforeKeys(() -> {
+                if (letsGo.getState() == Thread.State.NEW) {
+                    letsGo.start();
+                }
+                while (letsGo.isAlive() && letsGo.getState() != Thread.State.WAITING) {
+                    Thread.onSpinWait();
+                }
+            });
+            CompletableFuture<Void> typed = CompletableFuture.runAsync(() -> {
+                try {
+                    display.type("x".repeat(1000));
+                } catch (IOException e) {
+                    throw new UncheckedIOException(e);
+                }
+            });
+            while (letsGo.getState() == Thread.State.NEW) {
+                Thread.onSpinWait();
+            }
+            letsGo.join();
+            assertThat(screens.getFirst().input()).hasSize(2 * 64);
+            display.takeHold();
+            typed.join();
+            assertThat(screens).hasSize(2);
+            assertThat(screens.getLast().input()).hasSize(2 * (1000 - 64));
+        }
+    }
+
+    @Test
+    void whoComesHearsWhatIsOffered() throws Exception {
+        try (ScreenDisplay display = display();
+                Viewer one = display.attach(ALL)) {
+            screen().offerClipboard("copied");
+            assertThat(clipboard(one)).isEqualTo("copied");
+            try (Viewer other = display.attach(ALL);
+                    Viewer looks = display.attach(new Viewer.Options(false, false))) {
+                assertThat(other.take(0, 5000).clipboard()).contains(new Viewer.Copied("copied", true));
+                assertThat(looks.take(0, 5000).clipboard()).isEmpty();
+            }
+            // A picture, which is no text.
+            screen().offerClipboard("");
+            screen().offerClipboard("more");
+            assertThat(clipboard(one)).isEqualTo("more");
+        }
+    }
+
     private static String clipboard(Viewer viewer) throws Exception {
         Viewer.Update update = viewer.take(0, 5000);
         while (update.clipboard().isEmpty()) {
             update = viewer.take(0, 5000);
         }
-        return update.clipboard().get();
+        return update.clipboard().get().text();
     }
 
     @Test

@@ -1142,9 +1142,16 @@ public final class Satchel implements AutoCloseable {
         askInVain(session, Map.of("do", "click", "x", x, "y", y, "button", button, "count", count));
     }
 
-    /** {@code clipboard get}: the text that the session's programs offer, if they do. */
+    /** {@code clipboard get}: the text that the session's programs offer, if they do; fails if it is longer than 1 MiB. */
     public Optional<String> clipboard(String session) throws IOException {
-        return ask(session, Map.of("do", "clipboard-get")).optionalText("text");
+        JsonObject answer = ask(session, Map.of("do", "clipboard-get"));
+        if (answer.truth("too_long")) {
+            throw new SatchelException(
+                    SatchelException.Kind.FAILED,
+                    "what was copied in '" + session
+                            + "' is longer than 1 MiB: save it to a file there, and fetch that with 'satchel exec'");
+        }
+        return answer.optionalText("text");
     }
 
     /** {@code clipboard set}. */

@@ -55,12 +55,17 @@ final class SessionApi implements Api {
             return answer(request);
         } catch (SatchelException e) {
             int status = switch (e.kind()) {
+                case WRONG_USAGE -> 400;
                 case NOT_FOUND -> 404;
                 case IN_USE -> 409;
                 default -> 500;
             };
-            return Response.bytes(status, "application/json", Json.write(Map.of("error", e.getMessage())));
+            return error(status, String.valueOf(e.getMessage()));
         }
+    }
+
+    private static Response error(int status, String what) throws IOException {
+        return Response.bytes(status, "application/json", Json.write(Map.of("error", what)));
     }
 
     private Response answer(Request request) throws IOException {
@@ -111,25 +116,52 @@ final class SessionApi implements Api {
             });
         }
         if (post && INPUT.contains(request.path()) && session.isControlledByOne()) {
-            return Response.bytes(
+            return error(
                     409,
-                    "application/json",
-                    Json.write(Map.of(
-                            "error",
-                            "somebody has taken control of the session in a viewer: take it there, or wait until it is"
-                                    + " given back; on its host, 'satchel type', 'key', 'click' and 'clipboard' work all the"
-                                    + " same")));
+                    "somebody has taken control of the session in a viewer: take it there, or wait until it is given back;"
+                            + " on its host, 'satchel type', 'key', 'click' and 'clipboard' work all the same");
         }
         if (post && DOES.contains(request.path())) {
-            Map<String, Object> command = new LinkedHashMap<>();
             String body = request.text();
-            if (!body.isBlank()) {
-                command.putAll(Json.read(body.getBytes(StandardCharsets.UTF_8)).fields());
+            JsonObject command;
+            try {
+                command = command(request.path(), body.isBlank() ? new JsonObject(Map.of()) : read(body));
+            } catch (IOException e) {
+                return error(400, String.valueOf(e.getMessage()));
             }
-            command.put("do", request.path().equals("clipboard") ? "clipboard-set" : request.path());
-            return json(session.command(new JsonObject(command)).fields());
+            return json(session.command(command).fields());
         }
         return Response.json(404, "{\"error\":\"there is no such thing\"}");
+    }
+
+    private static JsonObject read(String body) throws IOException {
+        try {
+            return Json.read(body.getBytes(StandardCharsets.UTF_8));
+        } catch (IOException e) {
+            throw new IOException("the body is no JSON object", e);
+        }
+    }
+
+    /** @throws IOException if the body has not what belongs to it */
+    private static JsonObject command(String path, JsonObject body) throws IOException {
+        Map<String, Object> command = new LinkedHashMap<>();
+        command.put("do", path.equals("clipboard") ? "clipboard-set" : path);
+        switch (path) {
+            case "type", "clipboard" -> command.put("text", body.text("text"));
+            case "key" -> command.put("keys", body.texts("keys"));
+            case "click" -> {
+                command.put("x", body.number("x"));
+                command.put("y", body.number("y"));
+                command.put("button", body.number("button", 1));
+                command.put("count", body.number("count", 1));
+            }
+            case "fork" -> {
+                command.put("name", body.text("name"));
+                body.optionalText("snapshot").ifPresent(snapshot -> command.put("snapshot", snapshot));
+            }
+            default -> body.optionalText("label").ifPresent(label -> command.put("label", label));
+        }
+        return new JsonObject(command);
     }
 
     private List<String> actions(boolean control) {
@@ -156,7 +188,7 @@ final class SessionApi implements Api {
         try {
             return task.run();
         } catch (SessionFiles.Refused e) {
-            return Response.bytes(e.status(), "application/json", Json.write(Map.of("error", e.getMessage())));
+            return error(e.status(), String.valueOf(e.getMessage()));
         }
     }
 

@@ -32,8 +32,12 @@ final class SessionDisplay implements AutoCloseable {
     }
 
     private static final String SOCKET = "tmp/.X11-unix/X0";
+    /** A program may have started one of its own. */
+    private static final String DISPLAY = ":0";
+
     private static final int CLIPBOARD_BYTES_MAX = 1 << 20;
     private static final int BUTTON_MAX = 9;
+    private static final int CLICKS_MAX = 100;
     private static final long ANSWER_MILLIS_MAX = 2_000;
     private static final long LOOKED_AT_MILLIS = 60_000;
 
@@ -161,7 +165,9 @@ final class SessionDisplay implements AutoCloseable {
 
     private Optional<Long> xServer() throws IOException {
         for (long pid : running.pids()) {
-            if (Processes.commandName(Path.of("/proc/" + pid)).equals(Optional.of("Xvfb"))) {
+            Path process = Path.of("/proc/" + pid);
+            if (Processes.commandName(process).equals(Optional.of("Xvfb"))
+                    && Processes.commandLine(process).contains(DISPLAY)) {
                 return Optional.of(pid);
             }
         }
@@ -320,14 +326,7 @@ final class SessionDisplay implements AutoCloseable {
 
     /** Types text as a person would; a new line is the Return key. */
     void type(String text) throws IOException {
-        display.withScreen(screen -> {
-            for (int i = 0; i < text.length(); i = text.offsetByCodePoints(i, 1)) {
-                int keysym = Keys.ofCharacter(text.codePointAt(i));
-                screen.key(keysym, true);
-                screen.key(keysym, false);
-            }
-            return true;
-        });
+        display.type(text);
     }
 
     /** Presses the keys of each chord together, one chord after the other. */
@@ -335,7 +334,7 @@ final class SessionDisplay implements AutoCloseable {
         for (String chord : chords) {
             List<Integer> keysyms = Keys.chord(chord)
                     .orElseThrow(() -> new SatchelException(
-                            SatchelException.Kind.FAILED,
+                            SatchelException.Kind.WRONG_USAGE,
                             "'" + chord
                                     + "' is no key: use names and characters such as Return, F5, ctrl+c or alt+Tab"));
             display.withScreen(screen -> {
@@ -354,27 +353,37 @@ final class SessionDisplay implements AutoCloseable {
      * Moves the pointer there and clicks.
      *
      * @param button 1 left, 2 middle, 3 right, 4 to 7 the wheel, 8 back, 9 forward
-     * @param count 0: only moves there
+     * @param count up to {@link #CLICKS_MAX}; 0: only moves there
      */
-    void click(int x, int y, int button, int count) throws IOException {
-        display.withScreen(screen -> {
-            Rectangle size = screen.bounds();
-            if (!size.contains(x, y) || button < 1 || button > BUTTON_MAX) {
-                throw new SatchelException(
-                        SatchelException.Kind.FAILED,
-                        "can't click at " + x + "," + y + " with button " + button + ": the screen is " + size.width()
-                                + "x" + size.height() + ", buttons are 1 to " + BUTTON_MAX);
-            }
-            screen.pointer(x, y, 0);
-            for (int i = 0; i < count; i++) {
-                screen.pointer(x, y, 1 << (button - 1));
-                screen.pointer(x, y, 0);
-            }
-            return true;
-        });
+    void click(long x, long y, long button, long count) throws IOException {
+        if (count < 0 || count > CLICKS_MAX) {
+            throw new SatchelException(
+                    SatchelException.Kind.WRONG_USAGE,
+                    "can't click " + count + " times: up to " + CLICKS_MAX + " times at once");
+        }
+        for (long i = 0; i < Math.max(1, count); i++) {
+            int buttons = count == 0 ? 0 : 1 << ((int) button - 1);
+            display.withScreen(screen -> {
+                Rectangle size = screen.bounds();
+                if (x < 0 || y < 0 || x >= size.width() || y >= size.height() || button < 1 || button > BUTTON_MAX) {
+                    throw new SatchelException(
+                            SatchelException.Kind.WRONG_USAGE,
+                            "can't click at " + x + "," + y + " with button " + button + ": the screen is "
+                                    + size.width() + "x" + size.height() + ", buttons are 1 to " + BUTTON_MAX);
+                }
+                screen.pointer((int) x, (int) y, 0);
+                screen.pointer((int) x, (int) y, buttons);
+                screen.pointer((int) x, (int) y, 0);
+                return true;
+            });
+        }
     }
 
-    /** The text that the session's programs offer; empty if none does. */
+    /**
+     * The text that the session's programs offer; empty if none does.
+     *
+     * @throws Screen.TooLongException if it is longer than 1 MiB
+     */
     Optional<String> clipboard() throws IOException {
         return Optional.of(display.withScreen(screen -> screen.clipboard(CLIPBOARD_BYTES_MAX)))
                 .filter(text -> !text.isEmpty());

@@ -1,5 +1,6 @@
 package dev.satchel.session;
 
+import dev.satchel.display.Screen;
 import dev.satchel.linux.Errno;
 import dev.satchel.linux.Fd;
 import dev.satchel.linux.IdMap;
@@ -549,17 +550,13 @@ public final class Supervisor implements AutoCloseable {
             case "click" -> {
                 present(display)
                         .click(
-                                (int) request.number("x"),
-                                (int) request.number("y"),
-                                (int) request.number("button", 1),
-                                (int) request.number("count", 1));
+                                request.number("x"),
+                                request.number("y"),
+                                request.number("button", 1),
+                                request.number("count", 1));
                 yield NOTHING;
             }
-            case "clipboard-get" ->
-                new JsonObject(present(display)
-                        .clipboard()
-                        .map(text -> Map.<String, Object>of("text", text))
-                        .orElse(Map.of()));
+            case "clipboard-get" -> clipboard();
             case "clipboard-set" -> {
                 present(display).setClipboard(request.text("text"));
                 yield NOTHING;
@@ -572,6 +569,17 @@ public final class Supervisor implements AutoCloseable {
                         present(network).hostSideAddress());
             default -> throw new IOException("the supervisor does not know '" + request.text("do") + "'");
         };
+    }
+
+    private JsonObject clipboard() throws IOException {
+        try {
+            return new JsonObject(present(display)
+                    .clipboard()
+                    .map(text -> Map.<String, Object>of("text", text))
+                    .orElse(Map.of()));
+        } catch (Screen.TooLongException e) {
+            return new JsonObject(Map.of("too_long", true));
+        }
     }
 
     /** What viewers may ask for. */

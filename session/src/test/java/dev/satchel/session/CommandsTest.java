@@ -134,7 +134,7 @@ class CommandsTest extends LiveTest {
         a.create(name);
         try (Running here = a.resume(name)) {
             here.sh("echo kept >/home/user/file");
-            here.start("sleep 0.2; pkill Xvfb"); // a command that is still there then ends with the session
+            here.start("sleep 0.2; pkill -KILL -x desktop"); // a command that is still there then ends with the session
             here.awaitEnd();
         }
         assertThat(a.state(name)).isEqualTo(SessionInfo.State.STOPPED);

@@ -313,6 +313,31 @@ class ViewTest extends LiveTest {
                     "what was copied",
                     () -> a.with(satchel -> satchel.clipboard(name)).equals(Optional.of("out")));
 
+            for (String[] wrong : new String[][] {
+                {"type", "{\"text\":", "no JSON object"},
+                {"type", "{}", "'text' is missing"},
+                {"fork", "{}", "'name' is missing"},
+                {"key", "{\"keys\":\"Return\"}", "'keys' is missing or of another type"},
+                {"key", "{\"keys\":[\"ctrl+nothing\"]}", "'ctrl+nothing' is no key"},
+                {"click", "{\"x\":640,\"y\":10}", "640x480"},
+                {"click", "{\"x\":4294967396,\"y\":10}", "at 4294967396,10"},
+                {"click", "{\"x\":99999999999999999999,\"y\":10}", "no JSON object"},
+                {"click", "{\"x\":1.5,\"y\":10}", "'x' is missing or of another type"},
+                {"click", "{\"x\":1,\"y\":10,\"button\":10}", "buttons are 1 to 9"},
+                {"click", "{\"x\":1,\"y\":10,\"count\":101}", "can't click 101 times"},
+            }) {
+                HttpResponse<String> refused = post(client, origin + "/api/" + wrong[0], secret, wrong[1]);
+                assertThat(refused.statusCode()).as(wrong[1]).isEqualTo(400);
+                assertThat(refused.body()).contains("{\"error\":").contains(wrong[2]);
+            }
+            here.start("head -c 2000000 /dev/zero | tr '\\0' x | xclip -quiet -selection clipboard");
+            Eventually.holds(
+                    10_000,
+                    "text that is too long",
+                    () -> get(client, origin + "/api/clipboard", secret).body().equals("{\"too_long\":true}"));
+            assertThatThrownBy(() -> a.with(satchel -> satchel.clipboard(name)))
+                    .hasMessageContaining("longer than 1 MiB");
+
             assertThatThrownBy(() -> a.with(satchel -> {
                         satchel.key(name, List.of("ctrl+nothing"));
                         return true;

@@ -20,6 +20,7 @@ import java.net.Socket;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
+import jdk.net.ExtendedSocketOptions;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,6 +36,11 @@ final class RfbConnection implements Connections.Open {
     private static final long MESSAGE_MILLIS_MAX = 60_000;
 
     private static final long SILENCE_MILLIS_MAX = 365L * 24 * 3600 * 1000;
+    /** tcp(7): a client that is silent and out of reach is gone after a minute; one that is only silent stays. */
+    private static final int KEEPALIVE_IDLE_SECONDS = 30;
+
+    private static final int KEEPALIVE_INTERVAL_SECONDS = 10;
+    private static final int KEEPALIVE_COUNT = 3;
 
     private static final int NONE = 1;
     private static final int VNC_AUTHENTICATION = 2;
@@ -133,6 +139,9 @@ final class RfbConnection implements Connections.Open {
         try {
             raw.setTcpNoDelay(true);
             raw.setKeepAlive(true);
+            raw.setOption(ExtendedSocketOptions.TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS);
+            raw.setOption(ExtendedSocketOptions.TCP_KEEPINTERVAL, KEEPALIVE_INTERVAL_SECONDS);
+            raw.setOption(ExtendedSocketOptions.TCP_KEEPCOUNT, KEEPALIVE_COUNT);
             in.deadlineIn(HANDSHAKE_MILLIS_MAX);
             RfbSender to = agree();
             if (to == null) {

@@ -614,7 +614,7 @@ final class RfbSender {
             cursorDue = true;
         }
         if (update.clipboard().isPresent()) {
-            clipboard = update.clipboard().get();
+            clipboard = update.clipboard().get().text();
             offerClipboard();
         }
         if (update.bell()) {

@@ -32,6 +32,7 @@ final class Messages {
     static final int BELL = 8;
     static final int POINTER = 9;
     static final int CONTROL = 10;
+    static final int CLIPBOARD_THERE = 11;
 
     /** Bits of what a viewer wants. */
     static final int WANTS_VIDEO = 1;

@@ -543,9 +543,11 @@ final class ViewerStream {
             out.message(Messages.pointer(update.pointer().get()), List.of());
         }
         if (control && update.clipboard().isPresent()) {
-            byte[] text = update.clipboard().get().getBytes(StandardCharsets.UTF_8);
+            Viewer.Copied copied = update.clipboard().get();
+            byte[] text = copied.text().getBytes(StandardCharsets.UTF_8);
             if (text.length <= Messages.CLIPBOARD_BYTES_MAX) {
-                out.message(Messages.text(Messages.CLIPBOARD, text), List.of());
+                int type = copied.there() ? Messages.CLIPBOARD_THERE : Messages.CLIPBOARD;
+                out.message(Messages.text(type, text), List.of());
             }
         }
         if (control && update.controls().isPresent()) {

@@ -1,5 +1,6 @@
 package dev.satchel.display.x11;
 
+import dev.satchel.display.Screen;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InterruptedIOException;
@@ -16,6 +17,9 @@ import org.jspecify.annotations.Nullable;
  * when it is wanted; what is offered to them is given to each that asks, in parts if it is long (§2.7.2, INCR). Events come on the
  * connection's thread; {@link #fetch} waits on another. Neither a program that never answers nor one that never takes its parts holds up
  * anything else.
+ *
+ * <p>As clipboard managers do, this goes on offering what it was given, or saw a program offer, when that program or this connection is gone. To
+ * outlive the latter the text is kept in a property of the root window, and so wherever the X server goes.
  */
 final class Clipboard {
     /** What is offered, in bytes of UTF-8. */
@@ -24,6 +28,9 @@ final class Clipboard {
     private static final int STRUCTURE_NOTIFY = 1 << 17;
     private static final int PROPERTY_CHANGE = 1 << 22;
     private static final int PART_BYTES = 128 << 10;
+    /** Of longer ones nothing is kept. */
+    private static final int KEPT_BYTES_MAX = 1 << 20;
+
     private static final int TRANSFERS_MAX = 32;
     private static final long ANSWER_MILLIS_MAX = 1000;
     private static final long FETCH_MILLIS_MAX = 5000;
@@ -32,6 +39,13 @@ final class Clipboard {
 
     private static final int ATOM = 4;
     private static final int INTEGER = 19;
+    /** ChangeProperty. */
+    private static final int REPLACE = 0;
+
+    private static final int APPEND = 2;
+    /** SelectionNotify of XFIXES: a program has taken the selection, or has given it up. The others: its window or connection is gone. */
+    private static final int OWNER_SET = 0;
+
     private static final int STRING = 31;
     /** A late answer must not be taken for that to a later question. */
     private static final int PROPERTIES = 4;
@@ -46,6 +60,7 @@ final class Clipboard {
     private final int plain;
     private final int plainUtf8;
     private final int incr;
+    private final int keptProperty;
     private final int[] properties = new int[PROPERTIES];
 
     /** One fetch at a time. */
@@ -55,6 +70,10 @@ final class Clipboard {
 
     // All guarded by this.
     private @Nullable Offer offer;
+    /** What the owner offers, whoever that is; empty if that is not known, too long, or no text. */
+    private String kept = "";
+
+    private long owners;
     private int ownedSince;
     private int property;
     private boolean answered;
@@ -107,6 +126,7 @@ final class Clipboard {
         plain = connection.atom("text/plain");
         plainUtf8 = connection.atom("text/plain;charset=utf-8");
         incr = connection.atom("INCR");
+        keptProperty = connection.atom("SATCHEL_CLIPBOARD");
         for (int i = 0; i < PROPERTIES; i++) {
             properties[i] = connection.atom("SATCHEL_" + i);
         }
@@ -129,17 +149,48 @@ final class Clipboard {
                 new Request(fixesOpcode, 2).u32(window).u32(clipboard).u32(7));
     }
 
+    /** Offers what was kept, if nobody offers anything: of a program or a supervisor that has gone. */
+    void restore() throws IOException {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        int type = take(connection.rootWindow(), keptProperty, false, KEPT_BYTES_MAX, bytes);
+        if (type != utf8 || bytes.size() == 0 || bytes.size() > KEPT_BYTES_MAX) {
+            return;
+        }
+        connection.send(new Request(36, 0)); // GrabServer: so that it is taken from nobody
+        try {
+            if (connection.ask(new Request(23, 0).u32(clipboard)).getInt(8) == 0) { // GetSelectionOwner
+                synchronized (this) {
+                    kept = bytes.toString(StandardCharsets.UTF_8);
+                    own(new Offer(kept, bytes.toByteArray()), 0);
+                }
+            } else {
+                delete(connection.rootWindow(), keptProperty);
+            }
+        } finally {
+            connection.send(new Request(37, 0)); // UngrabServer
+        }
+    }
+
     /** SelectionNotify of XFIXES. @return whether the session's programs offer something else now */
-    synchronized boolean ownerChanged(ByteBuffer event) {
+    synchronized boolean ownerChanged(ByteBuffer event) throws IOException {
         if (event.getInt(12) != clipboard) {
             return false;
         }
-        if (event.getInt(8) == window) {
+        int owner = event.getInt(8);
+        if (owner == window) {
             ownedSince = event.getInt(20);
             return false;
         }
         offer = null;
-        return event.getInt(8) != 0;
+        owners++;
+        if (owner == 0 && event.get(1) != OWNER_SET) {
+            if (!kept.isEmpty()) {
+                own(new Offer(kept, kept.getBytes(StandardCharsets.UTF_8)), event.getInt(16));
+            }
+            return false;
+        }
+        keep("", new byte[0]);
+        return true;
     }
 
     /** @throws IOException if it is too long */
@@ -149,20 +200,54 @@ final class Clipboard {
             throw new IOException("a clipboard takes text of " + (OFFER_BYTES_MAX >> 20) + " MiB at most");
         }
         synchronized (this) {
+            if (!newText.isEmpty() && newText.equals(kept)) {
+                return; // a program that offers it may have it in other forms, too
+            }
             Offer before = offer;
             // What was before that is not kept for those who have not taken it by now.
             transfers.values().removeIf(transfer -> transfer.offer != before);
-            offer = new Offer(newText, bytes);
+            keep(newText, bytes);
+            own(new Offer(newText, bytes), 0);
         }
-        // SetSelectionOwner, CurrentTime.
-        connection.send(new Request(22, 0).u32(window).u32(clipboard).u32(0));
+    }
+
+    /** Whether programs have text from here. */
+    synchronized boolean offers() {
+        return offer != null;
+    }
+
+    /** @param time of the server; one at which somebody else has taken it since has no effect; 0: now */
+    private synchronized void own(Offer made, int time) throws IOException {
+        offer = made;
+        // SetSelectionOwner.
+        connection.send(new Request(22, 0).u32(window).u32(clipboard).u32(time));
+    }
+
+    private synchronized void keep(String newText, byte[] bytes) throws IOException {
+        if (bytes.length == 0 || bytes.length > KEPT_BYTES_MAX) {
+            kept = "";
+            delete(connection.rootWindow(), keptProperty);
+            return;
+        }
+        kept = newText;
+        for (int offset = 0; offset < bytes.length; offset += PART_BYTES) {
+            int length = Math.min(PART_BYTES, bytes.length - offset);
+            connection.send(change(
+                    offset == 0 ? REPLACE : APPEND,
+                    connection.rootWindow(),
+                    keptProperty,
+                    utf8,
+                    bytes,
+                    offset,
+                    length));
+        }
     }
 
     /** See {@link dev.satchel.display.Screen#clipboard}. */
     String fetch(int bytesMax) throws IOException {
         synchronized (this) {
             if (offer != null) {
-                return offer.utf8.length <= bytesMax ? offer.text : "";
+                return offered(offer, bytesMax);
             }
         }
         try {
@@ -173,6 +258,10 @@ final class Clipboard {
             throw interrupted(e);
         }
         try {
+            long ownersBefore;
+            synchronized (this) {
+                ownersBefore = owners;
+            }
             long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(FETCH_MILLIS_MAX);
             byte[] bytes = convert(utf8, bytesMax, deadline);
             Charset charset = StandardCharsets.UTF_8;
@@ -180,13 +269,29 @@ final class Clipboard {
                 bytes = convert(STRING, bytesMax, deadline);
                 charset = StandardCharsets.ISO_8859_1;
             }
-            return bytes == null ? "" : new String(bytes, charset);
+            String fetched = bytes == null ? "" : new String(bytes, charset);
+            synchronized (this) {
+                if (offer != null) {
+                    return offered(offer, bytesMax); // meanwhile
+                }
+                if (owners == ownersBefore && !fetched.isEmpty() && !fetched.equals(kept)) {
+                    keep(fetched, fetched.getBytes(StandardCharsets.UTF_8));
+                }
+            }
+            return fetched;
         } finally {
             fetching.unlock();
         }
     }
 
-    /** @return null if the owner refuses to give it so; nothing if it does not answer, or it is too long */
+    private static String offered(Offer offer, int bytesMax) throws Screen.TooLongException {
+        if (offer.utf8.length > bytesMax) {
+            throw new Screen.TooLongException(bytesMax);
+        }
+        return offer.text;
+    }
+
+    /** @return null if the owner refuses to give it so; nothing if it does not answer */
     private byte @Nullable [] convert(int target, int bytesMax, long deadline) throws IOException {
         int into = properties[fetches++ % PROPERTIES];
         synchronized (this) {
@@ -209,11 +314,11 @@ final class Clipboard {
             }
         }
         ByteArrayOutputStream all = new ByteArrayOutputStream();
-        int type = take(into, bytesMax, all);
+        int type = take(window, into, true, bytesMax, all);
         if (type != incr) {
             if (all.size() > bytesMax) {
-                delete(into);
-                return new byte[0];
+                delete(window, into);
+                throw new Screen.TooLongException(bytesMax);
             }
             return type == target ? all.toByteArray() : new byte[0];
         }
@@ -226,22 +331,28 @@ final class Clipboard {
             // What is too long is had to its end all the same, unread: owners there are that serve nobody else before.
             boolean tooLong = all.size() > bytesMax;
             int before = all.size();
-            type = tooLong ? skip(into) : take(into, bytesMax, all);
+            type = tooLong ? skip(into) : take(window, into, true, bytesMax, all);
             if (!tooLong && all.size() > bytesMax) {
-                delete(into);
+                delete(window, into);
             }
             if (type == NOTHING_LEFT || (!tooLong && type != 0 && all.size() == before)) {
-                return tooLong ? new byte[0] : all.toByteArray(); // a part of no length is the end
+                if (tooLong) {
+                    throw new Screen.TooLongException(bytesMax);
+                }
+                return all.toByteArray(); // a part of no length is the end
             }
             if (type == 0 && !await(() -> changes != seen, deadline)) {
+                if (tooLong) {
+                    throw new Screen.TooLongException(bytesMax);
+                }
                 return new byte[0];
             }
         }
     }
 
-    private void delete(int name) throws IOException {
+    private void delete(int of, int name) throws IOException {
         // DeleteProperty.
-        connection.send(new Request(19, 0).u32(window).u32(name));
+        connection.send(new Request(19, 0).u32(of).u32(name));
     }
 
     /**
@@ -258,7 +369,7 @@ final class Clipboard {
             return NOTHING_LEFT;
         }
         if (type != 0) {
-            delete(name);
+            delete(window, name);
         }
         return type;
     }
@@ -289,18 +400,24 @@ final class Clipboard {
     }
 
     /**
-     * GetProperty, which deletes what it has given to the end.
+     * GetProperty.
      *
+     * @param delete what was given to the end
      * @param all takes its bytes, up to a part more than {@code bytesMax} in all
      * @return its type, 0 if there is none
      */
-    private int take(int into, int bytesMax, ByteArrayOutputStream all) throws IOException {
+    private int take(int of, int name, boolean delete, int bytesMax, ByteArrayOutputStream all) throws IOException {
         int type = 0;
         int left = 1;
         for (int offset = 0; left != 0 && all.size() <= bytesMax; offset += PART_BYTES / 4) {
             ByteBuffer value = connection.ask(
                     PART_BYTES,
-                    new Request(20, 1).u32(window).u32(into).u32(0).u32(offset).u32(PART_BYTES / 4));
+                    new Request(20, delete ? 1 : 0)
+                            .u32(of)
+                            .u32(name)
+                            .u32(0)
+                            .u32(offset)
+                            .u32(PART_BYTES / 4));
             type = value.getInt(8);
             left = value.getInt(12);
             int units = value.getInt(16);
@@ -341,7 +458,7 @@ final class Clipboard {
         Transfer transfer = deleted ? transfers.get(key(of, name)) : null;
         if (transfer != null) {
             int length = Math.min(PART_BYTES, transfer.bytes.length - transfer.sent);
-            connection.send(change(of, name, transfer.type, transfer.bytes, transfer.sent, length));
+            connection.send(change(REPLACE, of, name, transfer.type, transfer.bytes, transfer.sent, length));
             transfer.sent += length;
             if (length == 0) {
                 transfers.remove(key(of, name));
@@ -402,7 +519,7 @@ final class Clipboard {
         int type = target == text ? utf8 : target;
         byte[] coded = target == STRING ? given.latin1() : given.utf8;
         if (coded.length <= PART_BYTES) {
-            connection.send(change(requestor, into, type, coded, 0, coded.length));
+            connection.send(change(REPLACE, requestor, into, type, coded, 0, coded.length));
             return true;
         }
         if (transfers.size() == TRANSFERS_MAX) {
@@ -415,9 +532,15 @@ final class Clipboard {
         return true;
     }
 
-    /** ChangeProperty, replace. */
-    private static Request change(int of, int name, int type, byte[] bytes, int offset, int length) {
-        return new Request(18, 0).u32(of).u32(name).u32(type).u32(8).u32(length).bytes(bytes, offset, length);
+    /** ChangeProperty. */
+    private static Request change(int mode, int of, int name, int type, byte[] bytes, int offset, int length) {
+        return new Request(18, mode)
+                .u32(of)
+                .u32(name)
+                .u32(type)
+                .u32(8)
+                .u32(length)
+                .bytes(bytes, offset, length);
     }
 
     private void change32(int of, int name, int type, int... values) throws IOException {

@@ -84,6 +84,12 @@ public final class X11Screen implements Screen {
                 Fd found = directory.openInRoot(socket, Fd.O_PATH, 0, false)) {
             X11Screen screen = new X11Screen(UnixDomainSocketAddress.of(found.path()), framebuffer, listener);
             screen.connection.start(screen.new Events());
+            try {
+                screen.clipboard.restore();
+            } catch (IOException e) {
+                screen.close();
+                throw e;
+            }
             return screen;
         } catch (IOException | RuntimeException e) {
             framebuffer.close();
@@ -502,6 +508,11 @@ public final class X11Screen implements Screen {
     @Override
     public void setClipboard(String text) throws IOException {
         clipboard.offer(text);
+    }
+
+    @Override
+    public boolean offersClipboard() {
+        return clipboard.offers();
     }
 
     @Override

@@ -234,6 +234,25 @@ class RfbServerTest {
         }
     }
 
+    /** As tcp(7) would by itself only after two hours. */
+    @Test
+    void whoIsOutOfReachIsMissedSoon() throws Exception {
+        try (RfbClient client = connect(RAW)) {
+            catchUp(client);
+            Process asked = new ProcessBuilder(
+                            "ss",
+                            "--no-header",
+                            "--numeric",
+                            "--tcp",
+                            "--options",
+                            "sport = :" + client.socket.getPort() + " and dport = :" + client.socket.getLocalPort())
+                    .redirectErrorStream(true)
+                    .start();
+            String answer = new String(asked.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            assertThat(answer).containsPattern("timer:\\(keepalive,[0-9]+sec,");
+        }
+    }
+
     @Test
     void aColorMapIsRefused() throws Exception {
         try (RfbClient client = connect()) {

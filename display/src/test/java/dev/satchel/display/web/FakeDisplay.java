@@ -84,7 +84,7 @@ final class FakeDisplay implements Display {
 
         private final ArrayDeque<Command> queue = new ArrayDeque<>();
         private Optional<CursorImage> cursor = Optional.empty();
-        private Optional<String> clipboard = Optional.empty();
+        private Optional<Copied> clipboard = Optional.empty();
         private Optional<Rectangle> size = Optional.empty();
         private Optional<String> ended = Optional.empty();
         private boolean awake;
@@ -100,7 +100,7 @@ final class FakeDisplay implements Display {
 
         synchronized void tell(CursorImage newCursor, String newClipboard, Rectangle newSize) {
             cursor = Optional.of(newCursor);
-            clipboard = Optional.of(newClipboard);
+            clipboard = Optional.of(new Copied(newClipboard, false));
             size = Optional.of(newSize);
             notifyAll();
         }

@@ -329,6 +329,24 @@ class PageTest {
         assertThat(page.inputValue("#clip")).isEqualTo("grüße from the session");
     }
 
+    /** Who comes has something to paste, perhaps. */
+    @Test
+    void textThatWasThereBeforeLeavesThisComputersAlone() {
+        Page first = session.open();
+        session.screen().offerClipboard("copied before");
+        awaitTrue(first, "document.getElementById('clip').value === 'copied before'");
+        Page page = session.open();
+        page.evaluate("() => { window.written = [];"
+                + " navigator.clipboard.writeText = async text => void window.written.push(text); }");
+        awaitTrue(page, "document.getElementById('clip').value === 'copied before'");
+        page.click("#screen");
+        session.screen().offerClipboard("copied now");
+        awaitTrue(page, "document.getElementById('clip').value === 'copied now'");
+        page.click("#screen");
+        awaitTrue(page, "window.written.length > 0");
+        assertThat(page.evaluate("window.written")).isEqualTo(List.of("copied now"));
+    }
+
     @Test
     void textOfThePanelGoesToTheSession() {
         Page page = session.open();

@@ -295,6 +295,11 @@ class TypingTest {
         session.assertTyped("press ffe3", "press 76", "release 76", "release ffe3");
         assertThat(session.screen().clipboard(1000)).isEqualTo("from here: ü");
         assertThat(page.inputValue("#keys")).isEmpty();
+        // Whether the session has it still is for the session to know.
+        session.screen().offerClipboard("");
+        page.keyboard().press("Control+v");
+        BrowserSession.await(() -> session.screen().clipboard(1000).equals("from here: ü"));
+        assertThat(session.screen().clipboard(1000)).isEqualTo("from here: ü");
     }
 
     @Test

@@ -8,6 +8,9 @@ import dev.satchel.display.Keys;
 import dev.satchel.display.Rectangle;
 import dev.satchel.display.Region;
 import dev.satchel.display.Screen;
+import dev.satchel.display.ScreenDisplay;
+import dev.satchel.display.Viewer;
+import dev.satchel.display.codec.Classifier;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -573,8 +576,137 @@ class X11ScreenTest implements Screen.Listener {
             assertThat(screen.clipboard(1000)).isEmpty();
             server.start("xclip", "-quiet", "-selection", "clipboard", file.toString());
             await("clipboard");
-            assertThat(screen.clipboard(1000)).isEmpty();
+            assertTooLong(screen, 1000);
             assertThat(screen.clipboard(100_000)).hasSize(100_000);
+        }
+    }
+
+    private static int owner(X11Connection client) throws IOException {
+        return client.ask(new Request(23, 0).u32(client.atom("CLIPBOARD"))).getInt(8);
+    }
+
+    private Process copies(String text) throws Exception {
+        Path file = directory.resolve("text");
+        Files.writeString(file, text);
+        Process program = server.start("xclip", "-quiet", "-selection", "clipboard", file.toString());
+        await("clipboard");
+        return program;
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {5, 1_000_000})
+    void textOutlivesItsProgramAndThisConnection(int length) throws Exception {
+        String text = "é".repeat(length / 2) + "x";
+        try (X11Connection client = server.connect()) {
+            try (X11Screen screen = server.open(this)) {
+                Process program = copies(text);
+                int its = owner(client);
+                assertThat(screen.clipboard(1 << 20)).isEqualTo(text);
+                // It may have it in other forms, too.
+                screen.setClipboard(text);
+                assertThat(owner(client)).isEqualTo(its);
+                assertThat(screen.offersClipboard()).isFalse();
+                assertThat(program.destroyForcibly().waitFor()).isNotZero();
+                while (!screen.offersClipboard()) {
+                    Thread.onSpinWait();
+                }
+                assertThat(server.run("xclip", "-selection", "clipboard", "-o")).isEqualTo(text);
+            }
+            while (owner(client) != 0) {
+                Thread.onSpinWait();
+            }
+            try (X11Screen again = server.open(this)) {
+                assertThat(again.clipboard(1 << 20)).isEqualTo(text);
+                assertThat(server.run("xclip", "-selection", "clipboard", "-o")).isEqualTo(text);
+                again.setClipboard("other");
+            }
+            try (X11Screen again = server.open(this)) {
+                assertThat(server.run("xclip", "-selection", "clipboard", "-o")).isEqualTo("other");
+                assertThat(again.offersClipboard()).isTrue();
+            }
+        }
+    }
+
+    /** A picture that took its place, or who took it back: a password manager, after a while. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void textThatIsNotOfferedAnyMoreIsGone(boolean takenBack) throws Exception {
+        try (X11Screen screen = server.open(this);
+                X11Connection client = server.connect()) {
+            Process program = copies("secret");
+            assertThat(screen.clipboard(1 << 20)).isEqualTo("secret");
+            if (takenBack) {
+                client.send(
+                        new Request(22, 0).u32(0).u32(client.atom("CLIPBOARD")).u32(0));
+            } else {
+                program = server.start(
+                        "xclip",
+                        "-quiet",
+                        "-selection",
+                        "clipboard",
+                        "-t",
+                        "image/png",
+                        directory.resolve("text").toString());
+            }
+            await("clipboard");
+            assertThat(screen.clipboard(1 << 20)).isEmpty();
+            assertThat(program.destroyForcibly().onExit().get().isAlive()).isFalse();
+            while (owner(client) != 0) {
+                Thread.onSpinWait();
+            }
+            assertThat(screen.clipboard(1 << 20)).isEmpty();
+            try (X11Screen again = server.open(this)) {
+                assertThat(again.clipboard(1 << 20)).isEmpty();
+                assertThat(again.offersClipboard()).isFalse();
+            }
+        }
+    }
+
+    /** What somebody has ready to be pasted is there until something else is, whoever looks. */
+    @Test
+    void textIsOfferedAsLongAsNothingElseIs() throws Exception {
+        List<X11Screen> opened = new ArrayList<>();
+        ScreenDisplay display = new ScreenDisplay(
+                listener -> {
+                    X11Screen screen = server.open(listener);
+                    opened.add(screen);
+                    return screen;
+                },
+                Classifier::classify);
+        try (X11Connection client = server.connect()) {
+            assertThat(display.<Boolean>withScreen(screen -> {
+                        screen.setClipboard("pasted");
+                        return true;
+                    }))
+                    .isTrue();
+            display.letGo();
+            while (owner(client) != 0) {
+                Thread.onSpinWait();
+            }
+            display.takeHold();
+            assertThat(server.run("xclip", "-selection", "clipboard", "-o")).isEqualTo("pasted");
+            try (Viewer viewer = display.attach(new Viewer.Options(true, false, false))) {
+                Viewer.Update update = viewer.take(0, 30_000);
+                while (update.clipboard().isEmpty()) {
+                    update = viewer.take(0, 30_000);
+                }
+                assertThat(update.clipboard()).contains(new Viewer.Copied("pasted", true));
+            }
+            assertThat(opened).hasSize(2);
+            assertThat(opened.getLast().takeDamage()).isNotNull();
+            Path file = directory.resolve("text");
+            Files.writeString(file, "copied");
+            server.start("xclip", "-quiet", "-selection", "clipboard", file.toString());
+            // Then nothing is held for it.
+            while (true) {
+                try {
+                    assertThat(opened.getLast().takeDamage()).isNotNull();
+                } catch (IOException e) {
+                    break;
+                }
+            }
+        } finally {
+            display.close();
         }
     }
 
@@ -612,14 +744,21 @@ class X11ScreenTest implements Screen.Listener {
                     .hasMessageContaining("16 MiB at most");
             server.start("xclip", "-quiet", "-selection", "clipboard", file.toString());
             await("clipboard");
-            assertThat(screen.clipboard(1 << 20)).isEmpty();
+            assertTooLong(screen, 1 << 20);
             // The owner is free to serve others; with a limit below and above what it gives at a time.
-            assertThat(screen.clipboard(1000)).isEmpty();
+            assertTooLong(screen, 1000);
             assertThat(server.run("xclip", "-selection", "clipboard", "-o")).hasSize(50_000_000);
             String large = "z".repeat(Clipboard.OFFER_BYTES_MAX);
             screen.setClipboard(large);
             assertThat(server.run("xclip", "-selection", "clipboard", "-o")).isEqualTo(large);
+            assertTooLong(screen, 1 << 20);
         }
+    }
+
+    private static void assertTooLong(Screen screen, int bytesMax) {
+        assertThatThrownBy(() -> screen.clipboard(bytesMax))
+                .isInstanceOf(Screen.TooLongException.class)
+                .hasMessageContaining("longer than " + bytesMax);
     }
 
     /** Servers tell no picture that is of a program that has ended; unless whoever asks has got its place among the clients. */

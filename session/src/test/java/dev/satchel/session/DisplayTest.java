@@ -1,0 +1,142 @@
+package dev.satchel.session;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.microsoft.playwright.Page;
+import java.io.IOException;
+import java.util.List;
+import java.util.Optional;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+
+/** What becomes of a real session's display, and of what somebody does there in a real Chromium, when something goes wrong or changes. */
+class DisplayTest extends LiveTest {
+    private static final String LOG = "var/log/satchel/session.log";
+
+    private static void awaitTerminal(Running session) throws IOException {
+        Eventually.holds(
+                30_000,
+                "a terminal",
+                () -> !session.sh("DISPLAY=:0 xdotool search --onlyvisible --class xterm || true")
+                        .isBlank());
+    }
+
+    @Test
+    void anXServerThatDiesTakesNothingButItsProgramsAlong() throws Exception {
+        String name = name("xserver");
+        a.create(name);
+        try (Chromium browser = new Chromium();
+                Running here = a.resume(name).startCounting()) {
+            // Another one, of somebody's own; it is older than the one that is to come.
+            here.start("exec Xvfb :5 -screen 0 320x200x24 -nolisten tcp");
+            Page page = browser.open(here.result().viewUrl());
+            Chromium.awaitSame("the desktop in the browser", page, a, name);
+            // One of the desktop's own that does not notice.
+            here.rootSh("echo 'setsid sleep 1234 &' >/usr/lib/satchel/desktop.d/60-deaf");
+            Running.Count count = here.count();
+            for (int i = 1; i <= 2; i++) {
+                here.sh("pkill -KILL -fx 'Xvfb :0 .*'");
+                int times = i;
+                Eventually.holds(
+                        30_000,
+                        "a desktop that is up again",
+                        () -> here.read(LOG).split("desktop is up again", -1).length == times + 1);
+                awaitTerminal(here);
+            }
+            assertThat(here.sh("pgrep -xc openbox").strip()).isEqualTo("1");
+            assertThat(here.sh("pgrep -fxc 'sleep 1234'").strip()).isEqualTo("1");
+            assertThat(here.sh("pgrep -xc dbus-daemon").strip()).isEqualTo("1");
+            assertThat(here.sh("grep -c . /proc/sysvipc/shm").strip())
+                    .as("its memory")
+                    .isEqualTo("2");
+            count = here.assertGoesOnFrom(count);
+
+            // The page goes on by itself.
+            Chromium.awaitSame("the new desktop in the same page", page, a, name);
+            here.start("exec xterm -geometry 60x20+10+10");
+            Eventually.holds(
+                    30_000,
+                    "two terminals",
+                    () -> here.sh("DISPLAY=:0 xdotool search --onlyvisible --class xterm | wc -l")
+                            .strip()
+                            .equals("2"));
+            page.click("#screen", new Page.ClickOptions().setPosition(120, 120));
+            page.keyboard().type("echo here >typed\n");
+            here.awaitFile("home/user/typed");
+
+            // So does a session whose X server won't live.
+            Eventually.holds(60_000, "an X server that is given up", () -> {
+                here.sh("pkill -KILL -fx 'Xvfb :0 .*' || true");
+                return here.read(LOG).contains("it is not started again");
+            });
+            page.getByText(Pattern.compile("has no screen|display server ended"))
+                    .waitFor();
+            count = here.assertGoesOnFrom(count);
+            here.suspend();
+            try (Running again = a.resume(name)) {
+                count = again.assertGoesOnFrom(count);
+                again.stop();
+            }
+            try (Running booted = a.resume(name)) {
+                assertThat(booted.result().booted()).isTrue();
+                Chromium.awaitSame(
+                        "the desktop after booting",
+                        browser.open(booted.result().viewUrl()),
+                        a,
+                        name);
+            }
+        }
+    }
+
+    private static String pasted(Running session) throws IOException {
+        return session.sh("DISPLAY=:0 timeout 10 xclip -selection clipboard -o || true");
+    }
+
+    private static void awaitPasted(Running session, String text) throws IOException {
+        Eventually.holds(
+                30_000, "'" + text + "' to be pasted", () -> pasted(session).equals(text));
+    }
+
+    @Test
+    void whatWasCopiedIsThereAfterASnapshotAndASuspend() throws Exception {
+        String name = name("copied");
+        a.create(name);
+        try (Chromium browser = new Chromium()) {
+            try (Running here = a.resume(name)) {
+                // Nobody looks.
+                a.with(satchel -> {
+                    satchel.setClipboard(name, "by command");
+                    return true;
+                });
+                here.snapshot();
+                awaitPasted(here, "by command");
+
+                Page page = browser.open(here.result().viewUrl());
+                Chromium.awaitSame("the desktop in the browser", page, a, name);
+                page.context().grantPermissions(List.of("clipboard-read", "clipboard-write"));
+                Object ignored = page.evaluate("navigator.clipboard.writeText('from here: ü')");
+                page.click("#screen");
+                page.keyboard().press("Control+v");
+                awaitPasted(here, "from here: ü");
+                here.snapshot();
+                awaitPasted(here, "from here: ü");
+
+                here.start("printf 'from inside: é' | xclip -quiet -selection clipboard");
+                ignored = page.waitForFunction("document.getElementById('clip').value === 'from inside: é'");
+                page.click("#screen");
+                ignored =
+                        page.waitForFunction("navigator.clipboard.readText().then(text => text === 'from inside: é')");
+                here.sh("pkill -x xclip");
+                awaitPasted(here, "from inside: é");
+                here.suspend();
+            }
+            try (Running there = b.resume(name)) {
+                assertThat(b.<Optional<String>>with(satchel -> satchel.clipboard(name)))
+                        .contains("from inside: é");
+                assertThat(pasted(there)).isEqualTo("from inside: é");
+                Page page = browser.open(there.result().viewUrl());
+                Object ignored = page.waitForFunction("document.getElementById('clip').value === 'from inside: é'");
+            }
+        }
+    }
+}

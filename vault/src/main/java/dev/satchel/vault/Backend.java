@@ -70,10 +70,13 @@ public interface Backend extends Closeable {
     Optional<byte[]> get(String name, int sizeMax) throws IOException;
 
     /**
-     * Makes durable what is there under that name: another process may have put it there, and have been killed before it was.
-     * Does nothing where nothing can be seen before it is durable, and when there is no such object.
+     * Makes durable what is there under that name, or that nothing is: another process may have put or removed it, and have been
+     * killed before that was. Does nothing where nothing can be seen before it is durable.
      */
     default void settle(String name) throws IOException {}
+
+    /** The same for all names that there are, and are not, directly in a directory. */
+    default void settleAll(String directory) throws IOException {}
 
     /** Size of an object in bytes; empty when there is none. */
     Optional<Long> size(String name) throws IOException;

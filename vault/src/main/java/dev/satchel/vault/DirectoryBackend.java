@@ -214,9 +214,17 @@ public final class DirectoryBackend implements Backend {
 
     @Override
     public void settle(String name) throws IOException {
-        Path path = path(name);
-        if (disk.exists(path)) {
-            disk.syncDirectory(requireNonNull(path.getParent()));
+        syncIfThere(requireNonNull(path(name).getParent()));
+    }
+
+    @Override
+    public void settleAll(String directory) throws IOException {
+        syncIfThere(path(directory));
+    }
+
+    private void syncIfThere(Path directory) throws IOException {
+        if (disk.exists(directory)) {
+            disk.syncDirectory(directory);
         }
     }
 

@@ -101,6 +101,14 @@ final class GarbageCollection {
         if (dryRun) {
             return report();
         }
+        // What was not there when it was marked may have been removed by who was killed before that was safe.
+        backend.settleAll("images");
+        backend.settleAll("snapshots");
+        for (String file : backend.list("sessions")) {
+            if (file.endsWith("/head")) {
+                backend.settle(Protection.volumePin(Vault.sessionOf(file)));
+            }
+        }
         removeKeyless(keyless);
         if (!condemned.isEmpty()) {
             Protection.Intent intent = protection.announce(condemned, Set.of());
@@ -136,9 +144,13 @@ final class GarbageCollection {
         }
     }
 
-    /** Whether a session is no more, and nobody is about to make it. */
+    /** Whether a session is no more, and nobody is about to make it; then it does not come back with a power cut either. */
     private boolean isRemoved(SessionId session) throws IOException {
-        return !isHeld(session) && backend.size(Vault.headFile(session)).isEmpty();
+        if (isHeld(session) || backend.size(Vault.headFile(session)).isPresent()) {
+            return false;
+        }
+        backend.settle(Vault.headFile(session));
+        return true;
     }
 
     private boolean isHeld(SessionId session) throws IOException {
@@ -423,6 +435,7 @@ final class GarbageCollection {
             }
             if (!used.contains(id)
                     && backend.list(Pack.directory(id) + "/packs").isEmpty()) {
+                backend.settleAll("images");
                 for (String file : backend.list(Pack.directory(id))) {
                     delete(file);
                     filesRemoved++;

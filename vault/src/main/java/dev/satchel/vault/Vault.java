@@ -655,10 +655,26 @@ public final class Vault implements AutoCloseable {
     private Set<SnapshotId> removeUnnamed(Set<SnapshotId> snapshots) throws IOException {
         Set<SnapshotId> removed = new HashSet<>(snapshots);
         removed.removeAll(named());
+        Set<SessionId> owners = new HashSet<>();
+        for (SnapshotId snapshot : removed) {
+            ownerOf(snapshot).ifPresent(owners::add);
+        }
+        for (SessionId owner : owners) {
+            backend.settle(headFile(owner)); // one that was removed does not come back and name what goes now
+        }
         for (SnapshotId snapshot : removed) {
             delete(snapshot);
         }
         return removed;
+    }
+
+    /** Empty of one that is not there or can't be read: nobody knows whose it is then. */
+    private Optional<SessionId> ownerOf(SnapshotId snapshot) throws IOException {
+        try {
+            return ifThere(snapshot).map(Snapshot::session);
+        } catch (DamagedException | ForgedException e) {
+            return Optional.empty();
+        }
     }
 
     private Set<SnapshotId> named() throws IOException {

@@ -55,6 +55,11 @@ class ForwardingBackend implements Backend {
     }
 
     @Override
+    public void settleAll(String directory) throws IOException {
+        next.settleAll(directory);
+    }
+
+    @Override
     public void settle(String name) throws IOException {
         next.settle(name);
     }

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -203,6 +204,60 @@ class SimulatedDiskTest {
                     .run();
             assertThat(report.waiting()).isEmpty();
             assertThat(report.damaged()).isEmpty();
+        }
+    }
+
+    /** An image is seen to be gone once its name is, and may come back until that is safe: not to a vault without its chunks. */
+    @Test
+    void anImageWhoseRemoverWasKilledDoesNotComeBackWithoutItsKeys() throws IOException {
+        int killed = 0;
+        for (int names = 1; names <= 3; names++) {
+            for (int seed = 0; seed < 20; seed++) {
+                SimulatedDisk disk = new SimulatedDisk(seed, 1 << 24);
+                Vault.init(disk.process().backend("/v"), TestVaults.PASSPHRASE, KdfParameters.FOR_TESTS);
+                HeadWitness witness =
+                        new SimulatedDisk(seed + 200, 1 << 20).process().witness("/state");
+                try (VaultKey key = Vault.unlock(disk.process().backend("/v"), TestVaults.PASSPHRASE)) {
+                    ImageId image = ImageId.random();
+                    SimulatedDisk.Program remover = disk.process();
+                    try (Vault vault = Vault.open(remover.backend("/v"), key, witness)) {
+                        goOn(vault, 2);
+                        putImage(vault, image);
+                        disk.lightAtName(SimulatedDisk.Fault.KILL, names);
+                        try {
+                            vault.deleteImage(image);
+                        } catch (IOException e) {
+                            assertThat(remover.isDead()).isTrue();
+                            killed++;
+                        }
+                    }
+                    disk.defuse();
+                    remover.kill();
+                    try (Vault vault = Vault.open(disk.process().backend("/v"), key, witness)) {
+                        CollectReport _ = vault.collect(0, false, ProgressListener.NONE);
+                    }
+                    disk.cutPower();
+                    try (Vault vault = Vault.open(disk.process().backend("/v"), key, witness)) {
+                        assertThat(vault.verify(ProgressListener.NONE).errors())
+                                .as("killed at name %d, seed %d", names, seed)
+                                .isEmpty();
+                        CollectReport _ = vault.collect(0, false, ProgressListener.NONE);
+                    }
+                }
+            }
+        }
+        assertThat(killed).isGreaterThan(20);
+    }
+
+    private static void putImage(Vault vault, ImageId id) throws IOException {
+        try (KeyDomain keys = KeyDomain.random();
+                ChunkWriter writer = vault.chunks().writer(keys)) {
+            ChunkMap.Editor editor =
+                    ChunkMap.load(vault.chunks(), ChunkMapRef.EMPTY).edit();
+            editor.set(0, TestVaults.put(writer, TestVaults.noise(9, 3000)));
+            ChunkMapRef map = editor.store(writer);
+            writer.commit();
+            vault.putImage(new ImageManifest(id, "image", Instant.EPOCH, keys, map, 1, 1, new byte[0]));
         }
     }
 

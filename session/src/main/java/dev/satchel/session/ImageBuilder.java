@@ -18,6 +18,7 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -79,7 +80,7 @@ final class ImageBuilder {
             throw new SatchelException(
                     SatchelException.Kind.NOT_FOUND, "there is nothing at " + path + " to import: check its path");
         }
-        Optional<OciImage> container = OciImage.at(path);
+        Optional<OciImage> container = OciImage.at(path, host.state(), DISK_BYTES);
         if (container.isEmpty()) {
             return importTar(name, path);
         }
@@ -108,8 +109,25 @@ final class ImageBuilder {
                     "--acls",
                     "--xattrs",
                     "--xattrs-include=*"));
+            requireRootFiles(tar, root);
             return Optional.empty();
         });
+    }
+
+    /** A container image that is compressed in another way than is known here, or damaged, would become an image in which nothing runs. */
+    private static void requireRootFiles(Path tar, Path root) throws IOException {
+        boolean isImage = false;
+        for (String part : new String[] {"manifest.json", "oci-layout", "index.json"}) {
+            isImage |= Files.exists(root.resolve(part), LinkOption.NOFOLLOW_LINKS);
+        }
+        boolean isRoot = Files.exists(root.resolve("bin"), LinkOption.NOFOLLOW_LINKS)
+                || Files.exists(root.resolve("usr"), LinkOption.NOFOLLOW_LINKS);
+        if (isImage && !isRoot) {
+            throw new SatchelException(
+                    SatchelException.Kind.FAILED,
+                    tar + " holds a container image, not a root file system, and can't be read as one: save it again, "
+                            + "not compressed or by gzip or zstd");
+        }
     }
 
     private ImageInfo make(String name, Filler filler) throws IOException {
@@ -201,7 +219,7 @@ final class ImageBuilder {
         }
         // runc gives a tmpfs the mode of the directory below it.
         Files.setPosixFilePermissions(root.resolve("dev/shm"), PosixFilePermissions.fromString("rwxrwxrwx"));
-        if (Files.isRegularFile(root.resolve(INIT), java.nio.file.LinkOption.NOFOLLOW_LINKS)) {
+        if (Files.isRegularFile(root.resolve(INIT), LinkOption.NOFOLLOW_LINKS)) {
             return List.of("/" + INIT);
         }
         if (!Files.exists(STATIC_INIT)) {

@@ -6,6 +6,7 @@ import dev.satchel.linux.LinuxException;
 import dev.satchel.linux.zstd.ZstdInputStream;
 import java.io.BufferedInputStream;
 import java.io.Closeable;
+import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
@@ -30,18 +31,23 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.LongSupplier;
 import java.util.zip.GZIPInputStream;
+import java.util.zip.ZipException;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A container image that others have made: an OCI image layout (image-spec, "OCI Image Layout"), as a directory or as a tar archive of one,
- * or what {@code docker save} writes. Nothing in it is trusted: what is named by a digest is compared with it before it is used.
+ * or what {@code docker save} writes, both also compressed by gzip or zstd. Nothing in it is trusted: what is named by a digest is compared with it before it is used.
  */
 final class OciImage implements Closeable {
     private static final int JSON_BYTES_MAX = 4 << 20;
     private static final int FILES_MAX = 100_000;
     /** Of an archive's names and links together; those of an image have some eighty each. */
     private static final long NAME_CHARS_MAX = 16 << 20;
+
+    /** An archive that is compressed does not take the host's last space. */
+    private static final long FREE_BYTES_MIN = 1L << 30;
 
     private static final int LAYERS_MAX = 512;
     private static final int INDEX_DEPTH_MAX = 4;
@@ -94,13 +100,18 @@ final class OciImage implements Closeable {
 
     // ---- finding the parts
 
-    /** The image at that path; empty if it is neither a layout nor an archive of an image, but (say) a root file system's tar. */
-    static Optional<OciImage> at(Path path) throws IOException {
+    /**
+     * The image at that path; empty if it is neither a layout nor an archive of an image, but (say) a root file system's tar.
+     *
+     * @param scratch where an archive that is compressed is unpacked to, in a file without a name
+     * @param bytesMax the longest that may become
+     */
+    static Optional<OciImage> at(Path path, Path scratch, long bytesMax) throws IOException {
         Place place;
         if (Files.isDirectory(path)) {
             place = directory(path);
         } else {
-            Optional<Place> archive = archive(path);
+            Optional<Place> archive = archive(path, scratch, bytesMax);
             if (archive.isEmpty()) {
                 return Optional.empty();
             }
@@ -135,12 +146,25 @@ final class OciImage implements Closeable {
     /** Where a file is in an archive, or which other it stands for. */
     private record Part(long offset, long bytes, @Nullable String link) {}
 
-    private static Optional<Place> archive(Path path) throws IOException {
-        FileChannel channel = FileChannel.open(path, StandardOpenOption.READ);
+    private static Optional<Place> archive(Path path, Path scratch, long bytesMax) throws IOException {
+        boolean compressed;
+        try (InputStream file = Files.newInputStream(path);
+                InputStream tar = plain(file)) {
+            compressed = tar instanceof Compressed;
+            // A root file system's is not unpacked here: it is known by its first names.
+            if (compressed && !isImage(parts(tar, () -> 0))) {
+                return Optional.empty();
+            }
+        } catch (EOFException | ZipException damaged) {
+            return Optional.empty(); // tar says what is wrong with it
+        }
+        FileChannel channel =
+                compressed ? decompressed(path, scratch, bytesMax) : FileChannel.open(path, StandardOpenOption.READ);
         boolean taken = false;
         try {
-            Map<String, Part> parts = parts(channel);
-            if (!parts.containsKey("index.json") && !parts.containsKey("manifest.json")) {
+            Range all = new Range(channel, 0, channel.size());
+            Map<String, Part> parts = parts(all, () -> all.position);
+            if (!isImage(parts)) {
                 return Optional.empty();
             }
             taken = true;
@@ -166,12 +190,48 @@ final class OciImage implements Closeable {
         }
     }
 
-    /** The files of an archive that is not compressed; none if it can't be an image's. */
-    private static Map<String, Part> parts(FileChannel channel) throws IOException {
+    private static boolean isImage(Map<String, Part> parts) {
+        return parts.containsKey("index.json") || parts.containsKey("manifest.json");
+    }
+
+    /** What is in a compressed archive, in a file that goes with its channel. */
+    private static FileChannel decompressed(Path path, Path scratch, long bytesMax) throws IOException {
+        long room = Math.min(bytesMax, Files.getFileStore(scratch).getUsableSpace() - FREE_BYTES_MIN);
+        Path unpacked = Files.createTempFile(scratch, "image-", ".tar");
+        FileChannel channel = FileChannel.open(unpacked, StandardOpenOption.READ, StandardOpenOption.WRITE);
+        try (InputStream file = Files.newInputStream(path);
+                InputStream tar = plain(file)) {
+            Files.delete(unpacked);
+            byte[] buffer = new byte[1 << 16];
+            for (int count = tar.read(buffer); count >= 0; count = tar.read(buffer)) {
+                if (channel.position() + count > room) {
+                    throw new SatchelException(
+                            SatchelException.Kind.FAILED,
+                            path + " has more than " + Math.max(0, room)
+                                    + " bytes when it is unpacked, for which there is" + " no room in " + scratch
+                                    + ": make room, or unpack it elsewhere first");
+                }
+                ByteBuffer bytes = ByteBuffer.wrap(buffer, 0, count);
+                while (bytes.hasRemaining()) {
+                    int _ = channel.write(bytes);
+                }
+            }
+            return channel;
+        } catch (IOException | RuntimeException e) {
+            channel.close();
+            throw e;
+        }
+    }
+
+    /**
+     * The files of an archive that is not compressed; none if it can't be an image's.
+     *
+     * @param position how far it has been read
+     */
+    private static Map<String, Part> parts(InputStream archive, LongSupplier position) throws IOException {
         Map<String, Part> parts = new HashMap<>();
         long chars = 0;
-        Range all = new Range(channel, 0, channel.size());
-        TarReader reader = new TarReader(all);
+        TarReader reader = new TarReader(archive);
         try {
             for (TarReader.Entry entry = reader.next(); entry != null; entry = reader.next()) {
                 String name = entry.name().startsWith("./") ? entry.name().substring(2) : entry.name();
@@ -180,7 +240,7 @@ final class OciImage implements Closeable {
                     return Map.of();
                 }
                 if (entry.type() == TarReader.FILE) {
-                    parts.put(name, new Part(all.position, entry.bytes(), null));
+                    parts.put(name, new Part(position.getAsLong(), entry.bytes(), null));
                 } else if (entry.type() == TarReader.LINK) {
                     parts.put(
                             name,
@@ -199,7 +259,7 @@ final class OciImage implements Closeable {
                     return Map.of();
                 }
             }
-        } catch (IOException compressedOrNone) {
+        } catch (IOException none) {
             // It is not for us; tar says what is wrong with it.
             return Map.of();
         }
@@ -531,21 +591,28 @@ final class OciImage implements Closeable {
         } while (count >= 0);
     }
 
-    /** What is in a layer's file, compressed or not: by its first bytes, as the types that manifests name are not always right. */
+    /** What comes out of a file that is compressed. */
+    private static final class Compressed extends BufferedInputStream {
+        Compressed(InputStream in) {
+            super(in, 1 << 16);
+        }
+    }
+
+    /** What is in a file, compressed or not: by its first bytes, as the types that manifests name are not always right. */
     private static InputStream plain(InputStream in) throws IOException {
         BufferedInputStream file = new BufferedInputStream(in, 1 << 16);
         file.mark(4);
         byte[] magic = file.readNBytes(4);
         file.reset();
         if (magic.length == 4 && (magic[0] & 0xff) == 0x1f && (magic[1] & 0xff) == 0x8b) {
-            return new BufferedInputStream(new GZIPInputStream(file, 1 << 16), 1 << 16);
+            return new Compressed(new GZIPInputStream(file, 1 << 16));
         }
         if (magic.length == 4
                 && (magic[0] & 0xff) == 0x28
                 && (magic[1] & 0xff) == 0xb5
                 && magic[2] == 0x2f
                 && (magic[3] & 0xff) == 0xfd) {
-            return new BufferedInputStream(new ZstdInputStream(file), 1 << 16);
+            return new Compressed(new ZstdInputStream(file));
         }
         return file;
     }

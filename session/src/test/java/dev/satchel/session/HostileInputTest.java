@@ -186,7 +186,7 @@ class HostileInputTest {
                 DirectoryTree.delete(copy);
                 Site.copy(layout, copy);
                 replace(copy, copy.resolve(layout.relativize(blob)), bytes);
-                try (OciImage image = OciImage.at(copy).orElseThrow()) {
+                try (OciImage image = OciImage.at(copy, directory, 1L << 30).orElseThrow()) {
                     assertThat(image.config().command()).hasSizeLessThan(10);
                 }
             });
@@ -195,7 +195,7 @@ class HostileInputTest {
         Path file = directory.resolve("image.tar");
         survives(archive, TRIES / 10, 512, 24 << 20, bytes -> {
             Files.write(file, summed(bytes));
-            Optional<OciImage> image = OciImage.at(file);
+            Optional<OciImage> image = OciImage.at(file, directory, 1L << 30);
             if (image.isEmpty()) {
                 throw new IOException("none");
             }

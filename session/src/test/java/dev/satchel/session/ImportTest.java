@@ -136,6 +136,23 @@ class ImportTest extends LiveTest {
         }
     }
 
+    /** In which nothing would run. */
+    @Test
+    void aContainerImageIsNotTakenForARootFileSystem() throws IOException {
+        Path layout = new ContainerImage(site.directory().resolve("squeezed"))
+                .layer(ContainerImage.tar("data", '0', "", new byte[1]), "")
+                .write("", ContainerImage.own());
+        Path archive = site.directory().resolve("squeezed.tar");
+        Files.write(archive, ContainerImage.tar(layout));
+        Ran.of(List.of("xz", "--force", archive.toString())).expect(0);
+        String image = name("squeezed");
+        assertThatThrownBy(() -> a.with(satchel -> satchel.importImage(image, Path.of(archive + ".xz"))))
+                .isInstanceOf(SatchelException.class)
+                .hasMessageContaining("holds a container image")
+                .hasMessageContaining("gzip or zstd");
+        assertThat(a.with(Satchel::images)).extracting(ImageInfo::image).doesNotContain(image);
+    }
+
     @Test
     void aContainerImageBootsWhatItsConfigurationSays() throws Exception {
         Path root = Files.createTempDirectory(site.directory(), "container");

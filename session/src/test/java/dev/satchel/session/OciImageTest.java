@@ -9,6 +9,7 @@ import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -30,7 +31,7 @@ class OciImageTest {
 
     private Path unpacked(Path image) throws IOException {
         Path root = Files.createTempDirectory(directory, "root-");
-        try (OciImage oci = OciImage.at(image).orElseThrow()) {
+        try (OciImage oci = OciImage.at(image, directory, 1L << 30).orElseThrow()) {
             oci.unpack(root, 1L << 30, Progress.NONE);
         }
         return root;
@@ -135,7 +136,7 @@ class OciImageTest {
     void laysLayersOverEachOther() throws IOException {
         Path layout = twoLayers();
         assertLaidOver(unpacked(layout));
-        try (OciImage image = OciImage.at(layout).orElseThrow()) {
+        try (OciImage image = OciImage.at(layout, directory, 1L << 30).orElseThrow()) {
             assertThat(image.config().command()).containsExactly("/bin/run", "one", "two");
             assertThat(image.config().environment()).isEqualTo(Map.of("MOOD", "good", "A", "b=c"));
             assertThat(image.config().user()).isEqualTo("ann:staff");
@@ -146,6 +147,7 @@ class OciImageTest {
         Path archive = directory.resolve("image.tar");
         Files.write(archive, ContainerImage.tar(layout));
         assertLaidOver(unpacked(archive));
+        assertTakenCompressed(archive);
         // And as docker writes it: no index, layers by their files.
         JsonObject inner = Json.read(Files.readAllBytes(layout.resolve("index.json")));
         JsonObject list = Json.read(
@@ -166,6 +168,34 @@ class OciImageTest {
         Files.delete(layout.resolve("index.json"));
         Files.write(archive, ContainerImage.tar(layout));
         assertLaidOver(unpacked(archive));
+        assertTakenCompressed(archive);
+    }
+
+    /** As {@code docker save box | gzip} writes it. */
+    private void assertTakenCompressed(Path archive) throws IOException {
+        Path scratch = Files.createTempDirectory(directory, "scratch-");
+        for (List<String> tool : List.of(List.of("gzip", "--keep"), List.of("zstd", "-q", "--keep"))) {
+            Path compressed = Path.of(archive + (tool.getFirst().equals("gzip") ? ".gz" : ".zst"));
+            Files.deleteIfExists(compressed);
+            List<String> line = new ArrayList<>(tool);
+            line.add(archive.toString());
+            Ran.of(line).expect(0);
+            assertLaidOver(unpacked(compressed));
+            try (OciImage image = OciImage.at(compressed, scratch, 1L << 30).orElseThrow()) {
+                assertThat(image.config().user()).isEqualTo("ann:staff");
+                assertThat(scratch).isEmptyDirectory();
+            }
+            assertThatThrownBy(() -> OciImage.at(compressed, scratch, 10_000))
+                    .isInstanceOf(SatchelException.class)
+                    .hasMessageContaining("no room in " + scratch);
+            assertThat(scratch).isEmptyDirectory();
+            // One that was cut, or is damaged, is no image: tar tells of it.
+            byte[] whole = Files.readAllBytes(compressed);
+            Files.write(compressed, java.util.Arrays.copyOf(whole, whole.length / 2));
+            assertThat(OciImage.at(compressed, scratch, 1L << 30)).isEmpty();
+            Files.write(compressed, java.util.Arrays.copyOf(whole, 4));
+            assertThat(OciImage.at(compressed, scratch, 1L << 30)).isEmpty();
+        }
     }
 
     private static String name(JsonObject described) throws IOException {
@@ -232,8 +262,10 @@ class OciImageTest {
         Path foreign = new ContainerImage(directory.resolve("foreign"))
                 .layer(ContainerImage.tar("x", '0', "", new byte[1]), "")
                 .write("", "riscv64");
-        assertThatThrownBy(() -> OciImage.at(foreign)).hasMessageContaining("no image for linux on");
-        assertThatThrownBy(() -> OciImage.at(made("empty"))).hasMessageContaining("index.json");
+        assertThatThrownBy(() -> OciImage.at(foreign, directory, 1L << 30))
+                .hasMessageContaining("no image for linux on");
+        assertThatThrownBy(() -> OciImage.at(made("empty"), directory, 1L << 30))
+                .hasMessageContaining("index.json");
         byte[] huge = ContainerImage.tar("huge", '0', "", new byte[1]);
         System.arraycopy("77777777777".getBytes(UTF_8), 0, huge, 124, 11);
         Path absurd =
@@ -245,6 +277,8 @@ class OciImageTest {
         Files.writeString(root.resolve("manifest.json"), "[]");
         Path tar = directory.resolve("rootfs.tar");
         Files.write(tar, ContainerImage.tar(root));
-        assertThat(OciImage.at(tar)).isEmpty();
+        assertThat(OciImage.at(tar, directory, 1L << 30)).isEmpty();
+        Ran.of(List.of("gzip", tar.toString())).expect(0);
+        assertThat(OciImage.at(Path.of(tar + ".gz"), directory, 1L << 30)).isEmpty();
     }
 }

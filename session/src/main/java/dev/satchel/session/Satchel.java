@@ -233,18 +233,18 @@ public final class Satchel implements AutoCloseable {
     /**
      * {@code vault repair}.
      *
-     * @param from directories of other copies of the vault, or URLs of servers that have chunks
+     * @param from directories of other copies of the vault, or URLs of servers that have chunks; lookasides are asked for chunks after them
      * @param dryRun changes nothing
      * @param giveUp puts aside what nothing can mend, and has sessions that need it go back to what is whole
      */
     public RepairResult repair(List<String> from, boolean dryRun, boolean giveUp) throws IOException {
         List<Backend> replicas = new ArrayList<>();
-        List<ChunkSource> servers = new ArrayList<>();
+        List<ChunkSource> sources = new ArrayList<>();
         try {
             for (String place : from) {
                 if (place.startsWith("http://") || place.startsWith("https://")) {
                     try {
-                        servers.add(ChunkStore.sourceAt(place));
+                        sources.add(ChunkStore.sourceAt(place));
                     } catch (IllegalArgumentException e) {
                         throw new SatchelException(
                                 SatchelException.Kind.FAILED,
@@ -268,10 +268,11 @@ public final class Satchel implements AutoCloseable {
                 entrance = Vault.repairEntrance(backend, replicas, dryRun);
             }
             Vault vault = vault();
+            sources.addAll(places.lookasidesOf(vault));
             RepairReport report = vault.repair(
                     new RepairRequest(
                             replicas,
-                            servers,
+                            sources,
                             dryRun,
                             giveUp,
                             host.id(),
@@ -287,8 +288,8 @@ public final class Satchel implements AutoCloseable {
             for (Backend replica : replicas) {
                 replica.close();
             }
-            for (ChunkSource server : servers) {
-                server.close();
+            for (ChunkSource source : sources) {
+                source.close();
             }
         }
     }

@@ -1279,7 +1279,7 @@ public final class Satchel implements AutoCloseable {
         if (RunDirectory.of(host, head(session).id()).supervised()) {
             askInVain(session, Map.of("do", "label", "snapshot", id.toString(), "label", label));
         } else {
-            changeUpkeep(session, upkeep -> upkeep.labelled(id, label));
+            changeUpkeep(session, upkeep -> upkeep.ofWhatStays(vault()).labelled(id, label));
         }
         return id;
     }

@@ -182,9 +182,14 @@ public final class Satchel implements AutoCloseable {
     }
 
     /** {@code vault serve}: gives the vault's chunks, sealed, to whoever has its link, until it is closed; this object stays open as long. */
-    public ChunkServer serve(ListenAddress address, Optional<CertificateFiles> certificate) throws IOException {
+    public ChunkServer serve(ListenAddress address, Optional<CertificateFiles> certificate, Optional<Path> secretFile)
+            throws IOException {
         return new ChunkServer(
-                vault().chunks().serve(new DirectoryBackend(vaultPath)), host.state(), address, certificate);
+                vault().chunks().serve(new DirectoryBackend(vaultPath)),
+                host.state(),
+                address,
+                certificate,
+                secretFile);
     }
 
     /** What the host's cache of chunks takes, if there is one. */

@@ -28,7 +28,7 @@ final class VaultRepairCommand extends Command {
         super("repair", "Mend what is damaged, from copies of the vault");
         describe(
                 "Reads everything, as 'satchel vault verify' does, and mends what is damaged or missing from the copies that"
-                        + " are named. Copies are not trusted: only what this vault's own keys say it must be is taken.",
+                        + " are named, chunks also from lookasides. Copies are not trusted: only what this vault's own keys say it must be is taken.",
                 "What was good in a damaged file is stored anew, before that file goes; a file with something that is nowhere"
                         + " else is kept in the vault's directory damaged/. Indexes, names and leases need no copy. May be broken"
                         + " off and begun again, also while sessions run.",

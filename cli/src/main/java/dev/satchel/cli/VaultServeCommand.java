@@ -19,6 +19,11 @@ final class VaultServeCommand extends Command {
             "--listen");
     private final OptionSpec certificate =
             option("FILE", "The certificate to show, PEM; else this host's own.", "--certificate");
+    private final OptionSpec secretFile = option(
+            "FILE",
+            "Print the same link each time: its port and secret are kept in this file, which is made for you alone if it is not"
+                    + " there.",
+            "--secret-file");
     private final OptionSpec key = option("FILE", "With --certificate: its key, PEM, PKCS #8.", "--key");
 
     VaultServeCommand() {
@@ -27,10 +32,11 @@ final class VaultServeCommand extends Command {
                 "Prints a link, and serves until Ctrl-C. Whoever has the link can fetch chunks by their names, encrypted as they"
                         + " are in the vault; neither what is in them nor a key is given out. Other hosts name it with"
                         + " --lookaside, and read from it what is nearer here than where their vault is. A link is worth"
-                        + " nothing any more when the command ends.");
+                        + " nothing any more when the command ends, unless --secret-file keeps it for the next time.");
         examples(
                 "satchel vault serve --read-only",
                 "satchel vault serve --read-only --listen 192.0.2.7:7420",
+                "satchel vault serve --read-only --secret-file /etc/satchel-link",
                 "satchel resume work --lookaside 'https://192.0.2.7:7420/?k=...'    # on another host");
     }
 
@@ -51,7 +57,9 @@ final class VaultServeCommand extends Command {
         Optional<CertificateFiles> files = optional(certificate).isPresent()
                 ? Optional.of(new CertificateFiles(Path.of(text(certificate)), Path.of(text(key))))
                 : Optional.empty();
-        try (ChunkServer server = invocation.satchel().serve(address, files)) {
+        try (ChunkServer server = invocation
+                .satchel()
+                .serve(address, files, Command.<String>optional(secretFile).map(Path::of))) {
             invocation.interruption().expect();
             invocation.print(new SentenceReport(
                     server.link(),

@@ -81,15 +81,30 @@ public record ChunkPlaces(List<String> lookasides, OptionalLong cacheBytes) {
         }
         List<ChunkSource> sources = new ArrayList<>();
         for (String lookaside : lookasides) {
-            sources.add(
-                    isLink(lookaside)
-                            ? ChunkStore.sourceAt(lookaside)
-                            : vault.chunks()
-                                    .sourceIn(new DirectoryBackend(
-                                            Path.of(lookaside).toAbsolutePath())));
+            sources.add(source(vault, lookaside));
         }
         // With a cache asked for, the vault is what the cache is for.
         vault.chunks().readThrough(cache, sources, near && cacheBytes.orElse(0) == 0, ChunkPlaces::note);
+    }
+
+    private static ChunkSource source(Vault vault, String lookaside) {
+        return isLink(lookaside)
+                ? ChunkStore.sourceAt(lookaside)
+                : vault.chunks()
+                        .sourceIn(new DirectoryBackend(Path.of(lookaside).toAbsolutePath()));
+    }
+
+    /** The lookasides for who reads from them alone; to be closed. One that is not there now is passed over with a note. */
+    List<ChunkSource> lookasidesOf(Vault vault) {
+        List<ChunkSource> sources = new ArrayList<>();
+        for (String lookaside : lookasides) {
+            if (isLink(lookaside) || Files.isDirectory(Path.of(lookaside))) {
+                sources.add(source(vault, lookaside));
+            } else {
+                note("the lookaside " + lookaside + " is not there: chunks are not looked for in it");
+            }
+        }
+        return sources;
     }
 
     private static void note(String line) {

@@ -2,6 +2,7 @@ package dev.satchel.session;
 
 import dev.satchel.display.web.Api;
 import dev.satchel.display.web.CommandEncoder;
+import dev.satchel.display.web.Doorway;
 import dev.satchel.display.web.TlsIdentity;
 import dev.satchel.display.web.ViewerServer;
 import dev.satchel.vault.ChunkId;
@@ -13,9 +14,16 @@ import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,6 +34,8 @@ public final class ChunkServer implements AutoCloseable {
     private static final long SILENCE_MILLIS_MAX = 60_000;
     private static final String SEALED = "application/octet-stream";
     private static final String CHUNKS = "chunks";
+    private static final int SECRET_FILE_BYTES_MAX = 4096;
+    private static final Set<PosixFilePermission> OF_OTHERS = PosixFilePermissions.fromString("---rwxrwx");
 
     private final ServedChunks chunks;
     private final ViewerServer server;
@@ -38,8 +48,14 @@ public final class ChunkServer implements AutoCloseable {
      * @param state this host's, where its certificate is kept
      * @param address where to listen; by TLS if it is not loopback
      * @param certificate to be shown in the place of the host's own
+     * @param secretFile has port and secret of the link from one time to the next; made if it is not there
      */
-    ChunkServer(ServedChunks chunks, Path state, ListenAddress address, Optional<CertificateFiles> certificate)
+    ChunkServer(
+            ServedChunks chunks,
+            Path state,
+            ListenAddress address,
+            Optional<CertificateFiles> certificate,
+            Optional<Path> secretFile)
             throws IOException {
         this.chunks = chunks;
         boolean listening = false;
@@ -53,13 +69,15 @@ public final class ChunkServer implements AutoCloseable {
                             ? Optional.empty()
                             : Optional.of(TlsIdentity.own(state, HostNames.all()));
             fingerprint = identity.map(TlsIdentity::fingerprint);
+            Optional<Doorway> earlier =
+                    secretFile.isPresent() ? kept(secretFile.get(), bind.getPort()) : Optional.empty();
             server = new ViewerServer(
                     new ViewerServer.Settings(
                             bind,
                             HostNames.forLinks(address, bind),
                             "chunks",
                             identity,
-                            Optional.empty(),
+                            earlier,
                             SILENCE_MILLIS_MAX,
                             line -> System.err.println("satchel: " + line)),
                     () -> {
@@ -68,13 +86,70 @@ public final class ChunkServer implements AutoCloseable {
                     CommandEncoder::compressing,
                     new Requests(),
                     path -> null);
+            boolean kept = false;
+            try {
+                if (earlier.isPresent() && server.port() != earlier.get().port()) {
+                    throw new SatchelException(
+                            SatchelException.Kind.FAILED,
+                            "port " + earlier.get().port() + ", which the link in " + secretFile.orElseThrow()
+                                    + " has, is somebody else's just now: end that, or name another with --listen");
+                }
+                if (secretFile.isPresent()) {
+                    keep(secretFile.get(), server.doorway());
+                }
+                kept = true;
+            } finally {
+                if (!kept) {
+                    server.close();
+                }
+            }
             listening = true;
+        } catch (SatchelException e) {
+            throw e;
         } catch (IOException e) {
             throw new IOException("can't listen at " + address + ": " + e.getMessage(), e);
         } finally {
             if (!listening) {
                 chunks.close();
             }
+        }
+    }
+
+    /** The link's port and secret of an earlier time; empty if there is no such file yet. */
+    private static Optional<Doorway> kept(Path file, int port) throws IOException {
+        String text;
+        try {
+            if (!Collections.disjoint(Files.getPosixFilePermissions(file), OF_OTHERS)) {
+                throw secretTrouble(file, "can be read or written by others: chmod 600 it, or name another");
+            }
+            if (Files.size(file) > SECRET_FILE_BYTES_MAX) {
+                throw secretTrouble(file, "was not made by 'satchel vault serve': name another");
+            }
+            text = Files.readString(file).strip();
+        } catch (NoSuchFileException e) {
+            return Optional.empty();
+        }
+        Doorway earlier = Doorway.of(text)
+                .orElseThrow(() -> secretTrouble(file, "was not made by 'satchel vault serve': name another"));
+        return Optional.of(port == 0 ? earlier : new Doorway(port, earlier.tokens()));
+    }
+
+    private static SatchelException secretTrouble(Path file, String why) {
+        return new SatchelException(SatchelException.Kind.FAILED, file + " " + why);
+    }
+
+    /** Notes the link for the next time. */
+    private static void keep(Path file, Doorway doorway) throws IOException {
+        Path fresh = Files.createTempFile(
+                file.toAbsolutePath().getParent(),
+                ".satchel-",
+                "",
+                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+        try {
+            Files.writeString(fresh, doorway.toText() + "\n");
+            Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE);
+        } finally {
+            Files.deleteIfExists(fresh);
         }
     }
 

@@ -6,6 +6,7 @@ import dev.satchel.linux.LinuxException;
 import dev.satchel.linux.zstd.ZstdInputStream;
 import java.io.BufferedInputStream;
 import java.io.Closeable;
+import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
@@ -154,7 +155,7 @@ final class OciImage implements Closeable {
             if (compressed && !isImage(parts(tar, () -> 0))) {
                 return Optional.empty();
             }
-        } catch (ZipException damaged) {
+        } catch (EOFException | ZipException damaged) {
             return Optional.empty(); // tar says what is wrong with it
         }
         FileChannel channel =

@@ -182,9 +182,14 @@ public final class Satchel implements AutoCloseable {
     }
 
     /** {@code vault serve}: gives the vault's chunks, sealed, to whoever has its link, until it is closed; this object stays open as long. */
-    public ChunkServer serve(ListenAddress address, Optional<CertificateFiles> certificate) throws IOException {
+    public ChunkServer serve(ListenAddress address, Optional<CertificateFiles> certificate, Optional<Path> secretFile)
+            throws IOException {
         return new ChunkServer(
-                vault().chunks().serve(new DirectoryBackend(vaultPath)), host.state(), address, certificate);
+                vault().chunks().serve(new DirectoryBackend(vaultPath)),
+                host.state(),
+                address,
+                certificate,
+                secretFile);
     }
 
     /** What the host's cache of chunks takes, if there is one. */
@@ -233,18 +238,18 @@ public final class Satchel implements AutoCloseable {
     /**
      * {@code vault repair}.
      *
-     * @param from directories of other copies of the vault, or URLs of servers that have chunks
+     * @param from directories of other copies of the vault, or URLs of servers that have chunks; lookasides are asked for chunks after them
      * @param dryRun changes nothing
      * @param giveUp puts aside what nothing can mend, and has sessions that need it go back to what is whole
      */
     public RepairResult repair(List<String> from, boolean dryRun, boolean giveUp) throws IOException {
         List<Backend> replicas = new ArrayList<>();
-        List<ChunkSource> servers = new ArrayList<>();
+        List<ChunkSource> sources = new ArrayList<>();
         try {
             for (String place : from) {
                 if (place.startsWith("http://") || place.startsWith("https://")) {
                     try {
-                        servers.add(ChunkStore.sourceAt(place));
+                        sources.add(ChunkStore.sourceAt(place));
                     } catch (IllegalArgumentException e) {
                         throw new SatchelException(
                                 SatchelException.Kind.FAILED,
@@ -268,10 +273,11 @@ public final class Satchel implements AutoCloseable {
                 entrance = Vault.repairEntrance(backend, replicas, dryRun);
             }
             Vault vault = vault();
+            sources.addAll(places.lookasidesOf(vault));
             RepairReport report = vault.repair(
                     new RepairRequest(
                             replicas,
-                            servers,
+                            sources,
                             dryRun,
                             giveUp,
                             host.id(),
@@ -287,8 +293,8 @@ public final class Satchel implements AutoCloseable {
             for (Backend replica : replicas) {
                 replica.close();
             }
-            for (ChunkSource server : servers) {
-                server.close();
+            for (ChunkSource source : sources) {
+                source.close();
             }
         }
     }
@@ -1300,7 +1306,7 @@ public final class Satchel implements AutoCloseable {
         if (RunDirectory.of(host, head(session).id()).supervised()) {
             askInVain(session, Map.of("do", "label", "snapshot", id.toString(), "label", label));
         } else {
-            changeUpkeep(session, upkeep -> upkeep.labelled(id, label));
+            changeUpkeep(session, upkeep -> upkeep.ofWhatStays(vault()).labelled(id, label));
         }
         return id;
     }

@@ -1,6 +1,7 @@
 package dev.satchel.session;
 
 import dev.satchel.pod.PodSpec;
+import dev.satchel.vault.Head;
 import java.io.IOException;
 import java.time.Instant;
 import java.util.LinkedHashMap;
@@ -116,7 +117,14 @@ record Settings(
         json.put("id_base", idBase);
         json.put("network", network);
         upkeep.toJson(json);
-        return Json.write(json);
+        byte[] bytes = Json.write(json);
+        if (bytes.length > Head.SETTINGS_MAX) {
+            throw new SatchelException(
+                    SatchelException.Kind.FAILED,
+                    "a session's settings would have " + bytes.length + " bytes, of " + Head.SETTINGS_MAX
+                            + " at most: use fewer or shorter variables and labels");
+        }
+        return bytes;
     }
 
     static Settings fromJson(byte[] bytes) throws IOException {

@@ -844,7 +844,7 @@ public final class Supervisor implements AutoCloseable {
     private synchronized void label(SnapshotId snapshot, String label) throws IOException {
         requireRunning();
         settleHead();
-        putUpkeep(upkeep.labelled(snapshot, label));
+        putUpkeep(upkeep.ofWhatStays(vault).labelled(snapshot, label));
     }
 
     private void putUpkeep(Upkeep next) throws IOException {
@@ -895,6 +895,13 @@ public final class Supervisor implements AutoCloseable {
         vault.requireThere();
         settleHead();
         labelOfNext = label;
+        if (label.isPresent()) {
+            // So that it is not refused when the snapshot is there; any other name is as long as its own.
+            upkeep = upkeep.ofWhatStays(vault);
+            byte[] _ = Settings.fromJson(head.settings())
+                    .with(upkeep.labelled(new SnapshotId(0, 0, 0, 0), label.get()))
+                    .toJson();
+        }
         SessionDisplay shown = present(display);
         progress.at("bringing the rest of its memory", 0, 0);
         present(pod).awaitMemory();

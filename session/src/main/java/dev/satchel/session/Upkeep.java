@@ -1,6 +1,7 @@
 package dev.satchel.session;
 
 import dev.satchel.vault.SnapshotId;
+import dev.satchel.vault.Vault;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.HashMap;
@@ -20,8 +21,10 @@ record Upkeep(Optional<Duration> every, Retention keep, Map<SnapshotId, String> 
 
     static final int LABEL_LENGTH_MAX = 200;
 
-    /** With all of them a head stays well below its bound. */
     static final int LABELS_MAX = 500;
+
+    /** Of all labels in their stored form: with them a head stays well below its bound. */
+    static final int LABELS_BYTES_MAX = 1 << 17;
 
     Upkeep {
         labels = Map.copyOf(labels);
@@ -32,7 +35,7 @@ record Upkeep(Optional<Duration> every, Retention keep, Map<SnapshotId, String> 
      *
      * @param label empty text: none
      */
-    Upkeep labelled(SnapshotId snapshot, String label) throws SatchelException {
+    Upkeep labelled(SnapshotId snapshot, String label) throws IOException {
         Map<SnapshotId, String> next = new HashMap<>(labels);
         if (label.isEmpty()) {
             next.remove(snapshot);
@@ -45,7 +48,30 @@ record Upkeep(Optional<Duration> every, Retention keep, Map<SnapshotId, String> 
                     "a session has " + LABELS_MAX
                             + " labels at most: take some away with 'satchel label NAME@LABEL --remove'");
         }
+        if (Json.write(texts(next)).length > LABELS_BYTES_MAX) {
+            throw new SatchelException(
+                    SatchelException.Kind.FAILED,
+                    "the labels of a session have " + LABELS_BYTES_MAX
+                            + " bytes at most: choose a shorter one, or take some away with 'satchel label NAME@LABEL --remove'");
+        }
         return new Upkeep(every, keep, next);
+    }
+
+    /** Without the labels of snapshots that are not there any more: nobody could name these to take them away. */
+    Upkeep ofWhatStays(Vault vault) throws IOException {
+        Map<SnapshotId, String> there = new HashMap<>();
+        for (Map.Entry<SnapshotId, String> label : labels.entrySet()) {
+            if (vault.stays(label.getKey())) {
+                there.put(label.getKey(), label.getValue());
+            }
+        }
+        return new Upkeep(every, keep, there);
+    }
+
+    private static Map<String, Object> texts(Map<SnapshotId, String> labels) {
+        Map<String, Object> texts = new LinkedHashMap<>();
+        labels.forEach((snapshot, label) -> texts.put(snapshot.toString(), label));
+        return texts;
     }
 
     Upkeep changed(UpkeepChange change) {
@@ -61,9 +87,7 @@ record Upkeep(Optional<Duration> every, Retention keep, Map<SnapshotId, String> 
             json.put("keep", keep.toString());
         }
         if (!labels.isEmpty()) {
-            Map<String, Object> texts = new LinkedHashMap<>();
-            labels.forEach((snapshot, label) -> texts.put(snapshot.toString(), label));
-            json.put("labels", texts);
+            json.put("labels", texts(labels));
         }
     }
 

@@ -172,6 +172,7 @@ class AnnouncedChunksTest {
                         served.chunks().serve(new DirectoryBackend(replica)),
                         directory,
                         ListenAddress.parse("127.0.0.1"),
+                        Optional.empty(),
                         Optional.empty());
                 FarAway line = new FarAway(server.link());
                 Vault vault = open(home)) {

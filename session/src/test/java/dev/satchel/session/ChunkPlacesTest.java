@@ -99,6 +99,7 @@ class ChunkPlacesTest extends LiveTest {
                         served.chunks().serve(new DirectoryBackend(site.vault())),
                         other.host().state(),
                         ListenAddress.parse(ANY),
+                        Optional.empty(),
                         Optional.empty())) {
             ChunkPlaces byServer = new ChunkPlaces(List.of(server.link()), OptionalLong.empty());
             try (Running running = resume(other, name, byServer)) {

@@ -24,6 +24,7 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -99,6 +100,7 @@ class ChunkServerTest {
                 vault.chunks().serve(new DirectoryBackend(replica)),
                 directory,
                 ListenAddress.parse(address),
+                Optional.empty(),
                 Optional.empty());
     }
 
@@ -147,6 +149,47 @@ class ChunkServerTest {
             assertThat(server.link()).startsWith("http://127.0.0.1:").doesNotContain("cert=");
             assertThat(server.fingerprint()).isEmpty();
             readAllFrom(server.link());
+        }
+    }
+
+    private ChunkServer serve(Vault vault, String address, Path secretFile) throws IOException {
+        return new ChunkServer(
+                vault.chunks().serve(new DirectoryBackend(replica)),
+                directory,
+                ListenAddress.parse(address),
+                Optional.empty(),
+                Optional.of(secretFile));
+    }
+
+    /** Who has it in a configuration need not change that when the server's host has restarted. */
+    @Test
+    void aLinkIsTheSameTheNextTime() throws IOException {
+        Path file = directory.resolve("link");
+        try (Vault served = open(replica)) {
+            String link;
+            try (ChunkServer server = serve(served, "127.0.0.1", file)) {
+                link = server.link();
+                assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(file)))
+                        .isEqualTo("rw-------");
+                // Nobody is given a link at another port instead.
+                assertThatThrownBy(() -> serve(served, "127.0.0.1", file))
+                        .isInstanceOf(SatchelException.class)
+                        .hasMessageContaining("somebody else's just now");
+            }
+            try (ChunkServer server = serve(served, "127.0.0.1", file)) {
+                assertThat(server.link()).isEqualTo(link);
+                readAllFrom(link);
+            }
+            Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-r-----"));
+            assertThatThrownBy(() -> serve(served, "127.0.0.1", file))
+                    .isInstanceOf(SatchelException.class)
+                    .hasMessageContaining("chmod 600");
+            Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-------"));
+            Files.writeString(file, "7420 x\n");
+            assertThatThrownBy(() -> serve(served, "127.0.0.1", file))
+                    .isInstanceOf(SatchelException.class)
+                    .hasMessageContaining("name another");
+            assertThat(file).hasContent("7420 x");
         }
     }
 

@@ -31,6 +31,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -241,6 +242,25 @@ class LossesTest {
             Head made = vault.head("work").orElseThrow();
             assertThat(made.snapshot()).contains(snapshot);
             assertThat(new String(made.settings(), UTF_8)).isEqualTo("{\"image\":\"minimal\"}");
+        }
+    }
+
+    @Test
+    void whatIsLostIsWholeAgainFromALookaside() throws IOException {
+        sessionWithFiles();
+        Path copy = directory.resolve("copy");
+        Site.copy(home, copy);
+        lose(slotWith(java.util.Arrays.copyOfRange(noise(1, 600_000), 300_000, 300_016)));
+        ChunkPlaces places = new ChunkPlaces(
+                List.of(directory.resolve("not there").toString(), copy.toString()), OptionalLong.empty());
+        try (Satchel satchel = new Satchel(host, home, PASSPHRASE::clone, Progress.NONE, places)) {
+            RepairResult result = satchel.repair(List.of(), false, false);
+            assertThat(result.report().chunksMended()).isEqualTo(1);
+            assertThat(result.report().left().errors()).isEmpty();
+            assertThat(result.lost()).isEmpty();
+        }
+        try (Satchel satchel = satchel()) {
+            assertThat(satchel.verify(false).report().errors()).isEmpty();
         }
     }
 }

@@ -396,8 +396,8 @@ public final class HostCache implements Closeable {
         while (true) {
             long head = head();
             if (!isPosition(head, ringBytes)) {
-                throw new DamagedException(
-                        "the cache " + path + " is damaged: 'satchel vault cache clear' makes it anew");
+                throw new DamagedException("the cache " + path
+                        + " is damaged: 'satchel vault clear-cache' empties it, and the next resume makes it anew");
             }
             long inRing = head % ringBytes;
             long position = inRing + length > ringBytes ? head + ringBytes - inRing : head;

@@ -112,6 +112,20 @@ class HostCacheTest {
                 .isInstanceOf(IllegalArgumentException.class);
     }
 
+    /** Another process may have the file damaged while this one has it mapped. */
+    @Test
+    void saysHowOneThatIsDamagedIsMadeAnew() throws IOException {
+        try (HostCache cache = open();
+                RandomAccessFile file =
+                        new RandomAccessFile(directory.resolve("chunks").toFile(), "rw")) {
+            file.seek(64); // how far the ring has been written
+            file.write(new byte[8]);
+            assertThatThrownBy(() -> put(cache, buffer, 1))
+                    .isInstanceOf(DamagedException.class)
+                    .hasMessageContaining("'satchel vault clear-cache'");
+        }
+    }
+
     @Test
     void isClearedWhileItIsUsed() throws IOException {
         try (HostCache cache = open()) {

@@ -324,7 +324,7 @@ function showState() {
         overlay.show({
             icon: 'link',
             title: 'This link has ended',
-            text: 'A link is good for one run of a session. A new one is printed by:',
+            text: 'The session was stopped, goes on elsewhere, or was suspended for more than twelve hours. A new link is printed by:',
             command: `satchel view ${name}`.trim(),
         });
     } else if (state.state === 'resuming') {

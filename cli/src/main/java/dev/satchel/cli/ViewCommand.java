@@ -30,16 +30,17 @@ final class ViewCommand extends Command {
         super("view", "Print the link at which a browser shows a session");
         describe(
                 "The session is seen and worked in at that link, by a browser on this host; several may look at once. The"
-                        + " link holds a secret of this session's: whoever has it is let in, until the session is suspended"
-                        + " or stopped.",
+                        + " link holds a secret of this session's: whoever has it is let in, until the session is stopped"
+                        + " or goes on elsewhere. After a suspend it is good again if the session is resumed on this host within"
+                        + " twelve hours, and nobody else has taken its port.",
                 "With --listen, browsers on other computers are let in as well, from then on, at that address and by TLS"
                         + " only. Browsers ask once whether this host's own certificate is to be trusted: compare the"
                         + " fingerprint that is printed with the one they show, or give a certificate that they know. It"
                         + " stays so, also after a suspend and resume here, until --no-listen, or the session is stopped or"
                         + " goes on elsewhere.",
                 "With --vnc, VNC clients on this host are let in as well, from then on: TigerVNC's viewer, Remmina, noVNC and"
-                        + " others. Until it is asked for, nothing listens for them. Port and password stay the same until"
-                        + " the session is stopped or goes on elsewhere. Clients that do not encrypt send a proof of the"
+                        + " others. Until it is asked for, nothing listens for them. Port and password stay the same as"
+                        + " long as the link does. Clients that do not encrypt send a proof of the"
                         + " password's first eight characters only.");
         examples(
                 "satchel view work",

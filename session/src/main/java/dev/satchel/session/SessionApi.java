@@ -77,9 +77,16 @@ final class SessionApi implements Api {
             return json(answer);
         }
         if (get && request.path().equals("history")) {
-            return json(Map.of("snapshots", session.history()));
+            List<Map<String, Object>> snapshots = session.history();
+            if (!request.control()) {
+                snapshots.forEach(SessionApi::withoutScreen);
+            }
+            return json(Map.of("snapshots", snapshots));
         }
-        if (get && request.path().startsWith(THUMBNAIL_BEGIN) && request.path().endsWith(THUMBNAIL_END)) {
+        if (get
+                && request.control()
+                && request.path().startsWith(THUMBNAIL_BEGIN)
+                && request.path().endsWith(THUMBNAIL_END)) {
             String snapshot = request.path()
                     .substring(
                             THUMBNAIL_BEGIN.length(),
@@ -162,6 +169,12 @@ final class SessionApi implements Api {
             default -> body.optionalText("label").ifPresent(label -> command.put("label", label));
         }
         return new JsonObject(command);
+    }
+
+    /** Who is shown a session sees what is on its screen now, not what was there before they came. */
+    private static void withoutScreen(Map<String, Object> snapshot) {
+        snapshot.put("thumbnail", false);
+        snapshot.put("windows", List.of());
     }
 
     private List<String> actions(boolean control) {

@@ -10,7 +10,8 @@ final class ClipboardSetCommand extends Command {
 
     ClipboardSetCommand() {
         super("set", "Have text ready to be pasted in a session");
-        describe("Until a program there, or somebody who looks at it, has something else ready; it is kept in the session.");
+        describe(
+                "Until a program there, or somebody who looks at it, has something else ready; it is kept in the session.");
         examples("satchel clipboard set work 'https://example.org/'", "satchel clipboard set work - <notes.txt");
     }
 

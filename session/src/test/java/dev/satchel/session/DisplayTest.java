@@ -4,8 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.microsoft.playwright.Page;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.net.URI;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
@@ -136,6 +142,147 @@ class DisplayTest extends LiveTest {
                 assertThat(pasted(there)).isEqualTo("from inside: é");
                 Page page = browser.open(there.result().viewUrl());
                 Object ignored = page.waitForFunction("document.getElementById('clip').value === 'from inside: é'");
+            }
+        }
+    }
+
+    /** A terminal that keeps the lines that are typed into it, over all of the screen. */
+    private static void keepLines(Running session, Page page) throws IOException {
+        awaitTerminal(session); // the session's own, which would be on top
+        session.start("LC_ALL=C.UTF-8 exec xterm -T keeping -geometry 100x40+0+0 -e sh -c 'cat >/home/user/typed'");
+        session.awaitFile("home/user/typed");
+        Eventually.holds(
+                30_000,
+                "a terminal that keeps lines",
+                () -> !session.sh("DISPLAY=:0 xdotool search --onlyvisible --name '^keeping$' || true")
+                        .isBlank());
+        page.click("#screen", new Page.ClickOptions().setPosition(120, 120));
+    }
+
+    /** Whatever layout the session has. */
+    @Test
+    void whatIsTypedInTheBrowserArrives() throws Exception {
+        String name = name("layout");
+        a.create(name);
+        try (Chromium browser = new Chromium();
+                Running here = a.resume(name)) {
+            Page page = browser.open(here.result().viewUrl());
+            Chromium.awaitSame("the desktop in the browser", page, a, name);
+            keepLines(here, page);
+            String lines = "";
+            for (String layout : List.of("us", "de", "fr", "ru", "us")) {
+                here.sh("DISPLAY=:0 setxkbmap " + layout);
+                String line = layout + ": zyZY qwaQWA 1!2\"3 @#{[]}|\\~ <>-_ ß€éю漢";
+                page.keyboard().type(line + "\n");
+                lines += line + "\n";
+                String expected = lines;
+                Eventually.holds(
+                        30_000,
+                        "what was typed with layout " + layout,
+                        () -> here.read("home/user/typed").equals(expected));
+            }
+        }
+    }
+
+    /** Between a browser and a session; can stop to carry anything, and go on. */
+    private static final class StallingLink implements AutoCloseable {
+        private final ServerSocket listening = new ServerSocket(0, 16, InetAddress.getLoopbackAddress());
+        private final List<Socket> sockets = new CopyOnWriteArrayList<>();
+        private final int port;
+        private volatile CountDownLatch open = new CountDownLatch(0);
+
+        StallingLink(int port) throws IOException {
+            this.port = port;
+            Thread _ = Thread.ofVirtual().start(this::accept);
+        }
+
+        String link(URI to) {
+            return "http://127.0.0.1:" + listening.getLocalPort() + "/?" + to.getQuery();
+        }
+
+        void stall() {
+            open = new CountDownLatch(1);
+        }
+
+        void goOn() {
+            open.countDown();
+        }
+
+        private void accept() {
+            try {
+                while (true) {
+                    Socket here = listening.accept();
+                    Socket there = new Socket(InetAddress.getLoopbackAddress(), port);
+                    sockets.add(here);
+                    sockets.add(there);
+                    Thread _ = Thread.ofVirtual().start(() -> carry(here, there));
+                    Thread _ = Thread.ofVirtual().start(() -> carry(there, here));
+                }
+            } catch (IOException e) {
+                return; // closed
+            }
+        }
+
+        private void carry(Socket from, Socket to) {
+            byte[] buffer = new byte[16 << 10];
+            try (from;
+                    to) {
+                for (int count = from.getInputStream().read(buffer);
+                        count >= 0;
+                        count = from.getInputStream().read(buffer)) {
+                    open.await();
+                    to.getOutputStream().write(buffer, 0, count);
+                }
+                open.await();
+            } catch (IOException e) {
+                return; // one of the two has gone
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }
+
+        @Override
+        public void close() throws IOException {
+            goOn();
+            listening.close();
+            for (Socket socket : sockets) {
+                socket.close();
+            }
+        }
+    }
+
+    @Test
+    void aLinkThatStallsForMoreThanAMinuteGoesOn() throws Exception {
+        String name = name("stalls");
+        a.create(name);
+        try (Chromium browser = new Chromium();
+                Running here = a.resume(name).startCounting()) {
+            URI direct = URI.create(here.result().viewUrl());
+            try (StallingLink link = new StallingLink(direct.getPort())) {
+                Page page = browser.open(link.link(direct));
+                Chromium.awaitSame("the desktop in the browser", page, a, name);
+                keepLines(here, page);
+                page.keyboard().type("before\n");
+                Eventually.holds(
+                        30_000,
+                        "what was typed before",
+                        () -> here.read("home/user/typed").equals("before\n"));
+                Running.Count count = here.count();
+                link.stall();
+                page.keyboard().type("during\n");
+                // The server gives up whom it has not heard for a minute.
+                Thread.sleep(65_000);
+                link.goOn();
+                here.start("exec xterm -geometry 20x5+300+200 -bg '#00ff00'");
+                Chromium.awaitSame("the desktop after the stall", page, a, name);
+                Running.Count ignored = here.assertGoesOnFrom(count);
+                page.click("#screen", new Page.ClickOptions().setPosition(120, 120));
+                page.keyboard().type("after\n");
+                Eventually.holds(
+                        30_000,
+                        "what was typed after",
+                        () -> here.read("home/user/typed").endsWith("after\n"));
+                assertThat(here.read("home/user/typed")).isIn("before\nafter\n", "before\nduring\nafter\n");
             }
         }
     }

@@ -650,10 +650,12 @@ class X11ScreenTest implements Screen.Listener {
             }
             await("clipboard");
             assertThat(screen.clipboard(1 << 20)).isEmpty();
+            int last = owner(client);
             assertThat(program.destroyForcibly().onExit().get().isAlive()).isFalse();
-            while (owner(client) != 0) {
+            while (last != 0 && owner(client) == last) {
                 Thread.onSpinWait();
             }
+            assertThat(owner(client)).isZero();
             assertThat(screen.clipboard(1 << 20)).isEmpty();
             try (X11Screen again = server.open(this)) {
                 assertThat(again.clipboard(1 << 20)).isEmpty();

@@ -2,6 +2,11 @@ package dev.satchel.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.microsoft.playwright.Browser;
+import com.microsoft.playwright.BrowserType;
+import com.microsoft.playwright.Locator;
+import com.microsoft.playwright.Page;
+import com.microsoft.playwright.Playwright;
 import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -80,6 +85,55 @@ class DemoCommandTest {
         // On host B, where it goes on.
         Said listed = satchel(directory, "b", "ls", "--json").expect(0);
         assertThat(listed.out()).contains("\"session\":\"demo\"", "\"state\":\"running\"");
+        goesOnInABrowserAndBackOnHostA();
+    }
+
+    /** What the README has a newcomer do after the demo. */
+    private void goesOnInABrowserAndBackOnHostA() throws Exception {
+        String found = satchel(directory, "b", "exec", "demo", "-u", "user", "--", "sh", "demo/read-document")
+                .expect(0)
+                .out();
+        assertThat(found).contains("never saved");
+        try (Playwright playwright = Playwright.create(
+                        new Playwright.CreateOptions().setEnv(Map.of("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")));
+                Browser browser = playwright
+                        .chromium()
+                        .launch(new BrowserType.LaunchOptions()
+                                .setExecutablePath(Path.of("/usr/bin/chromium"))
+                                .setArgs(List.of(
+                                        "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run")))) {
+            Page page = browser.newPage(new Browser.NewPageOptions().setViewportSize(1300, 900));
+            page.navigate(link("b"));
+            page.locator("body:not(.stale)").waitFor();
+            // Writer has the focus, with its cursor at the document's end.
+            page.keyboard().type(" This one in a browser on host B.");
+            page.mouse().move(650, 2);
+            page.locator("button[data-action=suspend]").click();
+            page.locator("#suspend").click();
+            page.locator("#overlay-title")
+                    .getByText("Suspended")
+                    .waitFor(new Locator.WaitForOptions().setTimeout(60_000));
+            satchel(directory, "a", "resume", "demo").expect(0);
+            Page there = browser.newPage(new Browser.NewPageOptions().setViewportSize(1300, 900));
+            there.navigate(link("a"));
+            there.locator("body:not(.stale)").waitFor();
+            there.keyboard().type(" This one on host A again.");
+            // What is typed arrives before what is asked for by another way only if somebody waits for it.
+            String wanted = found.strip() + " This one in a browser on host B. This one on host A again.";
+            String text = "";
+            for (int i = 0; i < 20 && !text.equals(wanted); i++) {
+                Thread.sleep(500);
+                text = satchel(directory, "a", "exec", "demo", "-u", "user", "--", "sh", "demo/read-document")
+                        .expect(0)
+                        .out()
+                        .strip();
+            }
+            assertThat(text).isEqualTo(wanted);
+        }
+    }
+
+    private String link(String host) throws Exception {
+        return satchel(directory, host, "view", "demo").expect(0).out().strip();
     }
 
     private record Said(List<String> line, int code, String out, String err) {

@@ -308,6 +308,8 @@ public final class Demo {
         out.println("           " + result.exports());
         out.println("           " + program + " exec " + SESSION + " -u user -t -- bash");
         out.println("           " + program + " suspend " + SESSION);
+        out.println("back       once it is suspended, by the page or by that command, this carries it back to host A:");
+        out.println("           SATCHEL_STATE=" + a.state() + " " + program + " resume " + SESSION);
         out.println("clean up   " + program + " demo --clean --dir " + directory);
     }
 

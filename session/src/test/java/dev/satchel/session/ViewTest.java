@@ -169,6 +169,9 @@ class ViewTest extends LiveTest {
             // Who comes back in time is not suspended.
             page.reload();
             Chromium.awaitSame("the desktop in the page that was loaded again", page, a, name);
+            // Longer than a page that is gone is waited for.
+            Thread.sleep(12_000);
+            assertThat(a.state(name)).isEqualTo(SessionInfo.State.RUNNING);
             Running.Count count = here.count();
             page.close();
             here.awaitEnd();

@@ -40,7 +40,8 @@ final class Commands {
             "help",
             "completion",
             "manual",
-            "doorkeeper");
+            "doorkeeper",
+            "recorder");
 
     private Commands() {}
 
@@ -113,6 +114,7 @@ final class Commands {
             case "completion" -> new CompletionCommand();
             case "manual" -> new ManualCommand().hidden();
             case "doorkeeper" -> new DoorkeeperCommand().hidden();
+            case "recorder" -> new RecorderCommand().hidden();
             default -> null;
         };
     }

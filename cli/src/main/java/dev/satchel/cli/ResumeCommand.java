@@ -8,6 +8,7 @@ import dev.satchel.session.Supervisor;
 import dev.satchel.session.UpkeepChange;
 import java.io.IOException;
 import java.io.InterruptedIOException;
+import java.nio.file.Path;
 import java.util.Optional;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
@@ -78,6 +79,7 @@ final class ResumeCommand extends Command {
             if (launcher.isPresent()) {
                 launcher.get().letGo(supervisor.log());
             }
+            supervisor.recordBy(RecorderCommand.line(Path.of(invocation.again().getFirst())));
             invocation.interruption().handOver(supervisor::rescue);
             try {
                 supervisor.serve();

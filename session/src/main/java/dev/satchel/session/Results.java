@@ -1,11 +1,13 @@
 package dev.satchel.session;
 
+import dev.satchel.display.record.Recording;
 import dev.satchel.vault.SnapshotId;
 import dev.satchel.vault.SourceReport;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /** What supervisors answer, as JSON and back. */
@@ -37,6 +39,16 @@ final class Results {
                 json.number("bytes_new"),
                 json.number("criu_ms"),
                 json.number("durable_ms"));
+    }
+
+    static JsonObject toJson(Recording.Result result) {
+        return new JsonObject(Map.of(
+                "ended", result.end().name().toLowerCase(Locale.ROOT),
+                "duration_ms", result.millis(),
+                "frames", result.frames(),
+                "bytes", result.bytes(),
+                "width", (long) result.width(),
+                "height", (long) result.height()));
     }
 
     static JsonObject toJson(VncAccess access) {

@@ -3,6 +3,8 @@ package dev.satchel.session;
 import dev.satchel.display.web.Api;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -26,6 +28,14 @@ final class SessionApi implements Api {
 
         /** Of a snapshot. */
         Optional<byte[]> thumbnail(String snapshot) throws IOException;
+
+        /** See {@link Recorder}. */
+        void beginVideo(JsonObject request) throws IOException;
+
+        JsonObject endVideo() throws IOException;
+
+        /** Where the last video can be read. */
+        Path video() throws IOException;
 
         SessionFiles files();
 
@@ -128,11 +138,29 @@ final class SessionApi implements Api {
                     "somebody has taken control of the session in a viewer: take it there, or wait until it is given back;"
                             + " on its host, 'satchel type', 'key', 'click' and 'clipboard' work all the same");
         }
+        // It takes a process, and memory.
+        if (post && request.path().equals("record")) {
+            JsonObject wanted;
+            try {
+                wanted = body(request);
+            } catch (IOException e) {
+                return error(400, String.valueOf(e.getMessage()));
+            }
+            session.beginVideo(wanted);
+            return json(Map.of());
+        }
+        if (post && request.path().equals("record/end")) {
+            return json(session.endVideo().fields());
+        }
+        if (get && request.path().equals("record.webm") && request.control()) {
+            Path video = session.video();
+            return new Response(
+                    200, "video/webm", Files.size(video), Files.newInputStream(video), Optional.of("record.webm"));
+        }
         if (post && DOES.contains(request.path())) {
-            String body = request.text();
             JsonObject command;
             try {
-                command = command(request.path(), body.isBlank() ? new JsonObject(Map.of()) : read(body));
+                command = command(request.path(), body(request));
             } catch (IOException e) {
                 return error(400, String.valueOf(e.getMessage()));
             }
@@ -141,7 +169,12 @@ final class SessionApi implements Api {
         return Response.json(404, "{\"error\":\"there is no such thing\"}");
     }
 
-    private static JsonObject read(String body) throws IOException {
+    /** @throws IOException if it is no JSON object */
+    private static JsonObject body(Request request) throws IOException {
+        String body = request.text();
+        if (body.isBlank()) {
+            return new JsonObject(Map.of());
+        }
         try {
             return Json.read(body.getBytes(StandardCharsets.UTF_8));
         } catch (IOException e) {

@@ -106,6 +106,7 @@ public final class Supervisor implements AutoCloseable {
             Thread.ofPlatform().name("supervisor-", 0).daemon().factory());
     private final Deque<Undo> undo = new ArrayDeque<>();
     private final Troubles troubles;
+    private final Recorder recorder = new Recorder();
 
     private Head head;
     private @Nullable Volume volume;
@@ -199,6 +200,7 @@ public final class Supervisor implements AutoCloseable {
             if (settings.suspendOnClose()) {
                 shown.onAllGone(ALL_GONE_MILLIS, this::suspendUnattended);
             }
+            undo.push(recorder::close);
             ControlServer listening = ControlServer.listen(run.control(), this::answer);
             control = listening;
             undo.push(listening::close);
@@ -408,6 +410,15 @@ public final class Supervisor implements AutoCloseable {
             throw new IllegalStateException("the session is not up");
         }
         return part;
+    }
+
+    /**
+     * How videos that are asked for over HTTP are made; until this is called none are.
+     *
+     * @param line the command line of a program that calls {@link Recorder#run}
+     */
+    public void recordBy(List<String> line) {
+        recorder.use(line);
     }
 
     /**
@@ -633,6 +644,21 @@ public final class Supervisor implements AutoCloseable {
         @Override
         public byte[] picture() throws IOException {
             return present(display).picture();
+        }
+
+        @Override
+        public void beginVideo(JsonObject request) throws IOException {
+            recorder.begin(present(display).link(false), request);
+        }
+
+        @Override
+        public JsonObject endVideo() throws IOException {
+            return recorder.end();
+        }
+
+        @Override
+        public Path video() throws IOException {
+            return recorder.video();
         }
 
         @Override

@@ -6,6 +6,7 @@ import dev.satchel.display.web.Api;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -48,6 +49,21 @@ class SessionApiTest {
         @Override
         public Optional<byte[]> thumbnail(String snapshot) {
             return Optional.of("a picture".getBytes(StandardCharsets.US_ASCII));
+        }
+
+        @Override
+        public void beginVideo(JsonObject request) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public JsonObject endVideo() {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public Path video() {
+            throw new UnsupportedOperationException();
         }
 
         @Override

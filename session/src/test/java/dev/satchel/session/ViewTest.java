@@ -119,6 +119,68 @@ class ViewTest extends LiveTest {
         }
     }
 
+    @Test
+    void isRecordedOverHttp() throws Exception {
+        String name = name("record-http");
+        a.create(name);
+        Path video = Files.createTempDirectory("satchel-record-").resolve("video.webm");
+        try (Chromium browser = new Chromium();
+                Running here = a.resume(name);
+                HttpClient client = HttpClient.newHttpClient()) {
+            URI link = URI.create(link(a, name, false));
+            String api = "http://" + link.getAuthority() + "/api/";
+            String secret = link.getQuery().substring(2);
+            String looking = URI.create(link(a, name, true)).getQuery().substring(2);
+            // A program that has no recorder says so.
+            assertThat(post(client, api + "record", secret, "{}").statusCode()).isEqualTo(500);
+            here.supervisor.recordBy(RecorderProcess.line());
+            assertThat(post(client, api + "record/end", secret, "").statusCode())
+                    .isEqualTo(404);
+            assertThat(fetch(client, api + "record.webm", secret).statusCode()).isEqualTo(404);
+            assertThat(post(client, api + "record", secret, "{\"seconds\":0}").statusCode())
+                    .isEqualTo(400);
+            assertThat(post(client, api + "record", looking, "{}").statusCode()).isEqualTo(403);
+            assertThat(post(client, api + "record", secret, "{\"fps\":30}").statusCode())
+                    .isEqualTo(200);
+            assertThat(post(client, api + "record", secret, "{}").statusCode()).isEqualTo(409);
+            assertThat(fetch(client, api + "record.webm", secret).statusCode()).isEqualTo(409);
+            Eventually.holds(
+                    30_000,
+                    "the session's own terminal",
+                    () -> !here.sh("DISPLAY=:0 xdotool search --onlyvisible --class xterm || true")
+                            .isBlank());
+            here.start("exec xterm -geometry 40x10+300+200 -bg '#00ff00'");
+            Eventually.holds(30_000, "a green terminal", () -> green(a.screen(name)) > 10_000);
+            Thread.sleep(1_500); // the recorder's process may have begun just now
+            int[] last = a.screen(name);
+            HttpResponse<String> ended = post(client, api + "record/end", secret, "");
+            assertThat(ended.statusCode()).as(ended.body()).isEqualTo(200);
+            assertThat(ended.body()).contains("\"ended\":\"interrupted\"", "\"width\":640", "\"height\":480");
+            assertThat(fetch(client, api + "record.webm", looking).statusCode()).isEqualTo(404);
+            HttpResponse<byte[]> made = fetch(client, api + "record.webm", secret);
+            assertThat(made.statusCode()).isEqualTo(200);
+            assertThat(made.headers().firstValue("content-type").orElseThrow()).isEqualTo("video/webm");
+            Files.write(video, made.body());
+            int[] frame = browser.lastFrame(video);
+            assertThat(frame).hasSize(last.length);
+            assertThat(green(frame)).isCloseTo(green(last), Percentage.withPercentage(3));
+            // One that is not ended by anybody ends with the session.
+            assertThat(post(client, api + "record", secret, "{}").statusCode()).isEqualTo(200);
+            here.suspend();
+        } finally {
+            Files.deleteIfExists(video);
+            Files.deleteIfExists(video.getParent());
+        }
+    }
+
+    private static HttpResponse<byte[]> fetch(HttpClient client, String url, String secret) throws Exception {
+        return client.send(
+                HttpRequest.newBuilder(URI.create(url))
+                        .header("Authorization", "Bearer " + secret)
+                        .build(),
+                HttpResponse.BodyHandlers.ofByteArray());
+    }
+
     private static int green(int[] pixels) {
         int count = 0;
         for (int pixel : pixels) {

@@ -1,0 +1,26 @@
+package dev.satchel.cli;
+
+import dev.satchel.session.Recorder;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+
+/** {@code recorder}: makes a video for a supervisor that was asked for one over HTTP. */
+final class RecorderCommand extends Command {
+    RecorderCommand() {
+        super("recorder", "Make a video for a session's supervisor");
+        describe("A supervisor starts it and tells it on standard input what to record; it ends when that does.");
+        examples("satchel recorder <request.json");
+    }
+
+    @Override
+    int run(Invocation invocation) throws IOException {
+        Recorder.run(System.in, System.out);
+        return 0;
+    }
+
+    /** Its command line. */
+    static List<String> line(Path program) {
+        return List.of(program.toString(), "recorder");
+    }
+}

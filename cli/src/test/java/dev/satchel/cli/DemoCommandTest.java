@@ -67,6 +67,20 @@ class DemoCommandTest {
         satchel(directory, "a", "demo", "--clean", "--dir", directory.toString())
                 .expect(0);
         assertThat(directory).doesNotExist();
+        List<String> left = processes();
+        for (int i = 0; i < 50 && !left.isEmpty(); i++) {
+            Thread.sleep(100); // they have been told to leave
+            left = processes();
+        }
+        assertThat(left).isEmpty();
+    }
+
+    /** Those that are about the demo's directory. */
+    private List<String> processes() {
+        return ProcessHandle.allProcesses()
+                .map(process -> process.info().commandLine().orElse(""))
+                .filter(line -> line.contains(directory.toString()))
+                .toList();
     }
 
     @Test

@@ -6,6 +6,7 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
@@ -84,6 +85,7 @@ public final class Demo {
             refuseForeign();
             try (FileChannel _ = lock()) {
                 end();
+                dismissDoorkeepers();
                 DirectoryTree.delete(directory);
             } catch (InterruptedException e) {
                 throw interrupted(e);
@@ -482,6 +484,20 @@ public final class Demo {
 
     private List<DemoHost> hosts() {
         return List.of(b, a).stream().filter(host -> Files.exists(host.state())).toList();
+    }
+
+    /** Who answers the pages by which the session was put away, on a host where it does not run any more. */
+    private void dismissDoorkeepers() throws IOException {
+        for (DemoHost host : hosts()) {
+            Path doors = host.state().resolve("doors");
+            if (Files.isDirectory(doors)) {
+                try (DirectoryStream<Path> sockets = Files.newDirectoryStream(doors)) {
+                    for (Path socket : sockets) {
+                        Doorkeeper.Dismissal _ = Doorkeeper.dismiss(socket, Optional.of("The demo was removed."));
+                    }
+                }
+            }
+        }
     }
 
     private void remove() throws IOException, InterruptedException {

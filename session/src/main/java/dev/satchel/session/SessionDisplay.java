@@ -164,14 +164,20 @@ final class SessionDisplay implements AutoCloseable {
     }
 
     private Optional<Long> xServer() throws IOException {
+        Optional<Long> unknown = Optional.empty();
         for (long pid : running.pids()) {
             Path process = Path.of("/proc/" + pid);
-            if (Processes.commandName(process).equals(Optional.of("Xvfb"))
-                    && Processes.commandLine(process).contains(DISPLAY)) {
-                return Optional.of(pid);
+            if (Processes.commandName(process).equals(Optional.of("Xvfb"))) {
+                List<String> line = Processes.commandLine(process);
+                if (line.contains(DISPLAY)) {
+                    return Optional.of(pid);
+                }
+                if (line.isEmpty() && unknown.isEmpty()) {
+                    unknown = Optional.of(pid); // after a resume that memory of its may not have arrived yet
+                }
             }
         }
-        return Optional.empty();
+        return unknown;
     }
 
     /** The environment of the desktop's programs, which the X server is the first of; empty if there is no desktop. */

@@ -5,7 +5,7 @@ import dev.satchel.linux.fuse.FuseFile;
 import dev.satchel.linux.fuse.FuseMount;
 import dev.satchel.vault.ChunkMap;
 import dev.satchel.vault.ChunkStore;
-import dev.satchel.vault.VaultException;
+import dev.satchel.volume.Refusals;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
@@ -15,9 +15,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -37,7 +35,7 @@ final class CheckpointImages implements AutoCloseable {
     private @Nullable PagesReadAhead readAhead;
     private Map<Integer, AddressSpace> spaces = Map.of();
     private boolean lent;
-    private final AtomicReference<@Nullable VaultException> refused = new AtomicReference<>();
+    private final Refusals refused = new Refusals();
 
     private CheckpointImages(Path directory) {
         this.directory = directory;
@@ -131,12 +129,7 @@ final class CheckpointImages implements AutoCloseable {
                 pagesDirectory,
                 "satchel-pages",
                 served,
-                new FuseMount.Options(SERVER_THREADS, FuseMount.Options.READ_BYTES_MAX, true, (what, cause) -> {
-                    if (cause instanceof VaultException e) {
-                        refused.compareAndSet(null, e);
-                    }
-                    FuseMount.Options.DEFAULT.failures().failed(what, cause);
-                }));
+                new FuseMount.Options(SERVER_THREADS, FuseMount.Options.READ_BYTES_MAX, true, refused));
         pagesMount = mount;
         readAhead = new PagesReadAhead(mount, pages);
     }
@@ -179,9 +172,9 @@ final class CheckpointImages implements AutoCloseable {
         return directory;
     }
 
-    /** The vault's first failure to answer CRIU, to which what CRIU met then goes back. */
-    Optional<VaultException> refusal() {
-        return Optional.ofNullable(refused.get());
+    /** When the vault could not answer CRIU. */
+    Refusals refusals() {
+        return refused;
     }
 
     /** By pid in the pod, if it is to be restored lazily. */

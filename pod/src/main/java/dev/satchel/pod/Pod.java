@@ -18,7 +18,6 @@ import dev.satchel.pod.filter.UnreadTimerfds;
 import dev.satchel.pod.filter.Zombies;
 import dev.satchel.vault.ChunkStore;
 import dev.satchel.vault.ChunkWriter;
-import dev.satchel.vault.VaultException;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -265,11 +264,7 @@ public final class Pod implements AutoCloseable {
                         }
                     },
                     images::close);
-            if (images.images.refusal().isPresent()) {
-                VaultException refusal = images.images.refusal().get();
-                refusal.addSuppressed(e);
-                throw refusal;
-            }
+            images.images.refusals().rethrowFor(e);
             throw e;
         }
     }

@@ -219,11 +219,9 @@ public final class Supervisor implements AutoCloseable {
                     podMillis);
         } catch (IOException | RuntimeException e) {
             MountedVolume mounted = files;
-            if (mounted != null && mounted.refusal().isPresent()) {
-                // CRIU met a damaged file system; the damage is what a person must know of.
-                VaultException refusal = mounted.refusal().get();
-                refusal.addSuppressed(e);
-                throw refusal;
+            if (mounted != null) {
+                mounted.refusals()
+                        .rethrowFor(e); // CRIU met a damaged file system; the damage is what a person must know of
             }
             throw e;
         }

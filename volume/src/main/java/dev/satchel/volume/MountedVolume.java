@@ -10,7 +10,6 @@ import dev.satchel.linux.Mount;
 import dev.satchel.linux.Mounts;
 import dev.satchel.linux.fuse.FuseFile;
 import dev.satchel.linux.fuse.FuseMount;
-import dev.satchel.vault.VaultException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -18,7 +17,6 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -51,14 +49,12 @@ public final class MountedVolume implements AutoCloseable {
 
     private final LoopDevice loop;
     private final Path mountPoint;
-    /** The vault's first failure to answer the kernel, which the kernel reports as a mere EIO. */
-    private final AtomicReference<@Nullable VaultException> refused;
+    private final Refusals refused;
 
     private boolean mounted;
     private boolean closed;
 
-    private MountedVolume(
-            FuseMount fuse, LoopDevice loop, Path mountPoint, AtomicReference<@Nullable VaultException> refused) {
+    private MountedVolume(FuseMount fuse, LoopDevice loop, Path mountPoint, Refusals refused) {
         this.fuse = fuse;
         this.loop = loop;
         this.mountPoint = mountPoint;
@@ -83,13 +79,8 @@ public final class MountedVolume implements AutoCloseable {
             done = true;
             return made;
         } catch (LinuxException e) {
-            // The kernel knows but that a read failed.
-            VaultException cause = made.refused.get();
-            if (cause == null) {
-                throw e;
-            }
-            cause.addSuppressed(e);
-            throw cause;
+            made.refused.rethrowFor(e); // the kernel knows but that a read failed
+            throw e;
         } finally {
             if (!done) {
                 made.close();
@@ -210,17 +201,9 @@ public final class MountedVolume implements AutoCloseable {
                 .toRealPath();
         Path at = private0700.resolve(DISK);
         Files.createDirectories(at);
-        AtomicReference<@Nullable VaultException> refused = new AtomicReference<>();
+        Refusals refused = new Refusals();
         FuseMount fuse = FuseMount.mount(
-                at,
-                FS_NAME,
-                Map.of(FILE, disk),
-                new FuseMount.Options(THREADS, READ_BYTES_MAX, false, (what, cause) -> {
-                    if (cause instanceof VaultException e) {
-                        refused.compareAndSet(null, e);
-                    }
-                    FuseMount.Options.DEFAULT.failures().failed(what, cause);
-                }));
+                at, FS_NAME, Map.of(FILE, disk), new FuseMount.Options(THREADS, READ_BYTES_MAX, false, refused));
         LoopDevice loop = null;
         boolean whole = false;
         try {
@@ -243,9 +226,9 @@ public final class MountedVolume implements AutoCloseable {
         }
     }
 
-    /** The vault's first failure to answer the kernel, to which what programs met then goes back; empty while there was none. */
-    public java.util.Optional<VaultException> refusal() {
-        return java.util.Optional.ofNullable(refused.get());
+    /** When the vault could not answer the kernel. */
+    public Refusals refusals() {
+        return refused;
     }
 
     /** Where the file system is mounted. */

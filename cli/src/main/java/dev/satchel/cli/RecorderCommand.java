@@ -2,7 +2,6 @@ package dev.satchel.cli;
 
 import dev.satchel.session.Recorder;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.List;
 
 /** {@code recorder}: makes a video for a supervisor that was asked for one over HTTP. */
@@ -20,7 +19,7 @@ final class RecorderCommand extends Command {
     }
 
     /** Its command line. */
-    static List<String> line(Path program) {
-        return List.of(program.toString(), "recorder");
+    static List<String> line(Invocation invocation) throws IOException {
+        return List.of(invocation.again().getFirst(), "recorder"); // no vault, no host: it is told what it needs
     }
 }

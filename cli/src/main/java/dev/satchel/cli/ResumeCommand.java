@@ -8,7 +8,6 @@ import dev.satchel.session.Supervisor;
 import dev.satchel.session.UpkeepChange;
 import java.io.IOException;
 import java.io.InterruptedIOException;
-import java.nio.file.Path;
 import java.util.Optional;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
@@ -79,7 +78,7 @@ final class ResumeCommand extends Command {
             if (launcher.isPresent()) {
                 launcher.get().letGo(supervisor.log());
             }
-            supervisor.recordBy(RecorderCommand.line(Path.of(invocation.again().getFirst())));
+            supervisor.recordBy(RecorderCommand.line(invocation));
             invocation.interruption().handOver(supervisor::rescue);
             try {
                 supervisor.serve();

@@ -198,15 +198,16 @@ final class LazyMemory implements Closeable {
 
     /** Nothing can be brought any more: nobody is to go on without. */
     private void fail(Exception e) {
+        IOException cause = e instanceof IOException known ? known : new IOException(e);
         synchronized (this) {
             if (failure != null || closed) {
                 return;
             }
-            failure = e instanceof IOException known ? known : new IOException(e);
+            failure = cause;
             notifyAll();
         }
         try {
-            stop(e instanceof IOException known ? known : new IOException(e));
+            stop(cause);
         } catch (IOException | RuntimeException again) {
             e.addSuppressed(again);
         }

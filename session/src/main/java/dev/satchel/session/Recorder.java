@@ -21,7 +21,7 @@ import org.jspecify.annotations.Nullable;
  * Thread-safe.
  */
 public final class Recorder implements Closeable {
-    /** Nothing but its size bounds it then. */
+    /** And if nothing else is asked for. */
     private static final int SECONDS_MAX = 3600;
 
     private static final int FRAMES_DEFAULT = 25;

@@ -19,14 +19,6 @@ import org.junit.jupiter.api.Test;
 class DisplayTest extends LiveTest {
     private static final String LOG = "var/log/satchel/session.log";
 
-    private static void awaitTerminal(Running session) throws IOException {
-        Eventually.holds(
-                30_000,
-                "a terminal",
-                () -> !session.sh("DISPLAY=:0 xdotool search --onlyvisible --class xterm || true")
-                        .isBlank());
-    }
-
     @Test
     void anXServerThatDiesTakesNothingButItsProgramsAlong() throws Exception {
         String name = name("xserver");
@@ -47,7 +39,7 @@ class DisplayTest extends LiveTest {
                         30_000,
                         "a desktop that is up again",
                         () -> here.read(LOG).split("desktop is up again", -1).length == times + 1);
-                awaitTerminal(here);
+                here.awaitTerminal();
             }
             assertThat(here.sh("pgrep -xc openbox").strip()).isEqualTo("1");
             assertThat(here.sh("pgrep -fxc 'sleep 1234'").strip()).isEqualTo("1");
@@ -152,7 +144,7 @@ class DisplayTest extends LiveTest {
 
     /** A terminal that keeps the lines that are typed into it, over all of the screen. */
     private static void keepLines(Running session, Page page) throws IOException {
-        awaitTerminal(session); // the session's own, which would be on top
+        session.awaitTerminal(); // the session's own, which would be on top
         session.start("LC_ALL=C.UTF-8 exec xterm -T keeping -geometry 100x40+0+0 -e sh -c 'cat >/home/user/typed'");
         session.awaitFile("home/user/typed");
         Eventually.holds(

@@ -66,6 +66,15 @@ final class Running implements AutoCloseable {
         return directory().root();
     }
 
+    /** Waits until it shows a terminal. */
+    void awaitTerminal() throws IOException {
+        Eventually.holds(
+                30_000,
+                name + " shows a terminal",
+                () -> !sh("DISPLAY=:0 xdotool search --onlyvisible --class xterm || true")
+                        .isBlank());
+    }
+
     /** Waits for a file inside, named from the session's root. */
     void awaitFile(String path) throws IOException {
         Eventually.holds(PATIENCE_MILLIS, name + " has " + path, () -> Files.exists(root().resolve(path)));

@@ -41,11 +41,7 @@ class ViewTest extends LiveTest {
                 assertThat(Chromium.canvas(page)).hasSize(640 * 480);
 
                 here.start("LC_ALL=C.UTF-8 exec xterm -geometry 60x20+10+10 -fa Monospace -fs 10");
-                Eventually.holds(
-                        30_000,
-                        "a terminal",
-                        () -> !here.sh("DISPLAY=:0 xdotool search --onlyvisible --class xterm || true")
-                                .isBlank());
+                here.awaitTerminal();
                 page.click("#screen", new Page.ClickOptions().setPosition(120, 120));
                 page.keyboard().type("seq 100; echo 'Typed: äß€ {[]}' >typed\n");
                 here.awaitFile("home/user/typed");
@@ -95,14 +91,7 @@ class ViewTest extends LiveTest {
                 }
             });
             Eventually.holds(30_000, "a video that has begun", () -> Files.exists(video) && Files.size(video) > 0);
-            // Before it: the session's own terminal would be on top.
-            Eventually.holds(
-                    30_000,
-                    "the session's own terminal",
-                    () -> !here.sh("DISPLAY=:0 xdotool search --onlyvisible --class xterm || true")
-                            .isBlank());
-            here.start("exec xterm -geometry 40x10+300+200 -bg '#00ff00'");
-            Eventually.holds(30_000, "a green terminal", () -> green(a.screen(name)) > 10_000);
+            showGreen(here);
             here.snapshot();
             Thread.sleep(500);
             int[] last = a.screen(name);
@@ -110,9 +99,7 @@ class ViewTest extends LiveTest {
             Recording.Result result = recording.join();
             recorder.join();
             assertThat(result.end()).isEqualTo(Recording.End.SUSPENDED);
-            int[] frame = browser.lastFrame(video);
-            assertThat(frame).hasSize(last.length);
-            assertThat(green(frame)).isCloseTo(green(last), Percentage.withPercentage(3));
+            assertEndsWith(last, browser.lastFrame(video));
         } finally {
             Files.deleteIfExists(video);
             Files.deleteIfExists(video.getParent());
@@ -144,13 +131,7 @@ class ViewTest extends LiveTest {
                     .isEqualTo(200);
             assertThat(post(client, api + "record", secret, "{}").statusCode()).isEqualTo(409);
             assertThat(fetch(client, api + "record.webm", secret).statusCode()).isEqualTo(409);
-            Eventually.holds(
-                    30_000,
-                    "the session's own terminal",
-                    () -> !here.sh("DISPLAY=:0 xdotool search --onlyvisible --class xterm || true")
-                            .isBlank());
-            here.start("exec xterm -geometry 40x10+300+200 -bg '#00ff00'");
-            Eventually.holds(30_000, "a green terminal", () -> green(a.screen(name)) > 10_000);
+            showGreen(here);
             Thread.sleep(1_500); // the recorder's process may have begun just now
             int[] last = a.screen(name);
             HttpResponse<String> ended = post(client, api + "record/end", secret, "");
@@ -161,9 +142,7 @@ class ViewTest extends LiveTest {
             assertThat(made.statusCode()).isEqualTo(200);
             assertThat(made.headers().firstValue("content-type").orElseThrow()).isEqualTo("video/webm");
             Files.write(video, made.body());
-            int[] frame = browser.lastFrame(video);
-            assertThat(frame).hasSize(last.length);
-            assertThat(green(frame)).isCloseTo(green(last), Percentage.withPercentage(3));
+            assertEndsWith(last, browser.lastFrame(video));
             // One that is not ended by anybody ends with the session.
             assertThat(post(client, api + "record", secret, "{}").statusCode()).isEqualTo(200);
             here.suspend();
@@ -179,6 +158,18 @@ class ViewTest extends LiveTest {
                         .header("Authorization", "Bearer " + secret)
                         .build(),
                 HttpResponse.BodyHandlers.ofByteArray());
+    }
+
+    /** Has it show something that a video's last frame is known by. */
+    private void showGreen(Running here) throws IOException {
+        here.awaitTerminal(); // the session's own, which would be on top
+        here.start("exec xterm -geometry 40x10+300+200 -bg '#00ff00'");
+        Eventually.holds(30_000, "a green terminal", () -> green(a.screen(here.name)) > 10_000);
+    }
+
+    private static void assertEndsWith(int[] screen, int[] frame) {
+        assertThat(frame).hasSize(screen.length);
+        assertThat(green(frame)).isCloseTo(green(screen), Percentage.withPercentage(3));
     }
 
     private static int green(int[] pixels) {
@@ -304,11 +295,7 @@ class ViewTest extends LiveTest {
         try (Running here = a.resume(name);
                 HttpClient client = HttpClient.newHttpClient()) {
             here.start("exec xterm -geometry 60x20+10+10");
-            Eventually.holds(
-                    30_000,
-                    "a terminal",
-                    () -> !here.sh("DISPLAY=:0 xdotool search --onlyvisible --class xterm || true")
-                            .isBlank());
+            here.awaitTerminal();
             a.with(satchel -> {
                 satchel.click(name, 100, 100, 1, 1);
                 satchel.type(name, "echo one >one\n");

@@ -197,14 +197,6 @@ class VncTest extends LiveTest {
         return ports;
     }
 
-    private static void awaitTerminal(Running here) throws IOException {
-        Eventually.holds(
-                30_000,
-                "a terminal",
-                () -> !here.sh("DISPLAY=:0 xdotool search --onlyvisible --class xterm || true")
-                        .isBlank());
-    }
-
     private static VncAccess access(TestHost host, String name, boolean look) throws IOException {
         return host.with(satchel -> satchel.vnc(name, look));
     }
@@ -227,7 +219,7 @@ class VncTest extends LiveTest {
                 desk.awaitSame("the desktop in the viewer", a, name);
 
                 here.start("exec xterm -geometry 60x20+10+10");
-                awaitTerminal(here);
+                here.awaitTerminal();
                 desk.run("xdotool", "mousemove", "120", "120", "click", "1");
                 desk.run("xdotool", "search", "--name", name, "windowfocus");
                 desk.run("xdotool", "type", "--delay", "20", "seq 100; echo Typed >typed\n");
@@ -279,7 +271,7 @@ class VncTest extends LiveTest {
             String pointer = here.sh(POINTER);
             desk.run("xdotool", "mousemove", "17", "23", "click", "1");
             here.start("exec xterm -geometry 40x10+300+200 -bg '#00ff00'");
-            awaitTerminal(here);
+            here.awaitTerminal();
             desk.awaitSame("a new window", a, name);
             assertThat(here.sh(POINTER)).isEqualTo(pointer);
         }

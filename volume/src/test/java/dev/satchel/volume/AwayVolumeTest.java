@@ -70,18 +70,22 @@ class AwayVolumeTest {
         return result;
     }
 
-    @Test
-    void whoNeedsItsVaultWaitsForIt() throws Exception {
-        SessionId session = SessionId.random();
-        ChunkMapRef stored;
-        try (TestVault vault = TestVault.make(place);
+    /** Makes a vault with a disk that has something each hundred blocks from 1000 on. */
+    private static ChunkMapRef storeEight(Path vaultPlace, SessionId session) throws Exception {
+        try (TestVault vault = TestVault.make(vaultPlace);
                 Volume volume = Volume.open(vault.vault(), session, ChunkMapRef.EMPTY, BYTES, QUIET);
                 Arena arena = Arena.ofConfined()) {
             for (int i = 0; i < 8; i++) {
                 volume.write((1000 + 100L * i) * BLOCK, block(arena, i + 1));
             }
-            stored = vault.commit(volume);
+            return vault.commit(volume);
         }
+    }
+
+    @Test
+    void whoNeedsItsVaultWaitsForIt() throws Exception {
+        SessionId session = SessionId.random();
+        ChunkMapRef stored = storeEight(place, session);
         try (TestVault vault = TestVault.open(place);
                 Volume volume = Volume.open(vault.vault(), session, stored, BYTES, QUIET)) {
             Files.move(place, elsewhere);
@@ -131,15 +135,7 @@ class AwayVolumeTest {
         run("mount", "-o", "loop", image.toString(), device.toString());
         try {
             SessionId session = SessionId.random();
-            ChunkMapRef stored;
-            try (TestVault vault = TestVault.make(vaultPlace);
-                    Volume volume = Volume.open(vault.vault(), session, ChunkMapRef.EMPTY, BYTES, QUIET);
-                    Arena arena = Arena.ofConfined()) {
-                for (int i = 0; i < 8; i++) {
-                    volume.write((1000 + 100L * i) * BLOCK, block(arena, i + 1));
-                }
-                stored = vault.commit(volume);
-            }
+            ChunkMapRef stored = storeEight(vaultPlace, session);
             try (TestVault vault = TestVault.open(vaultPlace);
                     Volume volume = Volume.open(vault.vault(), session, stored, BYTES, QUIET)) {
                 assertThat(read(volume, 1000)).isEqualTo((byte) 1);

@@ -173,6 +173,8 @@ final class VolumeSchedule {
         }
         Volume found = Volume.open(opened, session, base(opened), BYTES, OPTIONS);
         volume = found;
+        // To a process that was killed the vault is away for ever, and to one that lives never.
+        found.stopWaiting();
         long[] read = Blocks.read(found, 0, BLOCKS);
         // After a suspend whose head was written and whose log was not yet deleted, or the other way round.
         for (int i = 0; i < BLOCKS; i++) {

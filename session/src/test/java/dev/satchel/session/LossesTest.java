@@ -25,6 +25,8 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -251,11 +253,18 @@ class LossesTest {
         Path copy = directory.resolve("copy");
         Site.copy(home, copy);
         lose(slotWith(java.util.Arrays.copyOfRange(noise(1, 600_000), 300_000, 300_016)));
+        String unreachable;
+        try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            unreachable = "http://127.0.0.1:" + taken.getLocalPort() + "/?k=secret";
+        }
         ChunkPlaces places = new ChunkPlaces(
-                List.of(directory.resolve("not there").toString(), copy.toString()), OptionalLong.empty());
+                List.of(directory.resolve("not there").toString(), unreachable, copy.toString()), OptionalLong.empty());
         try (Satchel satchel = new Satchel(host, home, PASSPHRASE::clone, Progress.NONE, places)) {
             RepairResult result = satchel.repair(List.of(), false, false);
             assertThat(result.report().chunksMended()).isEqualTo(1);
+            assertThat(result.report().actions())
+                    .anyMatch(line -> line.startsWith("nothing could be had from http://127.0.0.1:"))
+                    .noneMatch(line -> line.contains("secret"));
             assertThat(result.report().left().errors()).isEmpty();
             assertThat(result.lost()).isEmpty();
         }

@@ -41,6 +41,10 @@ final class Repair {
     private final List<ChunkStore> replicas = new ArrayList<>();
 
     private final List<String> actions = new ArrayList<>();
+
+    /** Those that this was told of. */
+    private final Set<ChunkSource> failing = new HashSet<>();
+
     private final Set<ChunkRef> mended = new HashSet<>();
 
     /** Objects that were mended, or would be. */
@@ -567,8 +571,10 @@ final class Repair {
                     if (sealed.isPresent() && vault.chunks().open(ref, sealed.get(), target)) {
                         return true;
                     }
-                } catch (IOException gone) {
-                    // It failed: the next one.
+                } catch (IOException e) {
+                    if (failing.add(source)) {
+                        done("nothing could be had from " + source.location() + ": " + e.getMessage());
+                    }
                 }
             }
         }

@@ -10,7 +10,7 @@ import java.util.List;
  * @param chunksMended chunks that were damaged or missing and are there again
  * @param chunksMoved whole chunks of damaged packs that are in new packs now
  * @param objectsMended other files that are whole again
- * @param actions one line for each file that was mended, remade, removed or put aside; at most {@link VerifyReport#ERRORS_MAX}
+ * @param actions one line for each file that was mended, remade, removed or put aside, and for each place that failed; at most {@link VerifyReport#ERRORS_MAX}
  * @param left what is still wrong; without errors when all was mended. Of a dry run: what nothing that was given could mend
  */
 public record RepairReport(

@@ -31,6 +31,21 @@ public final class Recorder implements Closeable {
     private static final long END_SECONDS_MAX = 10;
     private static final Path MEMORY = Path.of("/dev/shm");
 
+    /**
+     * What a video is to be.
+     *
+     * @param seconds 1 to 3600, at most
+     * @param framesPerSecond 1 to 60
+     */
+    record Wanted(long seconds, long framesPerSecond) {
+        /** @param body perhaps with {@code seconds} and {@code fps} */
+        static Wanted from(JsonObject body) throws IOException {
+            return new Wanted(
+                    inRange("seconds", body.number("seconds", SECONDS_MAX), SECONDS_MAX),
+                    inRange("fps", body.number("fps", FRAMES_DEFAULT), FRAMES_MAX));
+        }
+    }
+
     // Guarded by this.
     private List<String> program = List.of();
     private @Nullable Process process;
@@ -45,11 +60,8 @@ public final class Recorder implements Closeable {
      * Begins one.
      *
      * @param link that lets a viewer in
-     * @param request perhaps with {@code seconds} and {@code fps}
      */
-    synchronized void begin(String link, JsonObject request) throws IOException {
-        long seconds = inRange("seconds", request.number("seconds", SECONDS_MAX), SECONDS_MAX);
-        long framesPerSecond = inRange("fps", request.number("fps", FRAMES_DEFAULT), FRAMES_MAX);
+    synchronized void begin(String link, Wanted wanted) throws IOException {
         if (program.isEmpty()) {
             throw new SatchelException(
                     SatchelException.Kind.FAILED,
@@ -60,21 +72,38 @@ public final class Recorder implements Closeable {
                     SatchelException.Kind.IN_USE, "a video is being made already: end it by POST record/end first");
         }
         forget();
-        Fd fresh = Fd.open(MEMORY, Fd.O_TMPFILE | Fd.O_RDWR, 0600);
-        video = fresh;
-        Process started = new ProcessBuilder(program)
-                .directory(new File("/"))
-                .redirectError(ProcessBuilder.Redirect.DISCARD)
-                .start();
-        process = started;
-        Path file = Path.of("/proc/" + ProcessHandle.current().pid() + "/fd/" + fresh.number());
-        // Not on the command line, which every user of the host can read: the link has a secret in it.
-        byte[] line = Json.write(Map.of(
-                "link", link, "file", file.toString(), "millis", seconds * 1000, "frames_per_second", framesPerSecond));
-        OutputStream out = started.getOutputStream();
-        out.write(line);
-        out.write('\n');
-        out.flush();
+        Process started = null;
+        try {
+            Fd fresh = Fd.open(MEMORY, Fd.O_TMPFILE | Fd.O_RDWR, 0600);
+            video = fresh;
+            started = new ProcessBuilder(program)
+                    .directory(new File("/"))
+                    .redirectError(ProcessBuilder.Redirect.DISCARD)
+                    .start();
+            Path file = Path.of("/proc/" + ProcessHandle.current().pid() + "/fd/" + fresh.number());
+            // Not on the command line, which every user of the host can read: the link has a secret in it.
+            byte[] line = Json.write(Map.of(
+                    "link",
+                    link,
+                    "file",
+                    file.toString(),
+                    "millis",
+                    wanted.seconds() * 1000,
+                    "frames_per_second",
+                    wanted.framesPerSecond()));
+            OutputStream out = started.getOutputStream();
+            out.write(line);
+            out.write('\n');
+            out.flush();
+            process = started;
+        } finally {
+            if (process == null) {
+                if (started != null) {
+                    started.destroyForcibly();
+                }
+                forget();
+            }
+        }
     }
 
     private static long inRange(String what, long number, long max) throws SatchelException {
@@ -99,7 +128,12 @@ public final class Recorder implements Closeable {
                 ending.destroyForcibly();
                 throw new IOException("the recorder did not end, and was killed: what it has made so far is there");
             }
-            JsonObject said = Json.read(ending.getInputStream().readNBytes(MESSAGE_BYTES_MAX));
+            byte[] answer = ending.getInputStream().readNBytes(MESSAGE_BYTES_MAX);
+            if (answer.length == 0) {
+                forget();
+                throw new IOException("the recorder was ended, or died, before it was done: begin another video");
+            }
+            JsonObject said = Json.read(answer);
             if (said.optionalText("error").isPresent()) {
                 throw new IOException("no video could be made: " + said.text("error"));
             }

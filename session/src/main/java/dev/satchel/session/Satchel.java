@@ -512,12 +512,12 @@ public final class Satchel implements AutoCloseable {
                 || !name.chars().allMatch(Satchel::mayBeInName)
                 || name.startsWith("-")) {
             throw new SatchelException(
-                    SatchelException.Kind.FAILED,
+                    SatchelException.Kind.WRONG_USAGE,
                     "'" + name + "' can't be a session's name: use up to 64 letters, digits, '.', '_' and '-'");
         }
         if (vault.head(name).isPresent()) {
             throw new SatchelException(
-                    SatchelException.Kind.FAILED,
+                    SatchelException.Kind.EXISTS,
                     "there is a session '" + name + "' already: take another name, or 'satchel rm " + name + "' first");
         }
     }

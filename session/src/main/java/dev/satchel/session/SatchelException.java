@@ -11,6 +11,8 @@ public final class SatchelException extends IOException {
     public enum Kind {
         /** Anything not below. */
         FAILED(1),
+        /** What was to be made is there already. */
+        EXISTS(1),
         /** What was asked for can't be: a key that there is none of, a place that is not on the screen. */
         WRONG_USAGE(2),
         /** No such vault, session, snapshot or image. */

@@ -29,8 +29,8 @@ final class SessionApi implements Api {
         /** Of a snapshot. */
         Optional<byte[]> thumbnail(String snapshot) throws IOException;
 
-        /** See {@link Recorder}. */
-        void beginVideo(JsonObject request) throws IOException;
+        /** See {@link Recorder#begin}. */
+        void beginVideo(Recorder.Wanted wanted) throws IOException;
 
         JsonObject endVideo() throws IOException;
 
@@ -67,7 +67,7 @@ final class SessionApi implements Api {
             int status = switch (e.kind()) {
                 case WRONG_USAGE -> 400;
                 case NOT_FOUND -> 404;
-                case IN_USE -> 409;
+                case EXISTS, IN_USE -> 409;
                 default -> 500;
             };
             return error(status, String.valueOf(e.getMessage()));
@@ -140,13 +140,7 @@ final class SessionApi implements Api {
         }
         // It takes a process, and memory.
         if (post && request.path().equals("record")) {
-            JsonObject wanted;
-            try {
-                wanted = body(request);
-            } catch (IOException e) {
-                return error(400, String.valueOf(e.getMessage()));
-            }
-            session.beginVideo(wanted);
+            session.beginVideo(from(request, Recorder.Wanted::from));
             return json(Map.of());
         }
         if (post && request.path().equals("record/end")) {
@@ -158,15 +152,25 @@ final class SessionApi implements Api {
                     200, "video/webm", Files.size(video), Files.newInputStream(video), Optional.of("record.webm"));
         }
         if (post && DOES.contains(request.path())) {
-            JsonObject command;
-            try {
-                command = command(request.path(), body(request));
-            } catch (IOException e) {
-                return error(400, String.valueOf(e.getMessage()));
-            }
-            return json(session.command(command).fields());
+            return json(session.command(from(request, body -> command(request.path(), body)))
+                    .fields());
         }
         return Response.json(404, "{\"error\":\"there is no such thing\"}");
+    }
+
+    private interface Reader<T> {
+        T read(JsonObject body) throws IOException;
+    }
+
+    /** What is not in a body, or not as it must be, is its caller's fault. */
+    private static <T> T from(Request request, Reader<T> reader) throws IOException {
+        try {
+            return reader.read(body(request));
+        } catch (SatchelException e) {
+            throw e;
+        } catch (IOException e) {
+            throw new SatchelException(SatchelException.Kind.WRONG_USAGE, String.valueOf(e.getMessage()), e);
+        }
     }
 
     /** @throws IOException if it is no JSON object */

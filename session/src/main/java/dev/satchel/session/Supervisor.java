@@ -645,8 +645,8 @@ public final class Supervisor implements AutoCloseable {
         }
 
         @Override
-        public void beginVideo(JsonObject request) throws IOException {
-            recorder.begin(present(display).link(false), request);
+        public void beginVideo(Recorder.Wanted wanted) throws IOException {
+            recorder.begin(present(display).link(false), wanted);
         }
 
         @Override

@@ -52,7 +52,7 @@ class SessionApiTest {
         }
 
         @Override
-        public void beginVideo(JsonObject request) {
+        public void beginVideo(Recorder.Wanted wanted) {
             throw new UnsupportedOperationException();
         }
 

@@ -120,11 +120,19 @@ class ViewTest extends LiveTest {
             String looking = URI.create(link(a, name, true)).getQuery().substring(2);
             // A program that has no recorder says so.
             assertThat(post(client, api + "record", secret, "{}").statusCode()).isEqualTo(500);
+            // One that dies leaves nothing.
+            here.supervisor.recordBy(List.of("/bin/sh", "-c", "read request"));
+            assertThat(post(client, api + "record", secret, "{}").statusCode()).isEqualTo(200);
+            assertThat(post(client, api + "record/end", secret, "").body()).contains("begin another video");
+            assertThat(fetch(client, api + "record.webm", secret).statusCode()).isEqualTo(404);
             here.supervisor.recordBy(RecorderProcess.line());
             assertThat(post(client, api + "record/end", secret, "").statusCode())
                     .isEqualTo(404);
             assertThat(fetch(client, api + "record.webm", secret).statusCode()).isEqualTo(404);
             assertThat(post(client, api + "record", secret, "{\"seconds\":0}").statusCode())
+                    .isEqualTo(400);
+            assertThat(post(client, api + "record", secret, "{\"seconds\":\"3\"}")
+                            .statusCode())
                     .isEqualTo(400);
             assertThat(post(client, api + "record", looking, "{}").statusCode()).isEqualTo(403);
             assertThat(post(client, api + "record", secret, "{\"fps\":30}").statusCode())
@@ -369,6 +377,7 @@ class ViewTest extends LiveTest {
                 {"type", "{\"text\":", "no JSON object"},
                 {"type", "{}", "'text' is missing"},
                 {"fork", "{}", "'name' is missing"},
+                {"fork", "{\"name\":\"a b\"}", "'a b' can't be a session's name"},
                 {"key", "{\"keys\":\"Return\"}", "'keys' is missing or of another type"},
                 {"key", "{\"keys\":[\"ctrl+nothing\"]}", "'ctrl+nothing' is no key"},
                 {"click", "{\"x\":640,\"y\":10}", "640x480"},
@@ -382,6 +391,9 @@ class ViewTest extends LiveTest {
                 assertThat(refused.statusCode()).as(wrong[1]).isEqualTo(400);
                 assertThat(refused.body()).contains("{\"error\":").contains(wrong[2]);
             }
+            assertThat(post(client, origin + "/api/fork", secret, "{\"name\":\"" + name + "\"}")
+                            .statusCode())
+                    .isEqualTo(409);
             here.start("head -c 2000000 /dev/zero | tr '\\0' x | xclip -quiet -selection clipboard");
             Eventually.holds(
                     10_000,

@@ -30,6 +30,7 @@ import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
 import org.junit.jupiter.api.AfterEach;
@@ -486,19 +487,21 @@ class HttpTest {
         try (ServerSocket listener = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
                 RawBrowser slow = new RawBrowser(listener.getLocalPort());
                 Socket accepted = listener.accept()) {
-            Thread sending = Thread.ofVirtual().start(() -> {
+            CompletableFuture<Boolean> cutOff = CompletableFuture.supplyAsync(() -> {
                 try {
                     slow.out.write(new byte[] {0x16, 3, 1, 0x3f, 0, 1, 0, 0x3e, (byte) 0xfc, 3, 3});
-                    while (true) {
+                    for (int i = 0; i < 200; i++) {
                         slow.out.write(0);
-                        Thread.sleep(50);
+                        LockSupport.parkNanos(50_000_000);
                     }
-                } catch (IOException | InterruptedException e) {
-                    // The other side has had enough.
+                    slow.out.close();
+                    return false;
+                } catch (IOException e) {
+                    return true;
                 }
             });
             assertThatThrownBy(() -> identity.accept(accepted, 500)).isInstanceOf(IOException.class);
-            sending.join();
+            assertThat(cutOff.join()).isTrue();
         }
     }
 

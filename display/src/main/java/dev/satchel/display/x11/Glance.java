@@ -9,13 +9,14 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 
 /**
  * What a session shows at one moment, small, and what its windows are called: for its history. Nothing of the session is held any more
  * when it has been taken, and it takes milliseconds where the X server answers.
  *
  * @param pixels {@code width} × {@code height} of them, 0x00RRGGBB
- * @param titles of the windows that the window manager manages, the oldest first; without those that have none
+ * @param titles of the windows that the window manager manages, the oldest first; without those that have none, panels and the desktop
  */
 @SuppressWarnings("ArrayRecordComponent") // handed through, never compared
 public record Glance(int width, int height, int[] pixels, List<String> titles) {
@@ -88,29 +89,34 @@ public record Glance(int width, int height, int[] pixels, List<String> titles) {
         return ((red / count) << 16) | ((green / count) << 8) | (blue / count);
     }
 
-    /** _NET_CLIENT_LIST and _NET_WM_NAME of the Extended Window Manager Hints, else WM_NAME. */
+    /** _NET_CLIENT_LIST, _NET_WM_WINDOW_TYPE and _NET_WM_NAME of the Extended Window Manager Hints, else WM_NAME. */
     private static List<String> titles(X11Connection connection) throws IOException {
         int name = connection.atom("_NET_WM_NAME");
+        int type = connection.atom("_NET_WM_WINDOW_TYPE");
+        Set<Integer> furniture =
+                Set.of(connection.atom("_NET_WM_WINDOW_TYPE_DOCK"), connection.atom("_NET_WM_WINDOW_TYPE_DESKTOP"));
         ByteBuffer windows =
                 property(connection, connection.rootWindow(), connection.atom("_NET_CLIENT_LIST"), 4 * WINDOWS_MAX);
         List<String> titles = new ArrayList<>();
         for (int at = 0; at + 4 <= windows.remaining() && titles.size() < TITLES_MAX; at += 4) {
             int window = windows.getInt(windows.position() + at);
-            String title = title(connection, window, name);
-            if (!title.isEmpty()) {
-                titles.add(title);
+            try {
+                ByteBuffer types = property(connection, window, type, 4);
+                boolean apart = types.remaining() == 4 && furniture.contains(types.getInt(types.position()));
+                String title = apart ? "" : title(connection, window, name);
+                if (!title.isEmpty()) {
+                    titles.add(title);
+                }
+            } catch (X11Connection.RefusedException e) {
+                // It has just been closed.
             }
         }
         return titles;
     }
 
     private static String title(X11Connection connection, int window, int name) throws IOException {
-        try {
-            String title = text(property(connection, window, name, TITLE_BYTES_MAX), true);
-            return title.isEmpty() ? text(property(connection, window, WM_NAME, TITLE_BYTES_MAX), false) : title;
-        } catch (X11Connection.RefusedException e) {
-            return ""; // it has just been closed
-        }
+        String title = text(property(connection, window, name, TITLE_BYTES_MAX), true);
+        return title.isEmpty() ? text(property(connection, window, WM_NAME, TITLE_BYTES_MAX), false) : title;
     }
 
     /** GetProperty of any type. @return its bytes, none if there is no such property */

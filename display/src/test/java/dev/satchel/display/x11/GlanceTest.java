@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -26,6 +28,12 @@ class GlanceTest {
                 .u8(0)
                 .u32(bytes.length * 8 / format)
                 .bytes(bytes, 0, bytes.length));
+    }
+
+    private static byte[] bytes(int... numbers) {
+        ByteBuffer bytes = ByteBuffer.allocate(4 * numbers.length).order(ByteOrder.LITTLE_ENDIAN);
+        bytes.asIntBuffer().put(numbers);
+        return bytes.array();
     }
 
     private static int window(X11Connection client, int x, int y, int width, int height, int color) throws IOException {
@@ -62,9 +70,29 @@ class GlanceTest {
                     8,
                     "Brief – äß\n€".getBytes(StandardCharsets.UTF_8));
             set(client, right, 39, 31, 8, "caf\u00e9".getBytes(StandardCharsets.ISO_8859_1));
-            java.nio.ByteBuffer list = java.nio.ByteBuffer.allocate(12).order(java.nio.ByteOrder.LITTLE_ENDIAN);
-            list.putInt(left).putInt(0x7654321).putInt(right);
-            set(client, client.rootWindow(), client.atom("_NET_CLIENT_LIST"), 33, 32, list.array());
+            int panel = window(client, 0, 590, 800, 10, 0x102030);
+            set(client, panel, 39, 31, 8, "panel".getBytes(StandardCharsets.ISO_8859_1));
+            set(
+                    client,
+                    panel,
+                    client.atom("_NET_WM_WINDOW_TYPE"),
+                    4,
+                    32,
+                    bytes(client.atom("_NET_WM_WINDOW_TYPE_DOCK")));
+            set(
+                    client,
+                    right,
+                    client.atom("_NET_WM_WINDOW_TYPE"),
+                    4,
+                    32,
+                    bytes(client.atom("_NET_WM_WINDOW_TYPE_NORMAL")));
+            set(
+                    client,
+                    client.rootWindow(),
+                    client.atom("_NET_CLIENT_LIST"),
+                    33,
+                    32,
+                    bytes(panel, left, 0x7654321, right));
             // All of it has been done once this is answered.
             assertThat(client.atom("_NET_WM_NAME")).isNotZero();
 

@@ -263,7 +263,7 @@ class LossesTest {
             RepairResult result = satchel.repair(List.of(), false, false);
             assertThat(result.report().chunksMended()).isEqualTo(1);
             assertThat(result.report().actions())
-                    .anyMatch(line -> line.startsWith("nothing could be had from http://127.0.0.1:"))
+                    .anyMatch(line -> line.startsWith("not all could be had from http://127.0.0.1:"))
                     .noneMatch(line -> line.contains("secret"));
             assertThat(result.report().left().errors()).isEmpty();
             assertThat(result.lost()).isEmpty();

@@ -573,7 +573,7 @@ final class Repair {
                     }
                 } catch (IOException e) {
                     if (failing.add(source)) {
-                        done("nothing could be had from " + source.location() + ": " + e.getMessage());
+                        done("not all could be had from " + source.location() + ": " + e.getMessage());
                     }
                 }
             }

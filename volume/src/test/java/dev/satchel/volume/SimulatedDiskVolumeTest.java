@@ -1,6 +1,7 @@
 package dev.satchel.volume;
 
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /** A volume on a disk that loses what it may lose. {@link VolumeSchedule#main} is the long form. */
 class SimulatedDiskVolumeTest {
@@ -9,6 +10,13 @@ class SimulatedDiskVolumeTest {
         for (long seed = 1; seed <= 3; seed++) {
             VolumeSchedule.run(seed, 60);
         }
+    }
+
+    /** It was killed while it wrote; whoever waits finds its vault away. */
+    @Test
+    @Timeout(60)
+    void aProcessThatWasKilledWaitsForNothing() {
+        VolumeSchedule.run(60_123_939_636_411L, 60);
     }
 
     @Test

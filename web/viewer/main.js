@@ -537,6 +537,6 @@ function fullScreen() {
         }
         button.dataset.tip = full ? 'Leave full screen' : 'Full screen';
         button.setAttribute('aria-label', button.dataset.tip);
-        button.querySelector('use')?.setAttribute('href', `/viewer/icons.svg#${full ? 'window' : 'full'}`);
+        button.querySelector('use')?.setAttribute('href', `#icon-${full ? 'window' : 'full'}`);
     });
 }

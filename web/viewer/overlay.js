@@ -38,7 +38,7 @@ export class Overlay {
     show(card) {
         const other = this.#overlay.hidden || this.#button.hidden !== (card.action === undefined);
         this.#pill.hidden = true;
-        element('overlay-icon', SVGSVGElement).querySelector('use')?.setAttribute('href', `/viewer/icons.svg#${card.icon}`);
+        element('overlay-icon', SVGSVGElement).querySelector('use')?.setAttribute('href', `#icon-${card.icon}`);
         element('overlay-title', HTMLElement).textContent = card.title;
         element('overlay-text', HTMLElement).textContent = card.text;
         showFacts(element('overlay-facts', HTMLElement), card.facts ?? []);

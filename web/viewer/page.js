@@ -31,11 +31,11 @@ export function make(tag, className, text) {
     return made;
 }
 
-/** @param {string} name of a symbol in icons.svg */
+/** @param {string} name of a symbol in index.html */
 export function icon(name) {
     const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
     const use = document.createElementNS('http://www.w3.org/2000/svg', 'use');
-    use.setAttribute('href', `/viewer/icons.svg#${name}`);
+    use.setAttribute('href', `#icon-${name}`);
     svg.setAttribute('aria-hidden', 'true');
     svg.append(use);
     return svg;

@@ -203,6 +203,15 @@ class PageTest {
         session.relay.mend();
         page.waitForSelector("#overlay >> text=This link has ended");
         assertThat(drawnText(page, "overlay-command")).isEqualTo("satchel view desk");
+        awaitTrue(page, "document.querySelector('#overlay-icon use').getBBox().width > 0");
+    }
+
+    @Test
+    void everyIconIsThere() {
+        Page page = session.open();
+        assertThat(page.evaluate("[...document.querySelectorAll('use')].map(use => use.getAttribute('href'))"
+                        + ".filter(href => !document.querySelector(href))"))
+                .isEqualTo(List.of());
     }
 
     /** Whether the session, or the page for it, takes a key that browsers load pages again with. */

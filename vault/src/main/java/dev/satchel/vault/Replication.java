@@ -965,13 +965,17 @@ public final class Replication {
                     in.nameFile(Vault.NAME_OF_SESSION, present.get().head().name()), session.high(), session.low());
         }
         if (named.snapshot().isPresent() && !in.stays(named.snapshot().get())) {
-            // Somebody removes it just now. The next sync brings it again.
+            // Somebody removes it just now. The next sync brings it again. Who looks for what is named may have seen
+            // this head, and must
+            // not see an older generation after it.
             if (present.isPresent()) {
+                Head was = present.get().head();
+                Head again = new Head(session, named.name(), named.generation() + 1, was.snapshot(), was.settings());
                 boolean ignored = in.backend()
                         .replace(
                                 Vault.headFile(session),
                                 Optional.of(stored),
-                                present.get().stored());
+                                in.sealHead(again, present.get().leaseEpoch()));
             } else {
                 in.backend().delete(Vault.headFile(session));
             }

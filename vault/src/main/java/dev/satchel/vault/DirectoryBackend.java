@@ -342,8 +342,7 @@ public final class DirectoryBackend implements Backend {
             try {
                 lockLog(file, path);
                 if (isNew) {
-                    file.sync();
-                    disk.syncDirectory(requireNonNull(path.getParent()));
+                    makeSafe(file, path);
                 }
                 return new Log(file, disk.size(path), name);
             } catch (IOException e) {
@@ -352,6 +351,21 @@ public final class DirectoryBackend implements Backend {
             }
         } catch (IOException e) {
             throw failure(e, name);
+        }
+    }
+
+    /** A new log, which is deleted if that fails: of a file whose sync has failed once, a later one says nothing (fsync(2)). */
+    private void makeSafe(Disk.File file, Path path) throws IOException {
+        try {
+            file.sync();
+            disk.syncDirectory(requireNonNull(path.getParent()));
+        } catch (IOException e) {
+            try {
+                disk.delete(path);
+            } catch (IOException suppressed) {
+                e.addSuppressed(suppressed);
+            }
+            throw e;
         }
     }
 

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-@Timeout(60)
+@Timeout(300)
 class HostCacheTest {
     private static final KeyDomainId DOMAIN = new KeyDomainId(3, 4);
     private static final long BYTES = 4 << 20;

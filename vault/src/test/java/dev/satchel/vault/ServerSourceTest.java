@@ -97,31 +97,31 @@ class ServerSourceTest {
 
     @Test
     void whatIsNoAnswerIsRefusedAtOnce() throws IOException {
-        fails((socket, out) -> {}, 1_500);
-        fails((socket, out) -> ascii(out, "SSH-2.0-OpenSSH\r\n\r\n"), 1_500, "not HTTP");
-        fails((socket, out) -> ascii(out, "HTTP/1.1 200 OK\r\n\r\n"), 1_500, "unknown length");
+        fails((socket, out) -> {}, 4_000);
+        fails((socket, out) -> ascii(out, "SSH-2.0-OpenSSH\r\n\r\n"), 4_000, "not HTTP");
+        fails((socket, out) -> ascii(out, "HTTP/1.1 200 OK\r\n\r\n"), 4_000, "unknown length");
         fails(
                 (socket, out) -> ascii(out, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
-                1_500,
+                4_000,
                 "unknown length");
         fails(
                 (socket, out) -> ascii(out, "HTTP/1.1 200 OK\r\nContent-Length: 999999999999999\r\n\r\n"),
-                1_500,
+                4_000,
                 "not HTTP");
         fails(
                 (socket, out) -> ascii(out, "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"),
-                1_500,
+                4_000,
                 "1000000000");
-        fails((socket, out) -> ascii(out, "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n"), 1_500, "not HTTP");
-        fails((socket, out) -> ascii(out, "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"), 1_500, "secret");
-        fails((socket, out) -> ascii(out, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"), 1_500, "500");
+        fails((socket, out) -> ascii(out, "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n"), 4_000, "not HTTP");
+        fails((socket, out) -> ascii(out, "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"), 4_000, "secret");
+        fails((socket, out) -> ascii(out, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"), 4_000, "500");
         // Ended half-way.
         fails(
                 (socket, out) -> {
                     ascii(out, "HTTP/1.1 200 OK\r\nContent-Length: " + record(ID, 100).length + "\r\n\r\n");
                     out.write(record(ID, 100), 0, 150);
                 },
-                1_500,
+                4_000,
                 "within an answer");
         // A header that says more than the answer has, and more than a chunk can have.
         fails(
@@ -131,7 +131,7 @@ class ServerSourceTest {
                     ascii(out, "HTTP/1.1 200 OK\r\nContent-Length: " + record.length + "\r\n\r\n");
                     out.write(record);
                 },
-                1_500);
+                4_000);
         fails(
                 (socket, out) -> {
                     byte[] record = record(ID, 100);
@@ -139,7 +139,7 @@ class ServerSourceTest {
                     ascii(out, "HTTP/1.1 200 OK\r\nContent-Length: " + record.length + "\r\n\r\n");
                     out.write(record);
                 },
-                1_500,
+                4_000,
                 "can't have");
     }
 
@@ -152,7 +152,7 @@ class ServerSourceTest {
                         ascii(out, "X-Filler: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n");
                     }
                 },
-                3_000,
+                4_000,
                 "head");
         fails(
                 (socket, out) -> {
@@ -167,7 +167,7 @@ class ServerSourceTest {
                         }
                     }
                 },
-                6_500);
+                15_000);
     }
 
     @Test
@@ -235,6 +235,9 @@ class ServerSourceTest {
                 refs.add(new ChunkRef(DOMAIN, new ChunkId(1, 2, 3, 4 + i), 10));
             }
             client.willNeed(refs);
+            while (client.aheadBytes() == 0) {
+                Thread.sleep(1);
+            }
             Thread.sleep(700);
             // Each answer is 16 MiB: more than that is not kept, and no more is asked for as long as nobody reads.
             assertThat(client.aheadBytes()).isPositive().isLessThanOrEqualTo(16 << 20);

@@ -50,12 +50,19 @@ class MountedVolumeTest {
     }
 
     @AfterEach
-    void nothingIsLeft() throws IOException {
+    void nothingIsLeft() throws Exception {
         vault.close();
         for (Mount mount : Mounts.list()) {
             assertThat(mount.target().startsWith(directory))
                     .as(mount.toString())
                     .isFalse();
+        }
+        // Whoever else has just opened the device, udev for one, keeps it until they close it (loop(4),
+        // LO_FLAGS_AUTOCLEAR).
+        for (int i = 0;
+                i < 1000 && !LoopDevice.find(work.resolve("disk/volume")).isEmpty();
+                i++) {
+            Thread.sleep(10);
         }
         assertThat(LoopDevice.find(work.resolve("disk/volume"))).isEmpty();
     }

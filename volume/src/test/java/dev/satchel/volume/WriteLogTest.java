@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -46,6 +47,17 @@ class WriteLogTest {
 
     private Volume open() throws IOException {
         return open(ChunkMapRef.EMPTY);
+    }
+
+    /** Without what is only set aside for the next one, which the folding thread does when it likes. */
+    private List<Path> written() throws IOException {
+        List<Path> written = new ArrayList<>();
+        for (Path segment : vault.segments(session)) {
+            if (Files.size(segment) > 0) {
+                written.add(segment);
+            }
+        }
+        return written;
     }
 
     @Test
@@ -126,7 +138,7 @@ class WriteLogTest {
             Blocks.write(volume, 7, 70, 71, 72);
             volume.discard(0, 4096);
             volume.flush();
-            flushed = Files.size(vault.segments(session).getLast());
+            flushed = Files.size(written().getLast());
             Blocks.write(volume, 8, 80);
         }
         Path segment = vault.segments(session).getLast();
@@ -154,7 +166,7 @@ class WriteLogTest {
             Blocks.write(volume, 8, 80);
             volume.discard(0, 4096);
             volume.flush();
-            flushed = Files.size(vault.segments(session).getLast());
+            flushed = Files.size(written().getLast());
             Blocks.write(volume, 9, 90);
             // Who writes it knows better.
             assertThat(check(ChunkMapRef.EMPTY)).isEmpty();
@@ -323,10 +335,10 @@ class WriteLogTest {
                 Blocks.write(volume, i * 64L, i + 1);
                 volume.foldAll();
             }
-            assertThat(vault.segments(session)).hasSize(1);
+            assertThat(written()).hasSize(1);
             assertThat(volume.stats().dirtyBytes()).isZero();
             base = vault.commit(volume);
-            assertThat(vault.segments(session)).hasSize(1);
+            assertThat(written()).hasSize(1);
         }
         // It said nothing that the snapshot does not contain.
         assertThat(vault.segments(session)).isEmpty();

@@ -221,7 +221,7 @@ class RecordingTest {
                 .inheritIO()
                 .start();
         try {
-            long length = 0;
+            long length = 1000; // more than what comes before the first frame
             for (int i = 1; i < 30; i++) {
                 do {
                     Thread.sleep(20);

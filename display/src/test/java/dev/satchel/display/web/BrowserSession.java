@@ -182,7 +182,7 @@ final class BrowserSession implements AutoCloseable {
     private Page page(Browser.NewContextOptions options) {
         BrowserContext context = browser.newContext(options);
         Page page = context.newPage();
-        page.setDefaultTimeout(10_000);
+        page.setDefaultTimeout(30_000);
         page.onPageError(errors::add);
         page.onConsoleMessage(message -> {
             if (message.type().equals("error")) {
@@ -239,9 +239,9 @@ final class BrowserSession implements AutoCloseable {
         return result;
     }
 
-    /** Waits until it is so, three seconds at most; what is then is for the caller to check. */
+    /** Waits until it is so, twenty seconds at most; what is then is for the caller to check. */
     static void await(BooleanSupplier condition) {
-        long until = System.nanoTime() + 3_000_000_000L;
+        long until = System.nanoTime() + 20_000_000_000L;
         while (!condition.getAsBoolean() && System.nanoTime() < until) {
             try {
                 Thread.sleep(10);
@@ -259,9 +259,7 @@ final class BrowserSession implements AutoCloseable {
      */
     static void awaitTrue(Page page, String expression) {
         boolean[] so = new boolean[1];
-        for (int i = 0; i < 3 && !so[0]; i++) {
-            await(() -> so[0] = Boolean.TRUE.equals(page.evaluate(expression)));
-        }
+        await(() -> so[0] = Boolean.TRUE.equals(page.evaluate(expression)));
         assertThat(so[0]).as(expression).isTrue();
     }
 

@@ -404,6 +404,7 @@ class PageTest {
         Page page = session.open(new Browser.NewContextOptions().setViewportSize(1000, 600));
         page.keyboard().press("Control+Alt+Shift");
         awaitTrue(page, "document.activeElement.id === 'quality'");
+        page.waitForSelector("#snapshot");
         List<String> names = new ArrayList<>();
         for (int i = 0; i < 13; i++) {
             names.add((String) page.evaluate("document.activeElement.getAttribute('aria-label').split(':')[0]"));
@@ -458,6 +459,7 @@ class PageTest {
         page.waitForSelector("#snapshots li");
         assertThat(page.locator("#snapshots li b").allTextContents().getFirst()).isEqualTo("<b>mine</b>");
         assertThat(page.locator("#snapshots li").allTextContents().getLast()).contains("1.0\u00a0kB\u00a0new");
+        BrowserSession.await(() -> session.requests.contains("GET history/s1/thumbnail"));
         assertThat(session.requests).contains("GET history/s1/thumbnail").doesNotContain("GET history/s2/thumbnail");
         assertThat(page.locator("#snapshots .windows").allTextContents()).containsExactly("Letter · <i>Mail</i>");
         page.click("#snapshots li:last-child >> text=Fork from here");
@@ -564,6 +566,7 @@ class PageTest {
         session.actions = "[\"history\"]";
         Page page = session.open(new Browser.NewContextOptions().setViewportSize(800, 300), false);
         page.keyboard().press("Control+Alt+Shift");
+        page.waitForSelector("[data-panel=panel-history]");
         page.focus("[data-panel=panel-history]");
         page.keyboard().press("Enter");
         page.waitForSelector("#snapshots li");
@@ -588,6 +591,7 @@ class PageTest {
         session.history = "{\"snapshots\":[" + snapshots + "]}";
         Page page = session.open();
         page.keyboard().press("Control+Alt+Shift");
+        page.waitForSelector("[data-panel=panel-history]");
         page.focus("[data-panel=panel-history]");
         page.keyboard().press("Enter");
         page.waitForSelector("#snapshots li");

@@ -358,6 +358,7 @@ class StreamTest {
             one.message(Messages.HELLO);
             other.message(Messages.HELLO);
             viewer(1);
+            await(() -> server.viewers() == 2);
             List<Command> commands = new ArrayList<>();
             for (int i = 0; i < 50; i++) {
                 commands.add(FakeDisplay.pixels(400));
@@ -379,7 +380,7 @@ class StreamTest {
     @Test
     void closesWhoIsSilent() throws Exception {
         server.close();
-        server = server(600);
+        server = server(6_000); // a second for HELLO
         try (RawBrowser silent = RawBrowser.viewer(server, true);
                 RawBrowser talking = RawBrowser.viewer(server, true);
                 RawBrowser withoutHello = RawBrowser.open(server, true)) {
@@ -527,7 +528,7 @@ class StreamTest {
                         .startsWith("HTTP/1.1 403 ");
             }
             assertThat(idle.getFirst().in.read()).isEqualTo(-1);
-            assertThat(server.viewers()).isEqualTo(32);
+            await(() -> server.viewers() == 32);
             browsers.get(31).send(new byte[] {7});
             browsers.get(31).message(Messages.PONG);
         } finally {
@@ -544,6 +545,7 @@ class StreamTest {
             browser.message(Messages.HELLO);
             other.message(Messages.HELLO);
             viewer(1);
+            await(() -> server.viewers() == 2);
             FakeDisplay.FakeViewer broken = viewer(0);
             broken.broken = true;
             broken.wakeUp();

@@ -45,7 +45,7 @@ class KeyringTest {
     @Test
     void expires() throws Exception {
         try (Arena arena = Arena.ofConfined()) {
-            Keyring.Key key = Keyring.put(description, arena.allocateFrom("for a second"), 1);
+            Keyring.Key key = Keyring.put(description, arena.allocateFrom("for a second or two"), 2);
             assertThat(Keyring.find(description)).contains(key);
             for (int i = 0; i < 50 && Keyring.find(description).isPresent(); i++) {
                 Thread.sleep(100);

@@ -38,6 +38,14 @@ class LoopDeviceTest {
         }
     }
 
+    /** Waits until nothing is attached to it: whoever else has the device open, udev for one, keeps it until they close it (loop(4)). */
+    private static boolean isGone(Path backing) throws Exception {
+        for (int i = 0; i < 1000 && !LoopDevice.find(backing).isEmpty(); i++) {
+            Thread.sleep(10);
+        }
+        return LoopDevice.find(backing).isEmpty();
+    }
+
     @Test
     void attachesFindsAndDetaches() throws Exception {
         try (LoopDevice device = LoopDevice.attach(backing, new LoopDevice.Options(false, false, 4096, false))) {
@@ -53,7 +61,7 @@ class LoopDeviceTest {
                 block.sync();
             }
         }
-        assertThat(LoopDevice.find(backing)).isEmpty();
+        assertThat(isGone(backing)).isTrue();
         assertThat(Files.readAllBytes(backing)[4096 + 8191]).isEqualTo((byte) 7);
         assertThat(Files.readAllBytes(backing)[4096 + 8192]).isEqualTo((byte) 0);
     }
@@ -68,7 +76,7 @@ class LoopDeviceTest {
             assertThat(found.path()).isEqualTo(left.path());
             found.close();
         }
-        assertThat(LoopDevice.find(backing)).isEmpty();
+        assertThat(isGone(backing)).isTrue();
         left.close();
     }
 
@@ -91,10 +99,7 @@ class LoopDeviceTest {
         device.close();
         assertThat(LoopDevice.find(backing)).hasSize(1);
         Mounts.unmount(target, 0);
-        for (int i = 0; i < 100 && !LoopDevice.find(backing).isEmpty(); i++) {
-            Thread.sleep(10);
-        }
-        assertThat(LoopDevice.find(backing)).isEmpty();
+        assertThat(isGone(backing)).isTrue();
     }
 
     @Test
@@ -103,10 +108,7 @@ class LoopDeviceTest {
         assertThat(owner.getInputStream().read()).isEqualTo('/');
         assertThat(LoopDevice.find(backing)).hasSize(1);
         owner.destroyForcibly().waitFor();
-        for (int i = 0; i < 100 && !LoopDevice.find(backing).isEmpty(); i++) {
-            Thread.sleep(10);
-        }
-        assertThat(LoopDevice.find(backing)).isEmpty();
+        assertThat(isGone(backing)).isTrue();
     }
 
     @Test

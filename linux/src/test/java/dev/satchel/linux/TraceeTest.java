@@ -151,10 +151,11 @@ class TraceeTest {
                 import time
                 print("sleeps", flush=True)
                 start = time.monotonic()
-                time.sleep(1.5)
-                print(1.5 <= time.monotonic() - start < 2.5, flush=True)
+                time.sleep(3)
+                print(3 <= time.monotonic() - start < 4.9, flush=True)
                 """)) {
             program.expect("sleeps");
+            Thread.sleep(2_000); // from its beginning again it would be five seconds in all
             for (int i = 0; i < 5; i++) {
                 try (Tracee tracee = Tracee.stop(program.pid())) {
                     assertThat(tracee.call(SYS_CLOSE, 999)).isEqualTo(-Errno.EBADF);

@@ -411,6 +411,9 @@ public final class ScreenDisplay implements Display {
         /** What is offered now came while the screen was held. */
         private boolean clipboardKnown;
 
+        /** How often a viewer has given a text. Guarded by the lock. */
+        private long given;
+
         private Rectangle size;
         private long pauseNanos = PAUSE_NANOS_MIN;
 
@@ -547,7 +550,8 @@ public final class ScreenDisplay implements Display {
         private void fetchClipboard() {
             try {
                 while (clipboardWanted()) {
-                    offer(copied());
+                    long before = given();
+                    offer(copied(), before);
                 }
             } catch (IOException e) {
                 lost(e);
@@ -559,6 +563,15 @@ public final class ScreenDisplay implements Display {
                 releaseUnused();
             } finally {
                 transition.unlock();
+            }
+        }
+
+        private long given() {
+            lock.lock();
+            try {
+                return given;
+            } finally {
+                lock.unlock();
             }
         }
 
@@ -735,11 +748,14 @@ public final class ScreenDisplay implements Display {
             }
         }
 
-        private void offer(String text) {
+        /** @param givenBefore {@link #given} before the text was read: what a viewer has given since is newer */
+        private void offer(String text, long givenBefore) {
             lock.lock();
             try {
                 if (held == this) {
-                    tell(new Viewer.Copied(text, !clipboardKnown), null);
+                    if (given == givenBefore) {
+                        tell(new Viewer.Copied(text, !clipboardKnown), null);
+                    }
                     clipboardKnown = true;
                 }
             } finally {
@@ -754,6 +770,7 @@ public final class ScreenDisplay implements Display {
             }
             clipboard = copied.text();
             if (giver != null) {
+                given++;
                 giver.clipboard = null;
             }
             for (Attached viewer : viewers) {

@@ -22,6 +22,7 @@ public final class MemoryScreen implements Screen {
 
     private CursorImage cursor = CursorImage.NONE;
     private String clipboard = "";
+    private Runnable afterClipboard = () -> {};
     private boolean offers;
 
     public MemoryScreen(int width, int height, Screen.Listener listener) {
@@ -185,8 +186,21 @@ public final class MemoryScreen implements Screen {
     }
 
     @Override
-    public synchronized String clipboard(int bytesMax) {
-        return clipboard;
+    public String clipboard(int bytesMax) {
+        String text;
+        Runnable then;
+        synchronized (this) {
+            text = clipboard;
+            then = afterClipboard;
+            afterClipboard = () -> {};
+        }
+        then.run();
+        return text;
+    }
+
+    /** Runs this once the text of the clipboard has been read for the next time. */
+    synchronized void afterClipboard(Runnable next) {
+        afterClipboard = next;
     }
 
     @Override

@@ -486,6 +486,31 @@ class ScreenDisplayTest {
         }
     }
 
+    @Test
+    void aTextThatWasReadBeforeAViewerGaveAnotherIsHeardByNobody() throws Exception {
+        try (ScreenDisplay display = display();
+                Viewer one = display.attach(ALL);
+                Viewer other = display.attach(ALL)) {
+            CompletableFuture<Void> given = new CompletableFuture<>();
+            screen().afterClipboard(() -> {
+                try {
+                    other.setClipboard("from the other");
+                    given.complete(null);
+                } catch (IOException e) {
+                    given.completeExceptionally(e);
+                }
+            });
+            one.setClipboard("from one");
+            given.join();
+            assertThat(clipboard(one)).isEqualTo("from the other");
+            Viewer.Update update;
+            do {
+                update = other.take(1 << 20, 1000);
+                assertThat(update.clipboard()).isEmpty();
+            } while (!update.commands().isEmpty());
+        }
+    }
+
     /** Whoever wants the screen waits for some characters at most, not for all. */
     @Test
     void whoTypesWithoutEndHoldsUpNobody() throws Exception {

@@ -68,7 +68,7 @@ class DemoCommandTest {
                 .expect(0);
         assertThat(directory).doesNotExist();
         List<String> left = processes();
-        for (int i = 0; i < 50 && !left.isEmpty(); i++) {
+        for (int i = 0; i < 600 && !left.isEmpty(); i++) {
             Thread.sleep(100); // they have been told to leave
             left = processes();
         }

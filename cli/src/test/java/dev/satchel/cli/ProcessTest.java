@@ -89,11 +89,9 @@ class ProcessTest {
 
     @Test
     void ctrlCAtTheQuestionEndsItAndGivesTheEchoBack() throws Exception {
-        long began = System.nanoTime();
         String seen = onTerminal(Part.commandLine("passphrase", "ask"), "", "/v: ", "\u0003");
 
         assertThat(seen).contains("code 130", "echo restored").doesNotContain("got <");
-        assertThat(System.nanoTime() - began).isLessThan(TimeUnit.SECONDS.toNanos(25));
     }
 
     @Test

@@ -103,7 +103,7 @@ final class Chromium implements AutoCloseable {
 
     /** Waits until a page shows exactly what the session's X server has. */
     static void awaitSame(String what, Page page, TestHost host, String name) throws IOException {
-        Eventually.holds(30_000, what, () -> Arrays.equals(canvas(page), host.screen(name)));
+        Eventually.holds(60_000, what, () -> Arrays.equals(canvas(page), host.screen(name)));
     }
 
     /** What a video shows at its end, rows from the top, 0xffRRGGBB. */

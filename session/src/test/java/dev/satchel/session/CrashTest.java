@@ -95,11 +95,14 @@ class CrashTest extends LiveTest {
                 }
             });
             AtomicReference<ProcessHandle> criu = new AtomicReference<>();
-            Eventually.holds(10_000, "CRIU dumps", () -> {
-                dumping(id).ifPresent(criu::set);
+            Eventually.holds(60_000, "CRIU dumps", () -> {
+                Optional<ProcessHandle> seen = dumping(id);
+                // It may have ended since it was seen.
+                if (seen.isPresent() && Processes.kill(seen.get().pid(), Processes.SIGSTOP)) {
+                    criu.set(seen.get());
+                }
                 return criu.get() != null;
             });
-            assertThat(Processes.kill(criu.get().pid(), Processes.SIGSTOP)).isTrue();
             process.kill();
             assertThat(Processes.kill(criu.get().pid(), Processes.SIGCONT)).isTrue();
             suspending.join();
@@ -137,7 +140,7 @@ class CrashTest extends LiveTest {
                 assertThat(network(there)).contains("table inet satchel", "satchel-", "forwarding 1");
                 process.kill();
             }
-            Eventually.holds(10_000, "its interfaces go", () -> !network(there).contains("satchel-"));
+            Eventually.holds(60_000, "its interfaces go", () -> !network(there).contains("satchel-"));
             assertThat(network(there)).contains("table inet satchel", "forwarding 1");
             try (SessionProcess refused = SessionProcess.start(a, name, Optional.empty(), there)) {
                 assertThat(refused.awaitExit()).isEqualTo(1);

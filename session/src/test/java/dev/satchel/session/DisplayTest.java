@@ -36,7 +36,7 @@ class DisplayTest extends LiveTest {
                 here.sh("pkill -KILL -fx 'Xvfb :0 .*'");
                 int times = i;
                 Eventually.holds(
-                        30_000,
+                        60_000,
                         "a desktop that is up again",
                         () -> here.read(LOG).split("desktop is up again", -1).length == times + 1);
                 here.awaitTerminal();
@@ -53,7 +53,7 @@ class DisplayTest extends LiveTest {
             Chromium.awaitSame("the new desktop in the same page", page, a, name);
             here.start("exec xterm -geometry 60x20+10+10");
             Eventually.holds(
-                    30_000,
+                    60_000,
                     "two terminals",
                     () -> here.sh("DISPLAY=:0 xdotool search --onlyvisible --class xterm | wc -l")
                             .strip()
@@ -92,7 +92,7 @@ class DisplayTest extends LiveTest {
 
     private static void awaitPasted(Running session, String text) throws IOException {
         Eventually.holds(
-                30_000, "'" + text + "' to be pasted", () -> pasted(session).equals(text));
+                60_000, "'" + text + "' to be pasted", () -> pasted(session).equals(text));
     }
 
     @Test
@@ -139,7 +139,7 @@ class DisplayTest extends LiveTest {
 
     /** Playwright's own waiting evaluates strings in the page, whose policy refuses that. */
     private static void awaitTrue(Page page, String expression) throws IOException {
-        Eventually.holds(30_000, expression, () -> Boolean.TRUE.equals(page.evaluate(expression)));
+        Eventually.holds(60_000, expression, () -> Boolean.TRUE.equals(page.evaluate(expression)));
     }
 
     /** A terminal that keeps the lines that are typed into it, over all of the screen. */
@@ -148,7 +148,7 @@ class DisplayTest extends LiveTest {
         session.start("LC_ALL=C.UTF-8 exec xterm -T keeping -geometry 100x40+0+0 -e sh -c 'cat >/home/user/typed'");
         session.awaitFile("home/user/typed");
         Eventually.holds(
-                30_000,
+                60_000,
                 "a terminal that keeps lines",
                 () -> !session.sh("DISPLAY=:0 xdotool search --onlyvisible --name '^keeping$' || true")
                         .isBlank());
@@ -173,7 +173,7 @@ class DisplayTest extends LiveTest {
                 lines += line + "\n";
                 String expected = lines;
                 Eventually.holds(
-                        30_000,
+                        60_000,
                         "what was typed with layout " + layout,
                         () -> here.read("home/user/typed").equals(expected));
             }
@@ -260,7 +260,7 @@ class DisplayTest extends LiveTest {
                 keepLines(here, page);
                 page.keyboard().type("before\n");
                 Eventually.holds(
-                        30_000,
+                        60_000,
                         "what was typed before",
                         () -> here.read("home/user/typed").equals("before\n"));
                 Running.Count count = here.count();
@@ -275,7 +275,7 @@ class DisplayTest extends LiveTest {
                 page.click("#screen", new Page.ClickOptions().setPosition(120, 120));
                 page.keyboard().type("after\n");
                 Eventually.holds(
-                        30_000,
+                        60_000,
                         "what was typed after",
                         () -> here.read("home/user/typed").endsWith("after\n"));
                 assertThat(here.read("home/user/typed")).isIn("before\nafter\n", "before\nduring\nafter\n");

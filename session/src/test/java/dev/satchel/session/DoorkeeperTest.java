@@ -111,7 +111,7 @@ class DoorkeeperTest extends LiveTest {
                 page.click("#overlay-action");
                 page.waitForSelector(
                         "#overlay", new Page.WaitForSelectorOptions().setState(WaitForSelectorState.HIDDEN));
-                Eventually.holds(30_000, "a session that answers", () -> answers(name));
+                Eventually.holds(60_000, "a session that answers", () -> answers(name));
                 Chromium.awaitSame("the desktop in the page that resumed it", page, a, name);
                 Chromium.awaitSame("the desktop in the other page", other, a, name);
                 String link = a.with(satchel -> satchel.viewUrl(name, false));
@@ -163,7 +163,7 @@ class DoorkeeperTest extends LiveTest {
             try (AtWork doorkeeper = resuming(door)) {
                 page.waitForSelector(
                         "#overlay", new Page.WaitForSelectorOptions().setState(WaitForSelectorState.HIDDEN));
-                Eventually.holds(30_000, "a session that answers", () -> answers(name));
+                Eventually.holds(60_000, "a session that answers", () -> answers(name));
                 Chromium.awaitSame("the desktop of then in the page", page, a, name);
                 assertFile("early", here);
                 Running.Count ignored = here.assertGoesOnFrom(early);
@@ -232,7 +232,7 @@ class DoorkeeperTest extends LiveTest {
                 assertThat(unknown.body()).contains("has no snapshot --fresh");
                 assertThat(a.state(name)).isEqualTo(SessionInfo.State.SUSPENDED);
                 page.click("#overlay-action");
-                Eventually.holds(30_000, "a session that answers", () -> answers(name));
+                Eventually.holds(60_000, "a session that answers", () -> answers(name));
                 assertFile("late", here);
                 assertThat(a.with(satchel -> satchel.suspend(name)).processes()).isPositive();
                 doorkeeper.awaitEnd();

@@ -194,7 +194,7 @@ class ImportTest extends LiveTest {
                 false));
         long counted;
         try (Running here = a.resume(name)) {
-            Eventually.holds(20_000, "the image's command counts", () -> count(here) > 3);
+            Eventually.holds(60_000, "the image's command counts", () -> count(here) > 3);
             assertThat(here.exec("ann", "sh", "-c", "echo $MOOD $OWN; id -u")
                             .expect(0)
                             .out())
@@ -212,7 +212,7 @@ class ImportTest extends LiveTest {
         }
         try (Running there = b.resume(name)) {
             long before = counted;
-            Eventually.holds(20_000, "it goes on counting", () -> count(there) > before + 3);
+            Eventually.holds(60_000, "it goes on counting", () -> count(there) > before + 3);
         }
     }
 

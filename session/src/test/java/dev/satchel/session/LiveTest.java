@@ -8,7 +8,6 @@ import dev.satchel.vault.SessionId;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -43,7 +42,7 @@ abstract class LiveTest {
             '""";
 
     private static final AtomicInteger NAMES = new AtomicInteger();
-    private static final long SETTLE_MILLIS = 5_000;
+    private static final long SETTLE_MILLIS = 30_000;
 
     Site site;
     TestHost a;
@@ -114,9 +113,18 @@ abstract class LiveTest {
                     left.add("thread '"
                             + Files.readString(thread.resolve("comm")).strip() + "' in another network");
                 }
-            } catch (NoSuchFileException e) {
-                // It has ended.
+            } catch (IOException e) {
+                // It has ended, or ends.
             }
+        }
+    }
+
+    /** What a block device is attached to; empty if it is to nothing. */
+    private static String backing(Path device) {
+        try {
+            return Files.readString(device.resolve("loop/backing_file"));
+        } catch (IOException e) {
+            return ""; // none, or it goes just now
         }
     }
 
@@ -137,8 +145,7 @@ abstract class LiveTest {
             }
         }
         for (Path loop : list(Path.of("/sys/block"))) {
-            Path backing = loop.resolve("loop/backing_file");
-            if (Files.exists(backing) && Files.readString(backing).contains(site.directory() + "/host")) {
+            if (backing(loop).contains(site.directory() + "/host")) {
                 left.add("loop device " + loop.getFileName());
             }
         }

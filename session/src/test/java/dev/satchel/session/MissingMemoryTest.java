@@ -76,7 +76,7 @@ class MissingMemoryTest extends LiveTest {
     private void standsStill(Running running, Chromium browser) throws IOException {
         Path trouble = running.directory().trouble();
         Eventually.holds(
-                30_000,
+                60_000,
                 "it stands still",
                 () -> Files.exists(trouble) && Files.readString(trouble).contains("stands still"));
         assertThat(there.with(satchel -> satchel.inspect(name)).trouble().orElseThrow())
@@ -94,12 +94,12 @@ class MissingMemoryTest extends LiveTest {
     private void goesOn(Running running) throws IOException {
         running.awaitFile("home/user/looked");
         Eventually.holds(
-                30_000,
+                60_000,
                 "all memory is there",
                 () -> !running.read("home/user/looked").isEmpty());
         assertThat(running.read("home/user/looked")).isEqualTo("right");
         Eventually.holds(
-                30_000,
+                60_000,
                 "nothing is the matter",
                 () -> there.with(satchel -> satchel.inspect(name)).trouble().isEmpty());
     }

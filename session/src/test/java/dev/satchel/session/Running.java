@@ -69,9 +69,18 @@ final class Running implements AutoCloseable {
     /** Waits until it shows a terminal. */
     void awaitTerminal() throws IOException {
         Eventually.holds(
-                30_000,
+                60_000,
                 name + " shows a terminal",
                 () -> !sh("DISPLAY=:0 xdotool search --onlyvisible --class xterm || true")
+                        .isBlank());
+    }
+
+    /** Waits for a window of that title. */
+    void awaitWindow(String title) throws IOException {
+        Eventually.holds(
+                PATIENCE_MILLIS,
+                name + " shows " + title,
+                () -> !sh("DISPLAY=:0 xdotool search --onlyvisible --name '^" + title + "$' || true")
                         .isBlank());
     }
 

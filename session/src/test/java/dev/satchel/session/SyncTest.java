@@ -40,7 +40,8 @@ class SyncTest extends LiveTest {
         String counted;
         AutoSync sync;
         try (Running running = host.resume(name)) {
-            running.start("n=0; while true; do n=$((n+1)); echo $n >/home/user/count; sleep 0.1; done");
+            running.start("n=0; while true; do n=$((n+1)); echo $n >/home/user/new;"
+                    + " mv /home/user/new /home/user/count; sleep 0.1; done");
             running.sh("echo kept >/home/user/note; sync");
             running.awaitFile("home/user/count");
             sync = running.supervisor.autoSync().orElseThrow();
@@ -80,10 +81,10 @@ class SyncTest extends LiveTest {
             assertThat(running.result().snapshot().orElseThrow().toString()).isEqualTo(counted);
             assertThat(running.read("home/user/note")).isEqualTo("kept\n");
             int before = Integer.parseInt(running.read("home/user/count").strip());
-            Eventually.holds(20_000, "the program goes on counting", () -> {
-                String text = running.read("home/user/count").strip();
-                return !text.isEmpty() && Integer.parseInt(text) > before;
-            });
+            Eventually.holds(
+                    60_000,
+                    "the program goes on counting",
+                    () -> Integer.parseInt(running.read("home/user/count").strip()) > before);
             SuspendResult ignored = next.with(satchel -> satchel.suspend(name));
             assertThat(ignored.processes()).isPositive();
         }
@@ -123,7 +124,7 @@ class SyncTest extends LiveTest {
 
             // The stick is pulled; who looks for the copy finds the place where it was.
             Eventually.holds(
-                    30_000,
+                    60_000,
                     "the stick rests",
                     () -> Ran.of(List.of("umount", stick.path().toString())).code() == 0);
             SuspendResult second = here.snapshot();

@@ -82,7 +82,7 @@ class TroubleTest extends LiveTest {
         assertThat(running.host.with(satchel -> satchel.inspect(running.name)).snapshot())
                 .contains(newest.snapshot());
         long now = lines(running);
-        Eventually.holds(10_000, "it goes on", () -> lines(running) > now + 10);
+        Eventually.holds(60_000, "it goes on", () -> lines(running) > now + 10);
     }
 
     /** Starts a program with so much random memory that a snapshot of it does not fit into what {@link Device#fill} leaves. */
@@ -175,7 +175,7 @@ class TroubleTest extends LiveTest {
                         .hasMessageContaining("tracer");
                 here.assertGoesOnFrom(before);
             }
-            here.sh("kill $(cat /home/user/traced)");
+            here.sh("p=$(cat /home/user/traced); kill $p; while kill -0 $p 2>/dev/null; do sleep 0.1; done");
             here.suspend();
         }
         try (Running there = b.resume(name)) {

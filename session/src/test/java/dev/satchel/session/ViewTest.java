@@ -14,12 +14,14 @@ import java.net.http.HttpResponse;
 import java.net.http.WebSocket;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
+import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.Test;
@@ -40,13 +42,15 @@ class ViewTest extends LiveTest {
                 Chromium.awaitSame("the desktop in the browser", page, a, name);
                 assertThat(Chromium.canvas(page)).hasSize(640 * 480);
 
-                here.start("LC_ALL=C.UTF-8 exec xterm -geometry 60x20+10+10 -fa Monospace -fs 10");
-                here.awaitTerminal();
+                here.awaitTerminal(); // the session's own, which would take the focus
+                here.start(
+                        "LC_ALL=C.UTF-8 exec xterm -T typing -xrm '*allowTitleOps: false' -geometry 60x20+10+10 -fa Monospace -fs 10");
+                here.awaitWindow("typing");
                 page.click("#screen", new Page.ClickOptions().setPosition(120, 120));
                 page.keyboard().type("seq 100; echo 'Typed: äß€ {[]}' >typed\n");
                 here.awaitFile("home/user/typed");
                 Eventually.holds(
-                        10_000,
+                        60_000,
                         "what was typed",
                         () -> here.read("home/user/typed").equals("Typed: äß€ {[]}\n"));
                 Chromium.awaitSame("scrolled text in the browser", page, a, name);
@@ -90,7 +94,7 @@ class ViewTest extends LiveTest {
                     recording.completeExceptionally(e);
                 }
             });
-            Eventually.holds(30_000, "a video that has begun", () -> Files.exists(video) && Files.size(video) > 0);
+            Eventually.holds(60_000, "a video that has begun", () -> Files.exists(video) && Files.size(video) > 0);
             showGreen(here);
             here.snapshot();
             Thread.sleep(500);
@@ -139,8 +143,9 @@ class ViewTest extends LiveTest {
                     .isEqualTo(200);
             assertThat(post(client, api + "record", secret, "{}").statusCode()).isEqualTo(409);
             assertThat(fetch(client, api + "record.webm", secret).statusCode()).isEqualTo(409);
+            Eventually.holds(60_000, "a video that has begun", ViewTest::aVideoHasBegun);
             showGreen(here);
-            Thread.sleep(1_500); // the recorder's process may have begun just now
+            Thread.sleep(1_500);
             int[] last = a.screen(name);
             HttpResponse<String> ended = post(client, api + "record/end", secret, "");
             assertThat(ended.statusCode()).as(ended.body()).isEqualTo(200);
@@ -172,7 +177,7 @@ class ViewTest extends LiveTest {
     private void showGreen(Running here) throws IOException {
         here.awaitTerminal(); // the session's own, which would be on top
         here.start("exec xterm -geometry 40x10+300+200 -bg '#00ff00'");
-        Eventually.holds(30_000, "a green terminal", () -> green(a.screen(here.name)) > 10_000);
+        Eventually.holds(60_000, "a green terminal", () -> green(a.screen(here.name)) > 10_000);
     }
 
     private static void assertEndsWith(int[] screen, int[] frame) {
@@ -202,7 +207,7 @@ class ViewTest extends LiveTest {
                     .last()
                     .check(new com.microsoft.playwright.Locator.CheckOptions().setForce(true));
             Eventually.holds(
-                    20_000,
+                    60_000,
                     "a screen of the window's size",
                     () -> here.sh("DISPLAY=:0 xdpyinfo").contains("dimensions:    1000x700 pixels"));
             Chromium.awaitSame("the larger desktop", page, a, name);
@@ -295,6 +300,22 @@ class ViewTest extends LiveTest {
         }
     }
 
+    /** What the supervisor, in this process, has the recorder write to. */
+    private static boolean aVideoHasBegun() throws IOException {
+        try (Stream<Path> open = Files.list(Path.of("/proc/self/fd"))) {
+            for (Path fd : open.toList()) {
+                try {
+                    if (Files.readSymbolicLink(fd).toString().startsWith("/dev/shm/#") && Files.size(fd) > 1000) {
+                        return true;
+                    }
+                } catch (NoSuchFileException e) {
+                    // It is closed by now.
+                }
+            }
+        }
+        return false;
+    }
+
     /** By command and by the API, which do the same. */
     @Test
     void programsDriveASession() throws Exception {
@@ -302,8 +323,9 @@ class ViewTest extends LiveTest {
         a.create(name);
         try (Running here = a.resume(name);
                 HttpClient client = HttpClient.newHttpClient()) {
-            here.start("exec xterm -geometry 60x20+10+10");
-            here.awaitTerminal();
+            here.awaitTerminal(); // the session's own, which would take the focus
+            here.start("exec xterm -T typing -xrm '*allowTitleOps: false' -geometry 60x20+10+10");
+            here.awaitWindow("typing");
             a.with(satchel -> {
                 satchel.click(name, 100, 100, 1, 1);
                 satchel.type(name, "echo one >one\n");
@@ -325,7 +347,7 @@ class ViewTest extends LiveTest {
                             .statusCode())
                     .isEqualTo(200);
             Eventually.holds(
-                    10_000, "what was typed", () -> here.read("home/user/two").equals("2\n"));
+                    60_000, "what was typed", () -> here.read("home/user/two").equals("2\n"));
             HttpResponse<byte[]> png = client.send(
                     HttpRequest.newBuilder(URI.create(origin + "/api/screenshot.png"))
                             .header("Authorization", "Bearer " + secret)
@@ -343,7 +365,7 @@ class ViewTest extends LiveTest {
                     .join();
             alone.sendBinary(ByteBuffer.wrap(new byte[] {1, 1, 0, 64, 0, 64, 0, 0}), true)
                     .join();
-            Eventually.holds(10_000, "control of one viewer", () -> {
+            Eventually.holds(60_000, "control of one viewer", () -> {
                 // Of no effect before it is let in.
                 alone.sendBinary(ByteBuffer.wrap(new byte[] {9, 1}), true).join();
                 return post(client, origin + "/api/clipboard", secret, "{\"text\":\"not in\"}")
@@ -362,14 +384,14 @@ class ViewTest extends LiveTest {
             assertThat(here.sh("DISPLAY=:0 xclip -selection clipboard -o")).isEqualTo("in");
             alone.abort();
             Eventually.holds(
-                    10_000,
+                    60_000,
                     "control given back",
                     () -> post(client, origin + "/api/click", secret, "{\"x\":600,\"y\":400,\"count\":0}")
                                     .statusCode()
                             == 200);
             here.start("printf out | xclip -quiet -selection clipboard");
             Eventually.holds(
-                    10_000,
+                    60_000,
                     "what was copied",
                     () -> a.with(satchel -> satchel.clipboard(name)).equals(Optional.of("out")));
 
@@ -396,7 +418,7 @@ class ViewTest extends LiveTest {
                     .isEqualTo(409);
             here.start("head -c 2000000 /dev/zero | tr '\\0' x | xclip -quiet -selection clipboard");
             Eventually.holds(
-                    10_000,
+                    60_000,
                     "text that is too long",
                     () -> get(client, origin + "/api/clipboard", secret).body().equals("{\"too_long\":true}"));
             assertThatThrownBy(() -> a.with(satchel -> satchel.clipboard(name)))

@@ -127,7 +127,7 @@ class VncTest extends LiveTest {
         }
 
         void awaitSame(String what, TestHost host, String name) throws IOException {
-            Eventually.holds(30_000, what, () -> Arrays.equals(seen(), host.screen(name)));
+            Eventually.holds(60_000, what, () -> Arrays.equals(seen(), host.screen(name)));
         }
 
         static int ended(Process process) throws IOException {
@@ -218,8 +218,9 @@ class VncTest extends LiveTest {
                 desk.awaitWindow("^" + name);
                 desk.awaitSame("the desktop in the viewer", a, name);
 
-                here.start("exec xterm -geometry 60x20+10+10");
-                here.awaitTerminal();
+                here.awaitTerminal(); // the session's own, which would take the focus
+                here.start("exec xterm -T typing -xrm '*allowTitleOps: false' -geometry 60x20+10+10");
+                here.awaitWindow("typing");
                 desk.run("xdotool", "mousemove", "120", "120", "click", "1");
                 desk.run("xdotool", "search", "--name", name, "windowfocus");
                 desk.run("xdotool", "type", "--delay", "20", "seq 100; echo Typed >typed\n");

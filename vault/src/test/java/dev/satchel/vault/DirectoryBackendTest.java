@@ -207,6 +207,35 @@ class DirectoryBackendTest {
         }
     }
 
+    /** Of a file whose sync has failed a later one says nothing: it must not become anybody's log. */
+    @Test
+    void aLogThatCouldNotBeMadeSafeIsMadeAnew() throws IOException {
+        int failed = 0;
+        for (int seed = 0; seed < 200; seed++) {
+            SimulatedDisk disk = new SimulatedDisk(seed, 1 << 20);
+            try (Backend backend = disk.process().backend("/vault");
+                    Arena arena = Arena.ofConfined()) {
+                disk.light(SimulatedDisk.Fault.ERROR, 1 + seed % 10);
+                try {
+                    backend.openLog("log/s/1", true).close();
+                } catch (IOException e) {
+                    failed++;
+                }
+                disk.defuse();
+                try (AppendLog log = backend.openLog("log/s/1", true)) {
+                    assertThat(log.append(bytes(arena, "one"))).isZero();
+                    log.sync();
+                }
+                disk.cutPower();
+            }
+            try (Backend backend = disk.process().backend("/vault");
+                    AppendLog log = backend.readLog("log/s/1")) {
+                assertThat(log.size()).as("seed %d", seed).isEqualTo(3);
+            }
+        }
+        assertThat(failed).isPositive();
+    }
+
     @Test
     void replacesOnlyWhatIsExpected() throws IOException {
         try (DirectoryBackend backend = new DirectoryBackend(directory)) {
